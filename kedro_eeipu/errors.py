@@ -1,0 +1,27 @@
+"""The one kind of error that is shown to users as a message, never as a traceback."""
+
+from __future__ import annotations
+
+
+class EEIPUError(Exception):
+    """Something a user can mend; its text says what is wrong, where, and what to do."""
+
+
+class ConfigurationError(EEIPUError):
+    """Wrong usage or configuration (exit code 2).
+
+    Args:
+        problem: What is wrong, in one sentence.
+        where: The file and key that hold it, e.g. ``conf/base/parameters.yml: eeipu.space``.
+        remedy: What to write or run instead.
+    """
+
+    def __init__(self, problem: str, *, where: str = "", remedy: str = "") -> None:
+        self.problem, self.where, self.remedy = problem, where, remedy
+        super().__init__(
+            "\n".join(filter(None, (f"{where}: {problem}" if where else problem, remedy)))
+        )
+
+
+class StudyStopped(EEIPUError):
+    """The study cannot usefully go on (exit code 1); everything recorded so far is kept."""
