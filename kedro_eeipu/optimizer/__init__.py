@@ -1,0 +1,9 @@
+"""The EEIPU Bayesian optimizer: stage costs and objective in, proposals out."""
+
+from __future__ import annotations
+
+from kedro_eeipu.optimizer.optimizer import Optimizer, Proposal
+from kedro_eeipu.optimizer.space import Dimension
+from kedro_eeipu.optimizer.stages import Stage
+
+__all__ = ["Dimension", "Optimizer", "Proposal", "Stage"]

@@ -1,0 +1,339 @@
+"""Ask and tell: the EEIPU optimizer.
+
+optimizer = Optimizer(dimensions, stages, seed=1)
+while budget:
+    proposal = optimizer.ask(budget_left=budget / total)
+    optimizer.tell(proposal.x, value, stage_costs={0: 12.1, 1: 0.4})
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from statistics import median
+
+import torch
+from torch import Tensor
+from torch.quasirandom import SobolEngine
+
+from kedro_eeipu.optimizer.acquisition import EEIPU
+from kedro_eeipu.optimizer.cuts import CacheView, candidate_cuts
+from kedro_eeipu.optimizer.inverse_cost import base_samples
+from kedro_eeipu.optimizer.optimize import Candidate, CutSearch, CutTable
+from kedro_eeipu.optimizer.space import Dimension, Space
+from kedro_eeipu.optimizer.stages import Stage, StageGraph
+from kedro_eeipu.optimizer.surrogates import (
+    Hyperparameters,
+    Surrogates,
+    TrainingData,
+    fit_hyperparameters,
+)
+from kedro_eeipu.optimizer.warmup import warmup_points
+from kedro_eeipu.optimizer.warping import warp_objective
+
+_MAX_CUTS = 48
+_INCUMBENTS = 4
+# A stage that another worker is computing is on average half done.
+_WAITING_SHARE = 0.5
+_SMALLEST_COST = 1e-6
+_SMALLEST_LOG_COST_SCALE = 1e-2
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What to try next.
+
+    Args:
+        x: configuration of length d on the unit cube, NaN where a parameter is inactive.
+        owners: per column the index of the trial whose exact value is reused there, else None.
+        reused: stages expected to be served from the cache.
+        info: of a model-based proposal `log_ei`, `log_inverse_cost` and `expected_cost` (seconds).
+    """
+
+    x: tuple[float, ...]
+    owners: tuple[int | None, ...]
+    reused: frozenset[int]
+    info: dict[str, float]
+
+
+@dataclass(frozen=True)
+class _Trial:
+    x: tuple[float, ...]
+    y: float | None
+    stage_costs: Mapping[int, float]
+    load_costs: Mapping[int, float]
+
+
+class Optimizer:
+    """EEIPU over a stage graph; the objective is maximised.
+
+    A proposal depends on the seed, the told trials and the arguments of `ask` alone, so an
+    optimizer that is rebuilt from its history goes on as the first one would have.
+
+    Args:
+        dimensions: d tuned parameters.
+        stages: the stage graph.
+        seed: of every random choice.
+        default: configuration of length d that is proposed first.
+        warmup: number of trials before the first model-based proposal.
+
+    Raises:
+        ValueError: the space or the stage graph contradicts itself.
+    """
+
+    def __init__(
+        self,
+        dimensions: Sequence[Dimension],
+        stages: Sequence[Stage],
+        *,
+        seed: int = 0,
+        default: Sequence[float] | None = None,
+        warmup: int | None = None,
+    ) -> None:
+        self._space = Space(dimensions)
+        self._graph = StageGraph(stages, self._space)
+        if default is not None and len(default) != self._space.d:
+            raise ValueError(f"the default has {len(default)} of {self._space.d} columns")
+        self._seed = seed
+        self._default = None if default is None else tuple(default)
+        self._warmup = max(4, min(10, 2 * self._space.d)) if warmup is None else max(2, warmup)
+        self._trials: list[_Trial] = []
+
+    def tell(
+        self,
+        x: Sequence[float],
+        y: float | None,
+        stage_costs: Mapping[int, float],
+        load_costs: Mapping[int, float] | None = None,
+    ) -> int:
+        """Record a finished trial and return its index.
+
+        Args:
+            x: configuration of length d, NaN where inactive.
+            y: objective, or None for a failed trial (NaN and infinities count as failed).
+            stage_costs: seconds of the stages that really ran.
+            load_costs: seconds to load the outputs of the stages that were reused.
+
+        Raises:
+            ValueError: x has the wrong length.
+        """
+        if len(x) != self._space.d:
+            raise ValueError(f"x has {len(x)} of {self._space.d} columns")
+        value = None if y is None or not math.isfinite(y) else float(y)
+        point = tuple(float(v) for v in x)
+        self._trials.append(_Trial(point, value, dict(stage_costs), dict(load_costs or {})))
+        return len(self._trials) - 1
+
+    def ask(
+        self,
+        *,
+        budget_left: float = 1.0,
+        available: Mapping[int, frozenset[int]] | None = None,
+        pending: Sequence[Sequence[float]] = (),
+    ) -> Proposal:
+        """Propose the next trial.
+
+        Args:
+            budget_left: share of the budget that is left, in [0, 1]; the exponent eta.
+            available: for each told trial index the stages whose outputs are in the cache now;
+                None: every stage that ran or was reused in a told trial.
+            pending: configurations that other workers are evaluating now.
+
+        Returns:
+            A proposal that repeats no told or pending configuration while the space has others.
+        """
+        with _one_thread():
+            running = [tuple(float(v) for v in x) for x in pending]
+            if available is None:
+                available = {
+                    t: frozenset(trial.stage_costs) | frozenset(trial.load_costs)
+                    for t, trial in enumerate(self._trials)
+                }
+            view = CacheView(self._graph, [trial.x for trial in self._trials], available)
+            known = {_key(x) for x in [*(trial.x for trial in self._trials), *running]}
+            successes = sum(trial.y is not None for trial in self._trials)
+            if successes < 2 or len(self._trials) + len(running) < self._warmup:
+                return self._proposal(self._warmup_x(known), view, {})
+            return self._model_based(budget_left, available, running, known, view)
+
+    def _proposal(self, x: tuple[float, ...], view: CacheView, info: dict[str, float]) -> Proposal:
+        return Proposal(x, view.owners(x), view.reused(x), info)
+
+    def _warmup_x(self, known: set[tuple[float, ...]]) -> tuple[float, ...]:
+        count = max(self._warmup, len(known) + 1)
+        for x in warmup_points(self._space, self._graph, count, self._seed, self._default):
+            point = tuple(x.tolist())
+            if _key(point) not in known:
+                return point
+        return self._new_point(known) or point
+
+    def _new_point(self, known: set[tuple[float, ...]]) -> tuple[float, ...] | None:
+        """Some configuration that is not known; None when a finite space has no other."""
+        engine = SobolEngine(self._space.d, scramble=True, seed=self._seed + len(known))
+        for z in engine.draw(128, dtype=torch.float64):
+            x = tuple(self._space.hide(self._space.snap(z)).tolist())
+            if _key(x) not in known:
+                return x
+        if self._space.size:
+            grid = [range(dimension.levels) for dimension in self._space.dimensions]
+            for levels in itertools.product(*grid):
+                z = torch.tensor(levels) / (self._space.levels - 1).clamp(min=1)
+                x = tuple(self._space.hide(z.to(torch.float64)).tolist())
+                if _key(x) not in known:
+                    return x
+        return None
+
+    def _model_based(
+        self,
+        budget_left: float,
+        available: Mapping[int, frozenset[int]],
+        pending: list[tuple[float, ...]],
+        known: set[tuple[float, ...]],
+        view: CacheView,
+    ) -> Proposal:
+        z = self._space.reveal(torch.tensor([t.x for t in self._trials], dtype=torch.float64))
+        features = self._space.features(z, self._space.active(z))
+        data = [self._objective_data(features), *self._cost_data(features)]
+        fitted = [self._fit(part) for part in data]
+        surrogates = Surrogates(data, fitted, self._space.feature_column)
+        if pending:
+            surrogates = self._imagine(pending, surrogates, data, fitted)
+        scores = surrogates.posterior(data[0].features)[0][0]
+        samples = base_samples(max(1, len(self._graph)))[:, : len(self._graph)]
+        eta = min(1.0, max(0.0, budget_left))
+        acquisition = EEIPU(surrogates, float(scores.max()), eta, samples)
+        succeeded = [t for t, trial in enumerate(self._trials) if trial.y is not None]
+        ranked = [succeeded[i] for i in scores.argsort(descending=True, stable=True).tolist()]
+        table = self._cut_table(available, pending, ranked)
+        search = CutSearch(
+            self._space, acquisition, table, z[ranked[:_INCUMBENTS]], self._proposal_seed(pending)
+        )
+        candidates = search.run()
+        best = next((c for c in candidates if _key(c.x) not in known), None)
+        if best is None:
+            fallback = self._new_point(known)
+            best = candidates[0] if fallback is None else Candidate(fallback, 0, -math.inf)
+        return self._proposal(best.x, view, self._info(acquisition, table, best))
+
+    def _proposal_seed(self, pending: Sequence[object]) -> int:
+        return (self._seed * 1_000_003 + 7919 * len(self._trials) + len(pending)) % 2**31
+
+    def _fit(self, part: TrainingData) -> Hyperparameters:
+        y = (part.y - part.offset) / part.scale
+        if len(y) == 0:
+            infinite = torch.full((self._space.d,), torch.inf, dtype=torch.float64)
+            return Hyperparameters(infinite, 1.0, 1.0, 0.0)
+        column = self._space.feature_column
+        return fit_hyperparameters(part.features, y, column, sorted(part.columns), self._space.d)
+
+    def _objective_data(self, features: Tensor) -> TrainingData:
+        rows = [t for t, trial in enumerate(self._trials) if trial.y is not None]
+        y = torch.tensor([self._trials[t].y for t in rows], dtype=torch.float64)
+        return TrainingData(features[rows], warp_objective(y), frozenset(range(self._space.d)))
+
+    def _cost_data(self, features: Tensor) -> list[TrainingData]:
+        """Log seconds per stage; a stage that never ran is expected to cost as the others do."""
+        everything: list[float] = []
+        observed: list[tuple[list[int], Tensor]] = []
+        for s in range(len(self._graph)):
+            rows = [t for t, trial in enumerate(self._trials) if s in trial.stage_costs]
+            seconds = [max(self._trials[t].stage_costs[s], _SMALLEST_COST) for t in rows]
+            observed.append((rows, torch.tensor(seconds, dtype=torch.float64).log()))
+            everything += observed[-1][1].tolist()
+        usual = sum(everything) / len(everything) if everything else 0.0
+        data = []
+        for (rows, y), columns in zip(observed, self._graph.columns, strict=True):
+            offset = float(y.mean()) if len(y) else usual
+            scale = float(y.std(correction=0)) if len(y) > 1 else 1.0
+            scale = max(scale, _SMALLEST_LOG_COST_SCALE)
+            data.append(TrainingData(features[rows], y, columns, offset, scale))
+        return data
+
+    def _imagine(
+        self,
+        pending: list[tuple[float, ...]],
+        surrogates: Surrogates,
+        data: list[TrainingData],
+        fitted: list[Hyperparameters],
+    ) -> Surrogates:
+        """Surrogates that take pending trials to end as the objective's mean predicts."""
+        z = self._space.reveal(torch.tensor(pending, dtype=torch.float64))
+        features = self._space.features(z, self._space.active(z))
+        mean = surrogates.posterior(features)[0][0]
+        objective = replace(
+            data[0],
+            features=torch.cat([data[0].features, features]),
+            y=torch.cat([data[0].y, mean]),
+        )
+        return Surrogates([objective, *data[1:]], fitted, self._space.feature_column)
+
+    def _cut_table(
+        self,
+        available: Mapping[int, frozenset[int]],
+        pending: list[tuple[float, ...]],
+        ranked: list[int],
+    ) -> CutTable:
+        told = len(self._trials)
+        points = [*(trial.x for trial in self._trials), *pending]
+        computing = {told + i: frozenset(range(len(self._graph))) for i in range(len(pending))}
+        view = CacheView(self._graph, points, {**available, **computing})
+        failed = [t for t, trial in enumerate(self._trials) if trial.y is None]
+        order = [*ranked, *range(told, len(points)), *failed]
+        cuts = candidate_cuts(view, points, order, _MAX_CUTS)
+        values = torch.zeros(len(cuts), self._space.d, dtype=torch.float64)
+        fixed = torch.zeros(len(cuts), self._space.d, dtype=torch.bool)
+        share = torch.ones(len(cuts), len(self._graph), dtype=torch.float64)
+        load = torch.zeros(len(cuts), dtype=torch.float64)
+        load_seconds = self._load_seconds()
+        for c, cut in enumerate(cuts):
+            for j, value in cut.values.items():
+                values[c, j], fixed[c, j] = value, True
+            x = [cut.values.get(j, math.nan) for j in range(self._space.d)]
+            for s in cut.stages:
+                owner = view.owner(s, x)
+                share[c, s] = 0.0 if owner is None or owner < told else _WAITING_SHARE
+                if not self._graph.children[s] <= cut.stages:
+                    load[c] += load_seconds[s]
+        return CutTable(cuts, self._space.reveal(values), fixed, share, load)
+
+    def _load_seconds(self) -> list[float]:
+        """Median measured seconds to load each stage's outputs; 0 where never measured."""
+        return [
+            median(
+                [trial.load_costs[s] for trial in self._trials if s in trial.load_costs] or [0.0]
+            )
+            for s in range(len(self._graph))
+        ]
+
+    def _info(self, acquisition: EEIPU, table: CutTable, candidate: Candidate) -> dict[str, float]:
+        z = self._space.reveal(torch.tensor([candidate.x], dtype=torch.float64))
+        features = self._space.features(z, self._space.active(z))
+        share, load = table.share[[candidate.cut]], table.load[[candidate.cut]]
+        with torch.no_grad():
+            log_ei, log_inverse = acquisition.parts(features, share, load)
+            mean, deviation = acquisition.surrogates.posterior(features)
+        seconds = (share[0] * torch.exp(mean[1:, 0] + deviation[1:, 0] ** 2 / 2)).sum() + load[0]
+        return {
+            "log_ei": float(log_ei),
+            "log_inverse_cost": float(log_inverse),
+            "expected_cost": float(seconds),
+        }
+
+
+def _key(x: Sequence[float]) -> tuple[float, ...]:
+    """Identity of a configuration, NaN equal to NaN."""
+    return tuple(-1.0 if v != v else v for v in x)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """One torch thread inside: two on two busy cores make small problems many times slower."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

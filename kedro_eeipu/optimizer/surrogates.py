@@ -1,0 +1,271 @@
+"""Gaussian processes for the objective and for the log cost of each stage.
+
+All have a constant mean, a Matern-5/2 kernel with one lengthscale per column, and Gaussian noise;
+hyperparameters maximise the posterior density (MAP). Written out in plain torch, because fitting
+and predicting with a few hundred points is otherwise dominated by overhead: the gradient of the
+log density is analytic, and all surrogates predict in one batch. The posterior is that of
+BoTorch's `SingleTaskGP` with the same hyperparameters.
+
+Notation:
+
+==========  =======================================================================
+m, M        a surrogate, their number (one for the objective, one per stage)
+X           features of the training points, n x D
+l           lengthscales, one per column of x (shared by the features of a category)
+r2          squared scaled distance, sum over columns of (difference / l)^2
+K           covariance of the noisy training targets, n x n
+L           Cholesky factor of K
+a           K^-1 (y - constant)
+==========  =======================================================================
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.optimize import minimize
+from torch import Tensor
+
+_SQRT5 = math.sqrt(5.0)
+_JITTER = 1e-8
+# Hyperparameters are fitted on at most this many points; predictions use all.
+_MAX_FIT_POINTS = 200
+_MAX_ITERATIONS = 50
+_BOUNDS = {
+    "lengthscale": (math.log(5e-3), math.log(1e3)),
+    "outputscale": (math.log(1e-3), math.log(1e3)),
+    "noise": (math.log(1e-6), math.log(10.0)),
+}
+
+
+@dataclass(frozen=True)
+class Gamma:
+    """Gamma prior, by concentration and rate, with its derivative in the logarithm."""
+
+    concentration: float
+    rate: float
+
+    def log_density(self, log_v: np.ndarray) -> np.ndarray:
+        return (self.concentration - 1) * log_v - self.rate * np.exp(log_v)
+
+    def slope(self, log_v: np.ndarray) -> np.ndarray:
+        return (self.concentration - 1) - self.rate * np.exp(log_v)
+
+    @property
+    def log_start(self) -> float:
+        """Logarithm of the mean, where the fit starts."""
+        return math.log(self.concentration / self.rate)
+
+
+# The priors of BoTorch up to 0.11.
+LENGTHSCALE_PRIOR = Gamma(3.0, 6.0)
+OUTPUTSCALE_PRIOR = Gamma(2.0, 0.15)
+NOISE_PRIOR = Gamma(1.1, 0.05)
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """Of one surrogate, for standardised targets.
+
+    Args:
+        lengthscale: `d`, infinite in columns that the surrogate does not see.
+        outputscale: variance of the kernel.
+        noise: variance of the observations.
+        constant: prior mean.
+    """
+
+    lengthscale: Tensor
+    outputscale: float
+    noise: float
+    constant: float
+
+
+class _Matern52(torch.autograd.Function):
+    """Matern-5/2 correlation of the squared distance, with a derivative that is finite at 0."""
+
+    @staticmethod
+    def forward(ctx, r2: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
+        t = _SQRT5 * r2.clamp(min=0).sqrt()
+        decay = torch.exp(-t)
+        ctx.save_for_backward(t, decay)
+        return (1 + t + t * t / 3) * decay
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
+        t, decay = ctx.saved_tensors
+        return grad * (-5 / 6) * (1 + t) * decay
+
+
+def _squared_differences(features: Tensor, feature_column: Tensor, d: int) -> Tensor:
+    """Per column of x, `d x n x n`."""
+    difference = features.T[:, :, None] - features.T[:, None, :]
+    out = torch.zeros(d, *difference.shape[1:], dtype=features.dtype)
+    return out.index_add_(0, feature_column, difference * difference)
+
+
+def fit_hyperparameters(
+    features: Tensor, y: Tensor, feature_column: Tensor, columns: Sequence[int], d: int
+) -> Hyperparameters:
+    """MAP hyperparameters; the constant is profiled out in closed form.
+
+    Args:
+        features: `n x D`.
+        y: `n`, standardised targets.
+        feature_column: `D`, the column of x that each feature belongs to.
+        columns: the columns of x that the surrogate sees.
+        d: number of columns of x.
+    """
+    n = len(y)
+    if n > _MAX_FIT_POINTS:
+        keep = torch.linspace(0, n - 1, _MAX_FIT_POINTS).round().long()
+        features, y, n = features[keep], y[keep], _MAX_FIT_POINTS
+    used = torch.tensor(sorted(columns), dtype=torch.long)
+    k = len(used)
+    lengthscale = torch.full((d,), torch.inf, dtype=torch.float64)
+    differences = _squared_differences(features, feature_column, d)[used].reshape(k, n * n)
+    eye = torch.eye(n, dtype=torch.float64)
+    ones = torch.ones(n, 1, dtype=torch.float64)
+    constant = 0.0
+
+    def negative_log_posterior(theta: np.ndarray) -> tuple[float, np.ndarray]:
+        nonlocal constant
+        weight = torch.from_numpy(np.exp(-2 * theta[:k]))
+        outputscale, noise = math.exp(theta[k]), math.exp(theta[k + 1])
+        t = _SQRT5 * (weight @ differences).clamp(min=0).sqrt().reshape(n, n)
+        decay = torch.exp(-t)
+        correlation = (1 + t + t * t / 3) * decay
+        covariance = outputscale * correlation + (noise + _JITTER * outputscale) * eye
+        factor, failed = torch.linalg.cholesky_ex(covariance)
+        if int(failed):
+            return 1e10, np.zeros_like(theta)
+        inverse = torch.cholesky_inverse(factor)
+        inverse_ones = inverse @ ones
+        constant = float((inverse_ones[:, 0] @ y) / inverse_ones.sum())
+        residual = y - constant
+        a = inverse @ residual
+        value = 0.5 * float(residual @ a) + float(factor.diagonal().log().sum())
+        # d value / d K, then the chain rule down to the logarithms of l, outputscale, noise.
+        slope = 0.5 * (inverse - a[:, None] * a[None, :])
+        slope_r2 = slope * (-5 / 6) * outputscale * (1 + t) * decay
+        gradient = np.empty_like(theta)
+        gradient[:k] = (-2 * weight * (differences @ slope_r2.reshape(-1))).numpy()
+        gradient[k] = outputscale * float((slope * correlation).sum())
+        gradient[k + 1] = noise * float(slope.diagonal().sum())
+        for prior, part in _priors(k):
+            value -= float(prior.log_density(theta[part]).sum())
+            gradient[part] -= prior.slope(theta[part])
+        return value, gradient
+
+    start = np.empty(k + 2)
+    for prior, part in _priors(k):
+        start[part] = prior.log_start
+    start[k : k + 2] = 0.0, math.log(1e-2)
+    bounds = [_BOUNDS["lengthscale"]] * k + [_BOUNDS["outputscale"], _BOUNDS["noise"]]
+    result = minimize(
+        negative_log_posterior,
+        start,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=bounds,
+        options={"maxiter": _MAX_ITERATIONS, "ftol": 1e-7},
+    )
+    negative_log_posterior(result.x)
+    lengthscale[used] = torch.from_numpy(np.exp(result.x[:k]))
+    return Hyperparameters(lengthscale, math.exp(result.x[k]), math.exp(result.x[k + 1]), constant)
+
+
+def _priors(k: int) -> list[tuple[Gamma, slice]]:
+    return [
+        (LENGTHSCALE_PRIOR, slice(0, k)),
+        (OUTPUTSCALE_PRIOR, slice(k, k + 1)),
+        (NOISE_PRIOR, slice(k + 1, k + 2)),
+    ]
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What one surrogate learns from.
+
+    Args:
+        features: `n x D`.
+        y: `n` targets in their own unit.
+        columns: columns of x that the surrogate sees.
+        offset: subtracted from `y` before, added to predictions after.
+        scale: divides `y` before, multiplies predictions after.
+    """
+
+    features: Tensor
+    y: Tensor
+    columns: frozenset[int]
+    offset: float = 0.0
+    scale: float = 1.0
+
+
+class Surrogates:
+    """M Gaussian processes that predict in one batch, each from its own training points.
+
+    Training sets are padded to the longest; padding has no weight.
+
+    Args:
+        data: M training sets; an empty one predicts its offset with standard deviation `scale`.
+        hyperparameters: one per training set.
+        feature_column: `D`, the column of x that each feature belongs to.
+    """
+
+    def __init__(
+        self,
+        data: Sequence[TrainingData],
+        hyperparameters: Sequence[Hyperparameters],
+        feature_column: Tensor,
+    ) -> None:
+        m, longest = len(data), max(len(part.y) for part in data)
+        width = len(feature_column)
+        zeros = torch.zeros
+        self._weight = torch.stack([h.lengthscale[feature_column] ** -1 for h in hyperparameters])
+        self._scaled = zeros(m, longest, width, dtype=torch.float64)
+        self._inverse_factor = zeros(m, longest, longest, dtype=torch.float64)
+        self._a = zeros(m, longest, 1, dtype=torch.float64)
+        for i, (part, h) in enumerate(zip(data, hyperparameters, strict=True)):
+            n = len(part.y)
+            if n == 0:
+                continue
+            scaled = part.features * self._weight[i]
+            r2 = torch.cdist(scaled, scaled, compute_mode="donot_use_mm_for_euclid_dist") ** 2
+            eye = torch.eye(n, dtype=torch.float64)
+            covariance = h.outputscale * _Matern52.apply(r2)
+            covariance += (h.noise + _JITTER * h.outputscale) * eye
+            inverse_factor = torch.linalg.solve_triangular(
+                torch.linalg.cholesky(covariance), eye, upper=False
+            )
+            residual = (part.y - part.offset) / part.scale - h.constant
+            self._scaled[i, :n] = scaled
+            self._inverse_factor[i, :n, :n] = inverse_factor
+            self._a[i, :n, 0] = inverse_factor.T @ (inverse_factor @ residual)
+        self._norm = (self._scaled**2).sum(-1)[:, None, :]
+        self._outputscale = _column([h.outputscale for h in hyperparameters])
+        self._constant = _column([h.constant for h in hyperparameters])
+        self._offset = _column([part.offset for part in data])
+        self._scale = _column([part.scale for part in data])
+
+    def posterior(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of the noise-free functions, each `M x B`, own units.
+
+        Args:
+            features: `B x D`.
+        """
+        scaled = features * self._weight[:, None, :]
+        r2 = (scaled**2).sum(-1)[:, :, None] + self._norm
+        r2 = torch.baddbmm(r2, scaled, self._scaled.transpose(1, 2), alpha=-2)
+        k = self._outputscale[:, :, None] * _Matern52.apply(r2)
+        mean = self._constant + (k @ self._a)[:, :, 0]
+        explained = (k @ self._inverse_factor.transpose(1, 2)).square().sum(-1)
+        variance = (self._outputscale - explained).clamp(min=1e-10)
+        return self._offset + self._scale * mean, self._scale * variance.sqrt()
+
+
+def _column(values: Sequence[float]) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64)[:, None]
