@@ -9,6 +9,13 @@ import numpy as np
 import pandas as pd
 
 LATE_MINUTES = 15
+YEAR = 2013
+
+FLIGHT_COLUMNS = ["year", "month", "day", "hour", "minute", "time_hour", "sched_arr_time"]
+FLIGHT_COLUMNS += ["carrier", "tailnum", "origin", "dest", "distance", "arr_delay"]
+WEATHER_COLUMNS = ["origin", "time_hour", "temp", "dewp", "humid", "wind_dir", "wind_speed"]
+WEATHER_COLUMNS += ["wind_gust", "precip", "pressure", "visib"]
+PLANE_COLUMNS = ["tailnum", "year", "seats", "manufacturer"]
 
 
 def clean_flights(flights_raw: pd.DataFrame) -> pd.DataFrame:
@@ -25,12 +32,7 @@ def clean_flights(flights_raw: pd.DataFrame) -> pd.DataFrame:
     Raises:
         ValueError: If a column is missing or the table is empty.
     """
-    _require_columns(
-        flights_raw,
-        "flights",
-        "year month day hour minute sched_dep_time sched_arr_time arr_delay carrier tailnum "
-        "origin dest distance time_hour".split(),
-    )
+    _require_columns(flights_raw, "flights", FLIGHT_COLUMNS)
     arrived = flights_raw[flights_raw["arr_delay"].notna()]
     date = pd.to_datetime(arrived[["year", "month", "day"]])
     departure = arrived["hour"] * 60 + arrived["minute"]
@@ -103,8 +105,7 @@ def summarise_weather(weather_raw: pd.DataFrame, weather: dict[str, Any]) -> pd.
     Raises:
         ValueError: If a column is missing or the table is empty.
     """
-    observed = "temp dewp humid wind_dir wind_speed wind_gust precip pressure visib".split()
-    _require_columns(weather_raw, "weather", ["origin", "time_hour", *observed])
+    _require_columns(weather_raw, "weather", WEATHER_COLUMNS)
     hourly = weather_raw.assign(time_hour=pd.to_datetime(weather_raw["time_hour"], utc=True))
     summaries = [
         _summarise_airport(airport, weather["window_hours"]).assign(origin=origin)
@@ -121,7 +122,7 @@ def _summarise_airport(hourly: pd.DataFrame, window_hours: int) -> pd.DataFrame:
     heading = np.deg2rad(numeric["wind_dir"])
     window = numeric.rolling(window_hours, min_periods=1)
     mean = window[["temp", "dewp", "humid", "wind_speed", "pressure", "visib"]].mean()
-    summary = mean.add_suffix("_mean").assign(
+    return mean.add_suffix("_mean").assign(
         wind_north=numeric["wind_speed"] * np.cos(heading),
         wind_east=numeric["wind_speed"] * np.sin(heading),
         wind_speed=numeric["wind_speed"],
@@ -132,7 +133,6 @@ def _summarise_airport(hourly: pd.DataFrame, window_hours: int) -> pd.DataFrame:
         gust_max=gust.rolling(window_hours, min_periods=1).max(),
         pressure_change=numeric["pressure"].diff(window_hours),
     )
-    return summary
 
 
 def describe_planes(planes_raw: pd.DataFrame) -> pd.DataFrame:
@@ -147,13 +147,13 @@ def describe_planes(planes_raw: pd.DataFrame) -> pd.DataFrame:
     Raises:
         ValueError: If a column is missing, the table is empty, or a plane is there twice.
     """
-    _require_columns(planes_raw, "planes", ["tailnum", "year", "seats", "manufacturer"])
+    _require_columns(planes_raw, "planes", PLANE_COLUMNS)
     if planes_raw["tailnum"].duplicated().any():
         raise ValueError("planes: a tail number is there twice")
     planes = planes_raw.set_index("tailnum")
     return pd.DataFrame(
         {
-            "plane_age": 2013 - planes["year"],
+            "plane_age": YEAR - planes["year"],
             "seats": planes["seats"],
             "manufacturer": planes["manufacturer"].str.split().str[0],
         }

@@ -164,7 +164,7 @@ def train_stacker(
 
 
 def predict_late(
-    stacker: Model,
+    stacker_model: Model,
     random_forest_margins: pd.Series,
     boosting_margins: pd.Series,
     svm_margins: pd.Series,
@@ -172,7 +172,7 @@ def predict_late(
     """Predict the probability of being late for every flight.
 
     Args:
-        stacker: The fitted stacker.
+        stacker_model: The fitted stacker.
         random_forest_margins: The margin of every flight by the random forest.
         boosting_margins: The same by gradient boosting.
         svm_margins: The same by the support vector machine.
@@ -182,7 +182,7 @@ def predict_late(
     """
     use_one_thread()
     margins = _side_by_side(random_forest_margins, boosting_margins, svm_margins)
-    return pd.Series(stacker.predict_proba(margins)[:, 1], index=margins.index, name="p_late")
+    return pd.Series(stacker_model.predict_proba(margins)[:, 1], index=margins.index, name="p_late")
 
 
 def _side_by_side(random_forest: pd.Series, boosting: pd.Series, svm: pd.Series) -> pd.DataFrame:

@@ -20,37 +20,43 @@ def encode_features(
 ) -> pd.DataFrame:
     """Turn the joined flights into numbers, learning from the training flights only.
 
-    Categories with many values become the smoothed share of late flights (cross-fitted in
-    training), those with few become indicators, the clock and the calendar become sines and
-    cosines, missing numbers become the median.
+    Categories with many values become the smoothed share of late flights, for a training flight
+    that of the other folds; those with few become indicators; the clock and the calendar become
+    sines and cosines; missing numbers become the median.
 
     Args:
         joined_flights: The flights with weather and plane.
-        outcomes: `late` and `part` of each flight.
+        outcomes: `late`, `part` and `fold` of each flight.
         encoding: `smoothing`, how many flights the overall share weighs against those of one
-            category; `random_state` of the cross-fitting.
+            category.
 
     Returns:
         Indexed by `flight_id`: numbers only, none missing.
     """
     use_one_thread()
     train = outcomes["part"] == "train"
-    categories = _categories(joined_flights)
-    encoder = TargetEncoder(
-        target_type="binary",
-        smooth=encoding["smoothing"],
-        random_state=encoding["random_state"],
+    numbers = joined_flights.select_dtypes("number").drop(columns=["month", "weekday", "hour"])
+    return pd.concat(
+        [
+            numbers.fillna(numbers[train].median()).astype(float),
+            _cycles(joined_flights),
+            pd.get_dummies(_frequent_only(joined_flights[ONE_HOT], train), dtype=float),
+            _late_rates(_categories(joined_flights), outcomes, encoding["smoothing"]),
+        ],
+        axis=1,
     )
-    rates = pd.DataFrame(
-        index=joined_flights.index, columns=categories.columns.map("late_rate_{}".format)
-    ).astype(float)
-    rates[train] = encoder.fit_transform(categories[train], outcomes.loc[train, "late"])
-    rates[~train] = encoder.transform(categories[~train])
 
-    numbers = joined_flights.select_dtypes("number").drop(columns=["month", "weekday"])
-    numbers = numbers.fillna(numbers[train].median()).astype(float)
-    indicators = pd.get_dummies(_frequent_only(joined_flights[ONE_HOT], train), dtype=float)
-    return pd.concat([numbers, _cycles(joined_flights), indicators, rates], axis=1)
+
+def _late_rates(categories: pd.DataFrame, outcomes: pd.DataFrame, smoothing: float) -> pd.DataFrame:
+    """The smoothed share of late flights of each category, never learnt from the flight's fold."""
+    rates = pd.DataFrame(np.nan, categories.index, categories.columns.map("late_rate_{}".format))
+    fold = outcomes["fold"]
+    for k in fold.unique():
+        learning = (fold >= 0) & (fold != k)
+        encoder = TargetEncoder(target_type="binary", smooth=smoothing)
+        encoder.fit(categories[learning], outcomes.loc[learning, "late"])
+        rates[fold == k] = encoder.transform(categories[fold == k])
+    return rates
 
 
 def _categories(flights: pd.DataFrame) -> pd.DataFrame:
@@ -85,11 +91,12 @@ def _cycles(flights: pd.DataFrame) -> pd.DataFrame:
     """Sine and cosine of each cyclic column."""
     angles = {name: 2 * np.pi * flights[name] / period for name, period in CYCLES.items()}
     return pd.DataFrame(
-        {f"{name}_{wave}": getattr(np, wave)(a) for name, a in angles.items() for wave in _WAVES}
+        {
+            f"{name}_{wave.__name__}": wave(angle)
+            for name, angle in angles.items()
+            for wave in (np.sin, np.cos)
+        }
     )
-
-
-_WAVES = ("sin", "cos")
 
 
 def score_features(
