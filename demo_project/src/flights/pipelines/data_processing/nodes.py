@@ -42,7 +42,7 @@ def clean_flights(flights_raw: pd.DataFrame) -> pd.DataFrame:
             "date": date,
             "time_hour": pd.to_datetime(arrived["time_hour"], utc=True),
             "month": arrived["month"],
-            "weekday": date.dt.dayofweek,
+            "weekday": date.dt.day_of_week,
             "hour": arrived["hour"],
             "departure_minute": departure,
             "scheduled_minutes": (arrival - departure) % 1440,

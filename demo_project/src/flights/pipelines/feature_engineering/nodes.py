@@ -11,6 +11,7 @@ from sklearn.preprocessing import TargetEncoder
 
 from flights.threads import use_one_thread
 
+RARE = 0.02
 ONE_HOT = ["origin", "manufacturer"]
 CYCLES = {"month": 12, "weekday": 7, "departure_minute": 1440}
 
@@ -78,12 +79,12 @@ def _categories(flights: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _frequent_only(categories: pd.DataFrame, train: pd.Series, share: float = 0.02) -> pd.DataFrame:
-    """Replace the categories of less than `share` of the training flights by `other`."""
+def _frequent_only(categories: pd.DataFrame, train: pd.Series) -> pd.DataFrame:
+    """Replace the categories of less than `RARE` of the training flights by `other`."""
     kept = {}
     for name, column in categories.items():
         frequency = column[train].value_counts(normalize=True)
-        kept[name] = column.where(column.isin(frequency.index[frequency >= share]), "other")
+        kept[name] = column.where(column.isin(frequency.index[frequency >= RARE]), "other")
     return pd.DataFrame(kept)
 
 
