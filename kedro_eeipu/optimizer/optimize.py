@@ -203,7 +203,7 @@ class CutSearch:
                 target = target if dimension.ordered else target % n
                 row = torch.nonzero(free[:, j] & (target >= 0) & (target < n))[:, 0]
                 moved = z[row].clone()
-                moved[:, j] = target[row] / (n - 1)
+                moved[:, j] = target[row].to(z.dtype) / (n - 1)
                 rows.append(row)
                 points.append(moved)
         if not rows:

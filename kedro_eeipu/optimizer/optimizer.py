@@ -102,6 +102,11 @@ class Optimizer:
         self._warmup = max(4, min(10, 2 * self._space.d)) if warmup is None else max(2, warmup)
         self._trials: list[_Trial] = []
 
+    @property
+    def warmup(self) -> int:
+        """Number of trials before the first model-based proposal."""
+        return self._warmup
+
     def tell(
         self,
         x: Sequence[float],
@@ -180,8 +185,8 @@ class Optimizer:
         if self._space.size:
             grid = [range(dimension.levels) for dimension in self._space.dimensions]
             for levels in itertools.product(*grid):
-                z = torch.tensor(levels) / (self._space.levels - 1).clamp(min=1)
-                x = tuple(self._space.hide(z.to(torch.float64)).tolist())
+                z = self._space.at_levels(torch.tensor(levels))
+                x = tuple(self._space.hide(z).tolist())
                 if _key(x) not in known:
                     return x
         return None

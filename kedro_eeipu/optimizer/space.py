@@ -112,10 +112,13 @@ class Space:
         """Nearest level of each column, `... x d` (0 in continuous columns)."""
         return torch.round(z * (self.levels - 1).clamp(min=0)).to(torch.long)
 
+    def at_levels(self, level: Tensor) -> Tensor:
+        """The exact values k / (n - 1) of levels k, `... x d`, in double precision."""
+        return level.to(torch.float64) / (self.levels - 1).clamp(min=1).to(torch.float64)
+
     def snap(self, z: Tensor) -> Tensor:
         """`z` with every column moved to its nearest level, `... x d`."""
-        last = (self.levels - 1).clamp(min=1)
-        return torch.where(self.levels > 0, self.level(z) / last, z.clamp(0, 1))
+        return torch.where(self.levels > 0, self.at_levels(self.level(z)), z.clamp(0, 1))
 
     def active(self, z: Tensor) -> Tensor:
         """Which parameters exist at `z`, bool `... x d`."""

@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from kedro_eeipu.optimizer import Dimension, Optimizer, Proposal, Stage
+
+CHAIN = [
+    Stage(frozenset({0}), frozenset()),
+    Stage(frozenset({0, 1}), frozenset({0})),
+    Stage(frozenset({0, 1, 2}), frozenset({1})),
+]
+DIAMOND = [
+    Stage(frozenset({0}), frozenset()),
+    Stage(frozenset({0, 1, 2}), frozenset({0})),
+    Stage(frozenset({0, 3, 4, 5}), frozenset({0})),
+    Stage(frozenset(range(7)), frozenset({1, 2})),
+]
+MIXED = [
+    Dimension(),
+    Dimension(levels=50),
+    Dimension(levels=5),
+    Dimension(levels=3, ordered=False),
+    Dimension(levels=20, active_when=(3, frozenset({2}))),
+    Dimension(active_when=(3, frozenset({1}))),
+    Dimension(),
+]
+
+
+def same(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+    return all(v == w or (math.isnan(v) and math.isnan(w)) for v, w in zip(a, b, strict=True))
+
+
+def value(x: tuple[float, ...]) -> float:
+    return -sum((v - 0.3) ** 2 for v in x if not math.isnan(v))
+
+
+def simulate(
+    optimizer: Optimizer, trials: int, *, stages: int, scale: float = 1.0, shift: float = 0.0
+) -> list[Proposal]:
+    """Run trials whose stage s costs s + 1 seconds, a little more where x[0] is large."""
+    proposals = []
+    for i in range(trials):
+        proposal = optimizer.ask(budget_left=1 - i / trials)
+        costs = {s: (s + 1) * (1 + proposal.x[0]) for s in set(range(stages)) - proposal.reused}
+        optimizer.tell(proposal.x, scale * value(proposal.x) + shift, costs)
+        proposals.append(proposal)
+    return proposals
+
+
+def test_finds_a_smooth_optimum() -> None:
+    optimizer = Optimizer([Dimension()] * 3, CHAIN, seed=0)
+    proposals = simulate(optimizer, 30, stages=3)
+    assert max(value(p.x) for p in proposals) > -1e-3
+    assert sum(len(p.reused) for p in proposals) > 15
+
+
+def test_a_history_gives_the_same_proposal_to_a_new_optimizer() -> None:
+    first = Optimizer(MIXED, DIAMOND, seed=3)
+    proposals = simulate(first, 16, stages=4)
+    second = Optimizer(MIXED, DIAMOND, seed=3)
+    torch.manual_seed(99)
+    for i, proposal in enumerate(proposals):
+        again = second.ask(budget_left=1 - i / 16)
+        assert same(again.x, proposal.x)
+        assert again.owners == proposal.owners
+        costs = {s: (s + 1) * (1 + again.x[0]) for s in set(range(4)) - again.reused}
+        second.tell(again.x, value(again.x), costs)
+
+
+def test_seeds_differ() -> None:
+    first, second = (Optimizer(MIXED, DIAMOND, seed=s).ask().x for s in (0, 1))
+    assert not same(first, second)
+
+
+def test_global_state_is_left_alone() -> None:
+    optimizer = Optimizer([Dimension()] * 3, CHAIN)
+    simulate(optimizer, 8, stages=3)
+    state, threads, kind = torch.get_rng_state(), torch.get_num_threads(), torch.get_default_dtype()
+    optimizer.ask()
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.get_num_threads() == threads
+    assert torch.get_default_dtype() == kind
+
+
+def test_memoized_columns_are_exactly_those_of_their_trial() -> None:
+    proposals = simulate(Optimizer(MIXED, DIAMOND, seed=1), 25, stages=4)
+    for i, proposal in enumerate(proposals):
+        for j, owner in enumerate(proposal.owners):
+            if owner is not None:
+                assert owner < i
+                theirs = proposals[owner].x[j]
+                assert proposal.x[j] == theirs or math.isnan(proposal.x[j]) == math.isnan(theirs)
+        for s in proposal.reused:
+            assert all(proposal.owners[j] is not None for j in DIAMOND[s].parameters)
+            assert DIAMOND[s].parents <= proposal.reused
+    assert sum(len(p.reused) for p in proposals) > 10
+
+
+def test_proposals_stay_in_the_space() -> None:
+    for proposal in simulate(Optimizer(MIXED, DIAMOND, seed=2), 20, stages=4):
+        kind = round(proposal.x[3] * 2)
+        assert math.isnan(proposal.x[4]) == (kind != 2)
+        assert math.isnan(proposal.x[5]) == (kind != 1)
+        for v, dimension in zip(proposal.x, MIXED, strict=True):
+            if not math.isnan(v):
+                assert 0 <= v <= 1
+                if dimension.levels:
+                    assert v in [k / (dimension.levels - 1) for k in range(dimension.levels)]
+
+
+def test_the_default_comes_first_and_warm_up_shares_stages() -> None:
+    default = [0.2, 0.4, 0.6]
+    optimizer = Optimizer([Dimension()] * 3, CHAIN, default=default, warmup=7)
+    proposals = simulate(optimizer, 7, stages=3)
+    assert list(proposals[0].x) == default
+    assert not any(p.info for p in proposals)
+    assert sum(0 in p.reused for p in proposals) == 3
+    assert optimizer.ask().info
+
+
+def test_an_affine_change_of_the_objective_changes_nothing() -> None:
+    plain = simulate(Optimizer([Dimension()] * 3, CHAIN), 14, stages=3)
+    changed = simulate(Optimizer([Dimension()] * 3, CHAIN), 14, stages=3, scale=512.0, shift=64.0)
+    for a, b in zip(plain, changed, strict=True):
+        assert a.x == pytest.approx(b.x, abs=1e-3)
+
+
+def test_nothing_is_proposed_twice_until_the_space_is_exhausted() -> None:
+    dimensions = [Dimension(levels=3), Dimension(levels=2, ordered=False), Dimension(levels=2)]
+    proposals = simulate(Optimizer(dimensions, CHAIN), 13, stages=3)
+    assert len({p.x for p in proposals[:12]}) == 12
+    assert proposals[12].x in {p.x for p in proposals[:12]}
+
+
+def test_failed_trials_teach_costs_only() -> None:
+    optimizer = Optimizer([Dimension()] * 3, CHAIN, seed=0)
+    simulate(optimizer, 8, stages=3)
+    x = optimizer.ask().x
+    optimizer.tell(x, None, {0: 500.0})
+    after = optimizer.ask()
+    assert after.x != x
+    assert math.isfinite(after.info["expected_cost"])
+
+
+def test_all_failed_keeps_exploring() -> None:
+    optimizer = Optimizer([Dimension()] * 3, CHAIN, warmup=4)
+    seen = set()
+    for _ in range(9):
+        proposal = optimizer.ask()
+        seen.add(proposal.x)
+        optimizer.tell(proposal.x, math.nan, {0: 1.0})
+    assert len(seen) == 9
+
+
+def test_pending_trials_are_not_repeated_and_not_counted_as_cached() -> None:
+    optimizer = Optimizer([Dimension()] * 3, CHAIN, seed=0)
+    simulate(optimizer, 8, stages=3)
+    pending: list[tuple[float, ...]] = []
+    for _ in range(4):
+        proposal = optimizer.ask(pending=pending)
+        assert proposal.x not in pending
+        told = {t.x for t in optimizer._trials}
+        for s in proposal.reused:
+            columns = CHAIN[s].parameters
+            assert any(all(x[j] == proposal.x[j] for j in columns) for x in told)
+        pending.append(proposal.x)
+
+
+def test_an_evicted_output_is_not_relied_on() -> None:
+    optimizer = Optimizer([Dimension()] * 3, CHAIN, seed=0)
+    simulate(optimizer, 12, stages=3)
+    assert optimizer.ask().reused
+    assert not optimizer.ask(available={}).reused
+
+
+def test_cheap_reuse_wins_when_early_stages_are_expensive() -> None:
+    def proposals(costs: list[float]) -> list[Proposal]:
+        optimizer = Optimizer([Dimension()] * 3, CHAIN, seed=0)
+        out = []
+        for _ in range(16):
+            proposal = optimizer.ask()
+            optimizer.tell(
+                proposal.x, value(proposal.x), {s: costs[s] for s in {0, 1, 2} - proposal.reused}
+            )
+            out.append(proposal)
+        return out[8:]
+
+    expensive_early = sum(0 in p.reused for p in proposals([1e3, 1.0, 1.0]))
+    expensive_late = sum(0 in p.reused for p in proposals([1.0, 1.0, 1e3]))
+    assert expensive_early > expensive_late
+
+
+def test_wrong_lengths_are_refused() -> None:
+    optimizer = Optimizer([Dimension()] * 3, CHAIN)
+    with pytest.raises(ValueError, match="3 columns"):
+        optimizer.tell([0.1], 1.0, {})
+    with pytest.raises(ValueError, match="3 columns"):
+        Optimizer([Dimension()] * 3, CHAIN, default=[0.5])
