@@ -1,0 +1,1 @@
+"""Fingerprints of code and values, and the content-addressed store of what was computed."""

@@ -1,0 +1,160 @@
+"""One computation at a time for each key.
+
+A lease is a file that its holder rewrites every few seconds. Whoever waits for it judges by its
+own clock whether the content has stood still too long; clocks of two machines are never compared.
+A lease is a courtesy: when anything about it fails, both sides compute, which costs time only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+
+from kedro_eeipu.cache.files import Files
+
+__all__ = ["hold"]
+
+logger = logging.getLogger(__name__)
+
+_BEATS_PER_LEASE = 5
+_FIRST_PAUSE = 0.02
+_LONGEST_PAUSE = 0.5
+
+
+@contextlib.contextmanager
+def hold(
+    files: Files,
+    key: str,
+    is_done: Callable[[], bool],
+    lease_seconds: float,
+    wait: float | None,
+) -> Iterator[bool]:
+    """Try to be the one who computes ``key``; yields whether to compute.
+
+    Yields False when ``is_done`` turned true, that is when another process has committed the
+    result, and True otherwise: when the lease is ours, when ``wait`` seconds have passed, or when
+    leases do not work here. Raises nothing of its own.
+    """
+    try:
+        lease = _acquire(files, key, is_done, lease_seconds, wait)
+    except Exception as error:
+        logger.debug("no lease on %s: %s", key, error)
+        lease = _NO_LEASE
+    if lease is None:
+        yield False
+        return
+    lease.start()
+    try:
+        yield True
+    finally:
+        lease.stop()
+
+
+class _NoLease:
+    """Computing without a lease."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+_NO_LEASE = _NoLease()
+
+
+class _Lease(_NoLease):
+    """A lease in our hands, kept alive by a thread."""
+
+    def __init__(self, files: Files, path: str, token: str, interval: float) -> None:
+        self._files, self._path, self._token, self._interval = files, path, token, interval
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="eeipu-lease", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._ended.set()
+        self._thread.join()
+        with contextlib.suppress(Exception):
+            if self._is_ours():
+                self._files.delete(self._path)
+
+    def _beat(self) -> None:
+        count = 0
+        while not self._ended.wait(self._interval):
+            count += 1
+            try:
+                if not self._is_ours():
+                    return
+                self._files.replace(self._path, _content(self._token, count))
+            except Exception as error:
+                logger.debug("heartbeat failed: %s", error)
+
+    def _is_ours(self) -> bool:
+        return json.loads(self._files.read(self._path))["token"] == self._token
+
+
+def _content(token: str, beat: int) -> bytes:
+    holder = {"token": token, "beat": beat, "host": socket.gethostname(), "pid": os.getpid()}
+    return json.dumps(holder).encode()
+
+
+def _acquire(
+    files: Files, key: str, is_done: Callable[[], bool], lease_seconds: float, wait: float | None
+) -> _NoLease | None:
+    """Return the lease, or None once the result is there."""
+    path, token = f"leases/{key}", uuid.uuid4().hex
+    lease = _Lease(files, path, token, lease_seconds / _BEATS_PER_LEASE)
+    started = seen_at = time.monotonic()
+    seen: bytes | None = None
+    pause = _FIRST_PAUSE
+    while True:
+        if is_done():
+            return None
+        if files.create(path, _content(token, 0)):
+            if is_done():
+                files.delete(path)
+                return None
+            return lease
+        content = _read(files, path)
+        now = time.monotonic()
+        if content != seen:
+            seen, seen_at = content, now
+        elif content is not None and now - seen_at > lease_seconds:
+            if _take_over(files, path, content, token):
+                return lease
+            if now - seen_at > 2 * lease_seconds:
+                return _NO_LEASE
+        if wait is not None and now - started >= wait:
+            return _NO_LEASE
+        time.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE, lease_seconds / _BEATS_PER_LEASE)
+
+
+def _read(files: Files, path: str) -> bytes | None:
+    try:
+        return files.read(path)
+    except FileNotFoundError:
+        return None
+
+
+def _take_over(files: Files, path: str, expired: bytes, token: str) -> bool:
+    """Replace an expired lease; of several waiters, the one who creates the claim does it."""
+    claim = f"tmp/{hashlib.sha256(expired).hexdigest()}"
+    if not files.create(claim, b""):
+        return False
+    try:
+        if _read(files, path) != expired:
+            return False
+        files.replace(path, _content(token, 0))
+        return True
+    finally:
+        files.delete(claim)

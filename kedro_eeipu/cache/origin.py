@@ -1,0 +1,133 @@
+"""Where a module comes from: the user's project, an installed library, or Python itself."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import importlib.util
+import os
+import site
+import sys
+import sysconfig
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Origin", "is_project_object", "origin_of"]
+
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a module comes from.
+
+    Attributes:
+        name: ``"python"``, the top-level name of a library, or ``""`` for project code.
+        version: of Python (major.minor) or of the distribution; ``""`` for project code.
+    """
+
+    name: str
+    version: str
+
+    @property
+    def is_project(self) -> bool:
+        return not self.name
+
+
+_PROJECT = Origin("", "")
+_PYTHON = Origin("python", PYTHON)
+
+
+def is_project_object(obj: Any) -> bool:
+    """Whether a function or class was defined in project code."""
+    module = getattr(obj, "__module__", None)
+    return isinstance(module, str) and origin_of(module).is_project
+
+
+def origin_of(module: str) -> Origin:
+    """Return where the module called ``module`` comes from; it need not be imported yet.
+
+    A module is a library's if its file lies in a ``site-packages`` folder and a distribution
+    with a version owns it. Everything else that is not part of Python is project code: so are
+    editable installs, ``__main__`` and modules without a file.
+    """
+    loaded = sys.modules.get(module)
+    return _origin(module, _file_of(loaded) if loaded is not None else None, loaded is not None)
+
+
+def _file_of(module: Any) -> str | None:
+    file = getattr(module, "__file__", None)
+    if isinstance(file, str):
+        return file
+    paths = list(getattr(module, "__path__", None) or ())
+    return os.path.join(str(paths[0]), "__init__.py") if paths else None
+
+
+@functools.lru_cache(maxsize=65536)
+def _origin(module: str, file: str | None, loaded: bool) -> Origin:
+    top = module.partition(".")[0]
+    if not loaded:
+        file = _locate(module)
+    if file is None:
+        return _PYTHON if top in sys.stdlib_module_names else _PROJECT
+    path = os.path.realpath(file)
+    if _is_installed(os.path.abspath(file)) or _is_installed(path):
+        version = _library_version(top)
+        return Origin(top, version) if version else _PROJECT
+    if top in sys.stdlib_module_names and path.startswith(_stdlib_folders()):
+        return _PYTHON
+    return _PROJECT
+
+
+def _locate(module: str) -> str | None:
+    """File of the top-level package of a module, which is not imported for it."""
+    try:
+        spec = importlib.util.find_spec(module.partition(".")[0])
+    except (ImportError, ValueError):
+        return None
+    if spec is None:
+        return None
+    if spec.has_location:
+        return spec.origin
+    folders = list(spec.submodule_search_locations or ())
+    return os.path.join(folders[0], "__init__.py") if folders else None
+
+
+@functools.lru_cache(maxsize=1)
+def _stdlib_folders() -> tuple[str, ...]:
+    paths = sysconfig.get_paths()
+    folders = {paths["stdlib"], paths["platstdlib"], os.path.dirname(os.__file__)}
+    return tuple(os.path.realpath(folder) + os.sep for folder in folders)
+
+
+@functools.lru_cache(maxsize=1)
+def _library_folders() -> tuple[str, ...]:
+    paths = sysconfig.get_paths()
+    folders = {paths["purelib"], paths["platlib"], site.getusersitepackages()}
+    return tuple(os.path.realpath(folder) + os.sep for folder in folders)
+
+
+def _is_installed(path: str) -> bool:
+    folders = path.split(os.sep)
+    return (
+        "site-packages" in folders
+        or "dist-packages" in folders
+        or path.startswith(_library_folders())
+    )
+
+
+@functools.lru_cache(maxsize=1)
+def _owners() -> dict[str, list[str]]:
+    return dict(importlib.metadata.packages_distributions())
+
+
+@functools.lru_cache(maxsize=4096)
+def _library_version(top: str) -> str:
+    """Versions of all distributions that own a top-level name; empty if there is none."""
+    versions = []
+    for name in sorted(set(_owners().get(top, ()))):
+        try:
+            versions.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            return ""
+    return ", ".join(versions)

@@ -1,0 +1,279 @@
+"""The bytes of a stored value.
+
+A payload is a protocol-5 pickle, then the large buffers that the pickle leaves out (arrays are
+written and hashed where they lie, without a copy), then a JSON index and its length. The index
+also lists the project classes and functions that the pickle refers to, each with the digest of
+its code: an object whose class was edited is another value to everything downstream.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import mmap
+import pickle
+import struct
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import IO, Any, Protocol
+
+from kedro_eeipu.cache.code import code_identity, is_project_object
+
+__all__ = ["Damaged", "TooLarge", "digest_of", "read", "write"]
+
+_MAGIC = b"EEIPU-1\n"
+_FOOTER = struct.Struct("<Q8s")
+_OUT_OF_BAND = 1 << 18
+_PARALLEL = 1 << 22
+_CHUNK = 1 << 22
+_PLAIN_NODES = 10_000
+
+
+class Damaged(Exception):
+    """The bytes are not the payload that their digest promises."""
+
+
+class TooLarge(Exception):
+    """The payload is larger than an entry may be."""
+
+
+class Sink(Protocol):
+    """Where a payload goes."""
+
+    def write(self, data: Any, /) -> Any: ...
+
+
+def write(value: Any, sink: Sink, limit: int | None = None) -> tuple[str, int]:
+    """Serialise ``value`` into ``sink``; return digest (hex sha256) and size in bytes.
+
+    Raises:
+        TooLarge: more than ``limit`` bytes.
+        Exception: whatever pickling the value or writing to ``sink`` raises.
+    """
+    with _Hashing(sink, limit) as out:
+        buffers: list[pickle.PickleBuffer] = []
+        pickler = _Pickler(out, buffers)
+        pickler.dump(_unshared(value))
+        stream = out.size
+        lengths = []
+        for buffer in buffers:
+            view = buffer.raw()
+            lengths.append(view.nbytes)
+            out.write(view)
+        code = {name: code_identity(obj).digest for name, obj in sorted(pickler.code.items())}
+        index = json.dumps({"stream": stream, "buffers": lengths, "code": code}).encode()
+        out.write(index)
+        out.write(_FOOTER.pack(len(index), _MAGIC))
+        return out.digest(), out.size
+
+
+def read(file: IO[bytes], size: int, digest: str) -> Any:
+    """Return the value in ``file``, whose digest is checked before anything is unpickled.
+
+    Raises:
+        Damaged: size or digest differ, or the layout makes no sense.
+        Exception: whatever unpickling raises.
+    """
+    segments = _segments(file, size)
+    parts = _read_hashed(file, segments, digest)
+    return pickle.loads(parts[0], buffers=parts[1:-1])
+
+
+def digest_of(file: IO[bytes]) -> str:
+    """Return the digest of the payload in ``file``, without looking into it."""
+    state = hashlib.sha256()
+    while chunk := file.read(_CHUNK):
+        state.update(chunk)
+    return state.hexdigest()
+
+
+def _segments(file: IO[bytes], size: int) -> list[int]:
+    """Lengths of pickle, buffers and tail."""
+    try:
+        if file.seek(0, io.SEEK_END) != size or size < _FOOTER.size:
+            raise Damaged("its size is wrong")
+        file.seek(size - _FOOTER.size)
+        length, magic = _FOOTER.unpack(file.read(_FOOTER.size))
+        tail = length + _FOOTER.size
+        if magic != _MAGIC or tail > size:
+            raise Damaged("it is not a payload")
+        file.seek(size - tail)
+        index = json.loads(file.read(length))
+        segments = [int(index["stream"]), *map(int, index["buffers"]), tail]
+    except (ValueError, KeyError, TypeError, struct.error) as error:
+        raise Damaged("its index is damaged") from error
+    if min(segments) < 0 or sum(segments) != size:
+        raise Damaged("its index is damaged")
+    file.seek(0)
+    return segments
+
+
+def _read_hashed(file: IO[bytes], segments: list[int], digest: str) -> list[Any]:
+    state = hashlib.sha256()
+    parts = []
+    with _Background(sum(segments)) as background:
+        for length in segments:
+            part = _memory(length)
+            view = memoryview(part)
+            for start in range(0, length, _CHUNK):
+                chunk = view[start : start + _CHUNK]
+                if _read_fully(file, chunk) != len(chunk):
+                    raise Damaged("it is truncated")
+                background.run(state.update, chunk)
+            parts.append(part)
+    if state.hexdigest() != digest:
+        raise Damaged("its content does not match its digest")
+    return parts
+
+
+def _memory(length: int) -> bytearray | mmap.mmap:
+    """Writable memory; fresh private pages for large blocks, which need not be zeroed first."""
+    if length >= _PARALLEL and hasattr(mmap, "MAP_ANONYMOUS"):
+        return mmap.mmap(-1, length, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    return bytearray(length)
+
+
+def _read_fully(file: IO[bytes], view: memoryview) -> int:
+    done = 0
+    while done < len(view):
+        count = file.readinto(view[done:])  # type: ignore[attr-defined]
+        if not count:
+            break
+        done += count
+    return done
+
+
+class _Background:
+    """Runs calls one after the other beside the caller, who waits for them at the end.
+
+    Hashing and file access both release the interpreter lock. Small payloads are not worth a
+    thread.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._pool = ThreadPoolExecutor(1) if size >= _PARALLEL else None
+        self._last: Future | None = None
+
+    def __enter__(self) -> _Background:
+        return self
+
+    def run(self, call: Callable[[Any], Any], argument: Any) -> None:
+        if self._pool is None:
+            call(argument)
+        else:
+            self._last = self._pool.submit(call, argument)
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=True)
+
+
+class _Hashing:
+    """A file that hashes and counts what passes through to ``sink``."""
+
+    def __init__(self, sink: Sink, limit: int | None) -> None:
+        self._sink, self._limit = sink, limit
+        self._state = hashlib.sha256()
+        self._pool: ThreadPoolExecutor | None = None
+        self.size = 0
+
+    def __enter__(self) -> _Hashing:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=True)
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+        if self._limit is not None and self.size + view.nbytes > self._limit:
+            raise TooLarge(f"it takes more than the {self._limit} bytes an entry may have")
+        for start in range(0, view.nbytes, _CHUNK):
+            self._write_chunk(view[start : start + _CHUNK])
+        self.size += view.nbytes
+        return view.nbytes
+
+    def _write_chunk(self, chunk: memoryview) -> None:
+        if chunk.nbytes < _CHUNK:
+            self._state.update(chunk)
+            self._sink.write(chunk)
+            return
+        self._pool = self._pool or ThreadPoolExecutor(1)
+        hashed = self._pool.submit(self._state.update, chunk)
+        try:
+            self._sink.write(chunk)
+        finally:
+            hashed.result()
+
+    def digest(self) -> str:
+        return self._state.hexdigest()
+
+
+class _Pickler(pickle.Pickler):
+    """Keeps large buffers out of the stream and notes the project code it refers to."""
+
+    def __init__(self, file: Any, buffers: list[pickle.PickleBuffer]) -> None:
+        super().__init__(file, protocol=5, buffer_callback=self._keep_apart)
+        self._buffers = buffers
+        self.code: dict[str, Any] = {}
+
+    def _keep_apart(self, buffer: pickle.PickleBuffer) -> bool:
+        try:
+            if buffer.raw().nbytes < _OUT_OF_BAND:
+                return True
+        except BufferError:  # not contiguous: the pickler copies it
+            return True
+        self._buffers.append(buffer)
+        return False
+
+    def reducer_override(self, obj: Any) -> Any:
+        if callable(obj) and hasattr(obj, "__qualname__") and is_project_object(obj):
+            self.code[f"{obj.__module__}:{obj.__qualname__}"] = obj
+        return NotImplemented
+
+
+class _NotPlain(Exception):
+    """The value is more than a small tree of built-in types."""
+
+
+def _unshared(value: Any) -> Any:
+    """Copy a small tree of built-in types so that equal strings are one string.
+
+    Pickle writes a string once per object, not once per value: without this step the same
+    metrics read back from the cache would have another digest than when they were computed.
+    Lists and dictionaries that are shared stay shared.
+    """
+    try:
+        return _Copy().of(value)
+    except (_NotPlain, RecursionError):
+        return value
+
+
+class _Copy:
+    def __init__(self) -> None:
+        self._texts: dict[Any, Any] = {}
+        self._containers: dict[int, Any] = {}
+        self._left = _PLAIN_NODES
+
+    def of(self, value: Any) -> Any:
+        self._left -= 1
+        if self._left < 0:
+            raise _NotPlain
+        kind = type(value)
+        if kind is str or kind is bytes:
+            return self._texts.setdefault((kind, value), value)
+        if kind in (int, float, bool, type(None)):
+            return value
+        if kind is tuple:
+            return tuple([self.of(item) for item in value])
+        if kind is not list and kind is not dict:
+            raise _NotPlain
+        if id(value) not in self._containers:
+            copy: Any = kind()
+            self._containers[id(value)] = copy
+            if kind is list:
+                copy.extend(self.of(item) for item in value)
+            else:
+                copy.update((self.of(name), self.of(item)) for name, item in value.items())
+        return self._containers[id(value)]
