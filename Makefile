@@ -1,0 +1,47 @@
+# make demo    tune the demo project in an environment of its own
+# make test    run the tests in another
+# make lint    check style and types
+# make bench   run the benchmarks
+# make clean   remove the environments and what the tools left behind
+#
+# Both environments are built once and again only when what is to be installed changes.
+
+PYTHON ?= python3
+PIP_INSTALL = -m pip install --quiet --disable-pip-version-check -c constraints.txt
+REQUIREMENTS = pyproject.toml constraints.txt demo_project/requirements.txt
+
+export DO_NOT_TRACK = 1
+export OMP_NUM_THREADS = 1
+
+.DEFAULT_GOAL := demo
+.PHONY: demo test lint bench clean
+
+demo: .venv/.installed
+	cd demo_project && ../.venv/bin/kedro eeipu tune
+
+test: .venv-test/.installed
+	.venv-test/bin/python -m pytest $(PYTEST_ARGS)
+
+lint: .venv-test/.installed
+	.venv-test/bin/ruff check .
+	.venv-test/bin/ruff format --check .
+	.venv-test/bin/mypy
+
+bench: .venv-test/.installed
+	set -e; for script in benchmarks/*.py; do .venv-test/bin/python "$$script"; done
+
+clean:
+	rm -rf .venv .venv-test .hypothesis .pytest_cache .mypy_cache .ruff_cache build dist
+	rm -rf .eeipu demo_project/.eeipu
+	git clean -fdXq demo_project/data
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.installed: $(REQUIREMENTS)
+	$(PYTHON) -m venv .venv
+	.venv/bin/python $(PIP_INSTALL) -e . -r demo_project/requirements.txt
+	touch $@
+
+.venv-test/.installed: $(REQUIREMENTS)
+	$(PYTHON) -m venv .venv-test
+	.venv-test/bin/python $(PIP_INSTALL) -e ".[dev]" -r demo_project/requirements.txt kedro-mlflow
+	touch $@
