@@ -62,7 +62,7 @@ class Range:
         return math.isclose(steps, round(steps), abs_tol=1e-8)
 
     def nearest(self, value: Any) -> Any:
-        """The value of the range that is closest to ``value`` (the first choice of a categorical)."""
+        """The value of the range closest to ``value`` (of a categorical: the first choice)."""
         if self.kind == "categorical":
             return next((c for c in self.choices if same_scalar(value, c)), self.choices[0])
         if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
@@ -108,25 +108,30 @@ class Objective:
         """The number inside the dataset's value.
 
         Raises:
-            ValueError: The key is missing, or what it leads to is not a finite number.
+            ConfigurationError: The key is missing, or what it leads to is not a number.
+            ValueError: It is NaN or infinite.
         """
         for part in filter(None, self.key.split(".")):
             try:
                 value = value[part]
             except (KeyError, IndexError, TypeError):
-                known = (
-                    ", ".join(map(str, value))
-                    if isinstance(value, Mapping)
-                    else type(value).__name__
-                )
-                raise ValueError(f"objective {self}: no key '{part}' (there is: {known})") from None
+                known = map(str, value) if isinstance(value, Mapping) else [type(value).__name__]
+                raise ConfigurationError(
+                    f"dataset '{self.dataset}' has no key '{part}'",
+                    where="parameters.yml: eeipu.objective.key",
+                    remedy=f"There is: {', '.join(known)}.",
+                ) from None
         item = getattr(value, "item", None)
         if callable(item) and getattr(value, "size", None) == 1:
             value = item()
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise ValueError(f"objective {self} is not a number but {type(value).__name__}")
+            raise ConfigurationError(
+                f"{self} is not a number but {type(value).__name__}",
+                where="parameters.yml: eeipu.objective",
+                remedy="Name a key that holds a number, with dots for nested ones.",
+            )
         if not math.isfinite(value):
-            raise ValueError(f"objective {self} is {value}")
+            raise ValueError(f"the objective {self} is {value}")
         return float(value)
 
 
@@ -381,9 +386,9 @@ def _default(path: str, parameters: Mapping[str, Any], where: str) -> Any:
 def _parse_when(spec: Any, where: str) -> tuple[tuple[str, tuple[Scalar, ...]], ...]:
     if spec is None:
         return ()
-    if not isinstance(spec, Mapping) or not spec:
+    if not isinstance(spec, Mapping) or len(spec) != 1:
         raise ConfigurationError(
-            "`when` maps another tuned parameter to the value or values at which this one exists",
+            "`when` maps one other tuned parameter to the value or values at which this one exists",
             where=where,
             remedy="Write for example: when: {model.kind: rf}",
         )
@@ -408,7 +413,9 @@ def _categorical(path: str, spec: Mapping, default: Any, when: tuple, where: str
 
 
 def _numeric(path: str, spec: Mapping, default: Any, when: tuple, where: str) -> Range:
-    low, high, step = spec.get("low"), spec.get("high"), spec.get("step")
+    low: Any = spec.get("low")
+    high: Any = spec.get("high")
+    step: Any = spec.get("step")
     log = spec.get("log", False)
     if isinstance(default, bool) or not isinstance(default, (int, float)):
         raise ConfigurationError(

@@ -105,15 +105,18 @@ def reaching_parameters(pipeline: Pipeline, paths: Sequence[str]) -> dict[str, f
 
 
 def touches(node: Node, path: str) -> bool:
-    """Whether an input of the node holds the parameter: as itself, around it or inside it."""
-    for name in node.inputs:
-        if name == "parameters":
-            return True
-        if name.startswith("params:"):
-            own = name[len("params:") :]
-            if own == path or path.startswith(f"{own}.") or own.startswith(f"{path}."):
-                return True
-    return False
+    """Whether an input of the node holds the parameter."""
+    return any(holds(name, path) for name in node.inputs)
+
+
+def holds(name: str, path: str) -> bool:
+    """Whether an input holds a parameter: as itself, around it or inside it."""
+    if name == "parameters":
+        return True
+    own = name.removeprefix("params:")
+    if own == name:
+        return False
+    return own == path or path.startswith(f"{own}.") or own.startswith(f"{path}.")
 
 
 def _cacheable_parents(

@@ -1,0 +1,103 @@
+"""What one run leaves for its own processes: outputs it produced, loads, and its nodes' events.
+
+Under ``ParallelRunner`` each node runs in a process of its own, so what happened is told through
+small files, each written once and renamed into place. The directory outlives a killed process:
+the costs of an interrupted trial are read from it when the study goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import threading
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from kedro_eeipu.cache.store import Blob, Store
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where a dataset produced or planned in this run lies.
+
+    Attributes:
+        blob: Its content.
+        scratch: Whether it lies in the run's own scratch store rather than in the shared one.
+    """
+
+    blob: Blob
+    scratch: bool = False
+
+
+class RunDirectory:
+    """A directory that lives as long as one run; picklable, safe for threads and processes."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        for name in ("outputs", "nodes", "loads", "private"):
+            (self.path / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.scratch = Store(str(self.path / "scratch"))
+
+    def put_output(self, dataset: str, output: Output) -> None:
+        """Tell where a dataset's content lies."""
+        self._write("outputs", dataset, {"blob": asdict(output.blob), "scratch": output.scratch})
+
+    def output(self, dataset: str) -> Output | None:
+        """Where a dataset's content lies, ``None`` when the run has not produced it."""
+        told = self._read("outputs", dataset)
+        return None if told is None else Output(Blob(**told["blob"]), told["scratch"])
+
+    def put_node(self, node: str, event: Mapping[str, Any]) -> None:
+        """Tell what is known of a node by now; a later event replaces an earlier one."""
+        self._write("nodes", node, {"name": node, **event})
+
+    def nodes(self) -> dict[str, dict[str, Any]]:
+        """The latest event of every node, by name."""
+        return {e["name"]: e for e in self._all("nodes")}
+
+    def put_load(self, dataset: str, seconds: float) -> None:
+        """Tell that a dataset was read from the cache, and how long that took."""
+        self._write(
+            "loads", f"{dataset}\0{os.getpid()}\0{threading.get_ident()}", [dataset, seconds]
+        )
+
+    def loads(self) -> dict[str, float]:
+        """Seconds of the slowest read from the cache, by dataset."""
+        found: dict[str, float] = {}
+        for dataset, seconds in self._all("loads"):
+            found[dataset] = max(seconds, found.get(dataset, 0.0))
+        return found
+
+    def private_path(self, dataset: str, suffix: str) -> str:
+        """A path of the run's own at which a dataset can be written instead of the user's."""
+        # Several consumers may make the trip through the file at the same time.
+        owner = f"{dataset}\0{os.getpid()}\0{threading.get_ident()}"
+        return str(self.path / "private" / (_file_name(owner) + suffix))
+
+    def remove(self) -> None:
+        """Delete the directory and all in it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def _write(self, folder: str, name: str, told: Any) -> None:
+        target = self.path / folder / _file_name(name)
+        temporary = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}")
+        temporary.write_text(json.dumps(told))
+        os.replace(temporary, target)
+
+    def _read(self, folder: str, name: str) -> Any:
+        try:
+            return json.loads((self.path / folder / _file_name(name)).read_text())
+        except FileNotFoundError:
+            return None
+
+    def _all(self, folder: str) -> list[Any]:
+        paths = sorted((self.path / folder).glob("[!.]*"))
+        return [json.loads(path.read_text()) for path in paths]
+
+
+def _file_name(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()[:32]

@@ -1,0 +1,166 @@
+"""The hook that plans runs against the cache, serves hits and records misses.
+
+Kedro loads a node's inputs before it calls ``before_node_run``, too late to save the loading. So
+the whole run is planned in ``before_pipeline_run``: the catalog entries of produced datasets are
+replaced by ours, and the pipeline that the runner is about to get is reduced to the nodes that
+must be called.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from kedro.framework.hooks import hook_impl
+from kedro.io.core import is_parameter
+from kedro.pipeline import Pipeline
+
+if TYPE_CHECKING:
+    from kedro.framework.context import KedroContext
+    from kedro.io import AbstractDataset, CatalogProtocol
+    from kedro.pipeline.node import Node
+
+    from kedro_eeipu.cache.run_directory import RunDirectory
+    from kedro_eeipu.hooks.plan import Planner, RunPlan
+
+__all__ = ["EEIPUHooks", "PlannedRun", "hooks"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class PlannedRun:
+    """A run that goes through the cache.
+
+    Attributes:
+        run_id: Kedro's id of the run.
+        planner: Plans it.
+        directory: Its run directory.
+        write_through: Whether outputs are also written where the user's catalog declares them.
+        meta: What new records say of this run.
+        plan: What it does, once Kedro has started it.
+    """
+
+    run_id: str
+    planner: Planner
+    directory: RunDirectory
+    write_through: bool = False
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    plan: RunPlan | None = None
+    _pipeline: Pipeline | None = None
+    _whole: dict[str, Any] = field(default_factory=dict)
+
+    def begin(self, pipeline: Pipeline, catalog: CatalogProtocol) -> RunPlan:
+        """Plan the run, and put the plan in the place of the pipeline and the catalog."""
+        self.plan = self.planner.plan(
+            pipeline, catalog, self.directory, write_through=self.write_through, meta=self.meta
+        )
+        for name, dataset in self.plan.datasets.items():
+            replace_dataset(catalog, name, dataset)
+        self._pipeline, self._whole = pipeline, dict(pipeline.__dict__)
+        # The runner gets this very object next, so its content is what must change.
+        pipeline.__dict__.clear()
+        pipeline.__dict__.update(Pipeline(self.plan.nodes_to_run()).__dict__)
+        return self.plan
+
+    def end(self) -> None:
+        """Give the pipeline its nodes back and the leases up; safe to call twice."""
+        if self._pipeline is not None:
+            self._pipeline.__dict__.clear()
+            self._pipeline.__dict__.update(self._whole)
+            self._pipeline = None
+        if self.plan is not None:
+            self.plan.close()
+
+
+class EEIPUHooks:
+    """Kedro hooks of the plugin; does nothing in a run that was not announced or asked for."""
+
+    def __init__(self) -> None:
+        self._runs: dict[str, PlannedRun] = {}
+        self._local = threading.local()
+
+    def announce(self, run: PlannedRun) -> None:
+        """Let the run with this id go through the cache; `forget` it when it is over."""
+        self._runs[run.run_id] = run
+
+    def forget(self, run: PlannedRun) -> None:
+        """End a run, whether Kedro told its end or was interrupted before it could."""
+        run.end()
+        self._runs.pop(run.run_id, None)
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        self._local.context = context
+
+    @hook_impl(trylast=True)
+    def before_pipeline_run(
+        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
+    ) -> None:
+        run_id = _run_id(run_params)
+        run = self._runs.get(run_id)
+        if run is None:
+            return
+        plan = run.begin(pipeline, catalog)
+        self._tell_other_plugins(plan, catalog, run_id)
+
+    @hook_impl(wrapper=True)
+    def before_node_run(self, node: Node) -> Generator[None, Any, Any]:
+        """A hook that replaces inputs changes what the node computes: its key no longer holds."""
+        replaced = yield
+        action = (
+            node.func.args[0] if isinstance(node.func, partial) and node.func.args else node.func
+        )
+        if any(replaced) and hasattr(action, "bypass"):
+            action.bypass("a hook of another plugin replaced its inputs")
+        return replaced
+
+    @hook_impl
+    def after_pipeline_run(self, run_params: dict[str, Any]) -> None:
+        self._end(run_params)
+
+    @hook_impl
+    def on_pipeline_error(self, run_params: dict[str, Any]) -> None:
+        self._end(run_params)
+
+    def _end(self, run_params: Mapping[str, Any]) -> None:
+        run = self._runs.get(_run_id(run_params))
+        if run is not None:
+            run.end()
+
+    def _tell_other_plugins(self, plan: RunPlan, catalog: CatalogProtocol, run_id: str) -> None:
+        """Other plugins log parameters and follow a run node by node: let them see it whole."""
+        manager = self._local.context._hook_manager
+        before = manager.subset_hook_caller("before_node_run", [self])
+        after = manager.subset_hook_caller("after_node_run", [self])
+        for name in plan.actions:
+            if name not in plan.reused:
+                continue
+            node = plan.actions[name].node
+            inputs = {i: catalog.load(i) for i in node.inputs if is_parameter(i)}
+            common = {"node": node, "catalog": catalog, "is_async": False, "run_id": run_id}
+            before(inputs=inputs, **common)
+            after(inputs=inputs, outputs={}, **common)
+
+
+def replace_dataset(catalog: CatalogProtocol, name: str, dataset: AbstractDataset) -> None:
+    """Put a dataset in the place of another of the same name, its validator kept.
+
+    ``catalog[name] = dataset`` would drop the validator that the user declared for the entry.
+    """
+    datasets: dict[str, AbstractDataset] = getattr(catalog, "_datasets", {})
+    if name in datasets:
+        datasets[name] = dataset
+    else:
+        catalog[name] = dataset
+
+
+def _run_id(run_params: Mapping[str, Any]) -> str:
+    return str(run_params.get("run_id") or run_params.get("session_id"))
+
+
+hooks = EEIPUHooks()

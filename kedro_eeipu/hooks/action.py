@@ -1,0 +1,321 @@
+"""One node of one planned run: its key, and what happens when Kedro calls its function."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+from kedro.pipeline.node import Node
+
+from kedro_eeipu.cache.code import CodeIdentity, Unidentifiable
+from kedro_eeipu.cache.dataset import MemoizedDataset
+from kedro_eeipu.cache.fingerprint import combine
+from kedro_eeipu.cache.run_directory import Output, RunDirectory
+from kedro_eeipu.cache.store import Blob, CacheMiss, Record, Store
+from kedro_eeipu.hooks.inputs import FileToken
+
+logger = logging.getLogger(__name__)
+
+KEY_SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What is known of a node's key before anything runs.
+
+    Attributes:
+        code: Identity of its function.
+        tokens: Tokens of its parameters and free inputs, by input name.
+        current: For each free input that lies in a file, what makes its token anew.
+        extra: What ``eeipu.yml`` adds: a version, files, environment variables.
+    """
+
+    code: CodeIdentity
+    tokens: Mapping[str, str]
+    current: Mapping[str, FileToken] = field(default_factory=dict)
+    extra: str = ""
+
+
+class NodeAction:
+    """Stands in for a node's function during one run.
+
+    Called by Kedro with the loaded inputs, it looks the key up once more (its inputs may have
+    come out as in an earlier run), else runs the function under the key's lease and times it.
+    The record is written when the last of the outputs has been saved.
+
+    Args:
+        node: The node, with the function it had when the run began.
+        identity: What is known of its key, ``None`` when it is never cached.
+        inputs: The datasets it loads, parameters among them.
+        outputs: The datasets it saves.
+        store: The shared store.
+        run: The directory of the run.
+        why_not: Why it is never cached.
+        meta: What its record says of the run that made it.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        identity: Identity | None,
+        inputs: Mapping[str, Any],
+        outputs: Mapping[str, MemoizedDataset],
+        store: Store,
+        run: RunDirectory,
+        why_not: str | None = None,
+        meta: Mapping[str, Any] | None = None,
+    ) -> None:
+        functools.update_wrapper(self, node.func, updated=())
+        self.__name__ = getattr(node.func, "__name__", type(node.func).__name__)
+        self.node = node
+        self.identity = identity
+        self.inputs = inputs
+        self.outputs = outputs
+        self.store = store
+        self.run = run
+        self.why_not = why_not
+        self.meta = dict(meta or {})
+        self._key: str | None = None
+        self._seconds = 0.0
+        self._saved: dict[str, Output] = {}
+        self._served: Record | None = None
+        self._finished = False
+        self._lock = threading.Lock()
+        self._lease = ExitStack()
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        del state["_lock"], state["_lease"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock, self._lease = threading.Lock(), ExitStack()
+
+    def key(self) -> str | None:
+        """The node's key, ``None`` while the content of an input is not known."""
+        if self.identity is None:
+            return None
+        tokens = dict(self.identity.tokens)
+        for name, dataset in self.inputs.items():
+            if isinstance(dataset, MemoizedDataset):
+                token = produced_token(dataset)
+                if token is None:
+                    return None
+                tokens[name] = token
+        return combine(
+            schema=str(KEY_SCHEMA),
+            code=self.identity.code.digest,
+            inputs=_shaped(self.node._inputs, tokens),
+            outputs=_shape(self.node._outputs),
+            extra=self.identity.extra,
+        )
+
+    def parts(self) -> dict[str, str]:
+        """What the key is made of, shortened, to tell later why two runs of a node differ."""
+        if self.identity is None:
+            return {}
+        found = {"code": self.identity.code.digest, "settings": self.identity.extra}
+        found.update(self.identity.tokens)
+        for name, dataset in self.inputs.items():
+            if isinstance(dataset, MemoizedDataset):
+                found[name] = produced_token(dataset) or ""
+        return {name: token[:12] for name, token in found.items() if token}
+
+    def bypass(self, reason: str) -> None:
+        """Neither look up nor record this node in this run."""
+        self.identity = None
+        self.why_not = reason
+
+    def serve(self, record: Record) -> None:
+        """Serve the node from its record: nothing of it is executed or loaded."""
+        self._promise(record)
+        self._tell("reused", record=record)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        self._key = self.key()
+        if self._key is not None:
+            found = self._served_late()
+            if found is not None:
+                return found
+            self._lease.enter_context(self.store.lease(self._key))
+            found = self._served_late()
+            if found is not None:
+                self._lease.close()
+                return found
+        return self._execute(args, kwargs)
+
+    def rebuild(self) -> None:
+        """Compute the outputs again, from inputs loaded anew (a planned blob has vanished)."""
+        inputs = {name: dataset.load() for name, dataset in self.inputs.items()}
+        self._key, self._served, self._saved, self._finished = self.key(), None, {}, False
+        outputs = self.node._copy(func=self._timed).run(inputs)
+        for name, value in outputs.items():
+            self.outputs[name].save(value)
+
+    def saved(self, name: str, output: Output | None) -> None:
+        """An output has been saved; with the last one the node is done."""
+        with self._lock:
+            if self._finished:
+                return
+            if output is not None:
+                self._saved[name] = output
+                self._seconds += output.blob.seconds
+            else:
+                self.bypass(f"output '{name}' cannot be stored")
+                self._saved[name] = Output(Blob("", 0, 0.0), scratch=True)
+            if len(self._saved) < len(self.node.outputs):
+                return
+            self._finished = True
+        if self._served is None:
+            self._record()
+            self._tell("ran")
+        self._lease.close()
+
+    def failed(self, error: BaseException) -> None:
+        """The node raised, or one of its outputs could not be saved."""
+        self._tell("failed", error=f"{type(error).__name__}: {error}")
+        self._lease.close()
+
+    def close(self) -> None:
+        """Give the lease up, whatever happened."""
+        self._lease.close()
+
+    def _execute(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        self._tell("running")
+        try:
+            result = self._timed(*args, **kwargs)
+        except BaseException as error:
+            self.failed(error)
+            raise
+        if not self.node.outputs:
+            self._tell("ran")
+        return result
+
+    def _timed(self, *args: Any, **kwargs: Any) -> Any:
+        started = time.perf_counter()
+        try:
+            return self.node.func(*args, **kwargs)
+        finally:
+            self._seconds = time.perf_counter() - started
+
+    def _served_late(self) -> Any:
+        """The outputs of a record that could not be planned, in the shape the function has."""
+        assert self._key is not None
+        record = self.store.get(self._key)
+        if record is None or len(record.outputs) != len(self.node.outputs):
+            return None
+        try:
+            values = dict(zip(self.node.outputs, map(self.store.load, record.outputs), strict=True))
+        except CacheMiss:
+            return None
+        self._served = record
+        self._promise(record)
+        self._tell("reused", record=record)
+        return _in_shape(self.node._outputs, values)
+
+    def _promise(self, record: Record) -> None:
+        for name, blob in zip(self.node.outputs, record.outputs, strict=True):
+            self.outputs[name].promise(blob)
+
+    def _record(self) -> None:
+        """Write the record, unless there is a doubt about what the outputs were made from."""
+        if self._key is None or self.identity is None:
+            return
+        if any(output.scratch for output in self._saved.values()):
+            return
+        try:
+            changed = [
+                n for n, now in self.identity.current.items() if now() != self.identity.tokens[n]
+            ]
+        except Unidentifiable as reason:
+            changed = [str(reason)]
+        if changed:
+            logger.warning(
+                "%s is not recorded: its input changed while it ran (%s)",
+                self.node.name,
+                ", ".join(changed),
+            )
+            return
+        meta = {
+            **self.meta,
+            "node": self.node.name,
+            "datasets": list(self.node.outputs),
+            "seconds": self._seconds,
+            "code": self.identity.code.parts,
+            "parts": self.parts(),
+        }
+        blobs = [self._saved[name].blob for name in self.node.outputs]
+        self.store.put(self._key, blobs, meta)
+
+    def _tell(self, status: str, record: Record | None = None, error: str = "") -> None:
+        event: dict[str, Any] = {
+            "status": status,
+            "seconds": 0.0 if record else self._seconds,
+            "saved": float(record.meta.get("seconds", 0.0)) if record else 0.0,
+            "key": self._key or (record.key if record else None),
+            "parts": self.parts(),
+        }
+        if self.why_not:
+            event["why_not"] = self.why_not
+        if error:
+            event["error"] = error
+        if record:
+            event["from"] = {k: record.meta[k] for k in ("study", "trial") if k in record.meta}
+            event["outputs"] = [[b.digest, b.size] for b in record.outputs]
+        elif self._finished:
+            event["outputs"] = [[o.blob.digest, o.blob.size] for o in self._ordered_outputs()]
+        self.run.put_node(self.node.name, event)
+
+    def _ordered_outputs(self) -> Iterator[Output]:
+        return (self._saved[name] for name in self.node.outputs)
+
+
+def stream(action: NodeAction, *args: Any, **kwargs: Any) -> Iterator[Any]:
+    """Run a generator node chunk by chunk, as Kedro expects of one, and time it."""
+    started = time.perf_counter()
+    action._tell("running")
+    try:
+        yield from action.node.func(*args, **kwargs)
+    except BaseException as error:
+        action.failed(error)
+        raise
+    finally:
+        action._seconds = time.perf_counter() - started
+    action._tell("ran")
+
+
+def produced_token(dataset: MemoizedDataset) -> str | None:
+    """Token of a produced dataset as its consumers see it; ``None`` before it is produced."""
+    output = dataset.output
+    if output is None:
+        return None
+    return combine(content=output.blob.digest, seen_as=dataset.seen_as)
+
+
+def _shape(names: Any) -> Any:
+    """How a function returns its outputs; their names in the catalog are no part of it."""
+    if isinstance(names, Mapping):
+        return sorted(names)
+    return len(names) if isinstance(names, list) else type(names).__name__
+
+
+def _shaped(names: Any, tokens: Mapping[str, str]) -> Any:
+    """The tokens of a node's inputs as its function takes them: by position or by argument."""
+    if isinstance(names, Mapping):
+        return {argument: tokens[name] for argument, name in names.items()}
+    if isinstance(names, list):
+        return [tokens[name] for name in names]
+    return [] if names is None else [tokens[names]]
+
+
+def _in_shape(names: Any, values: Mapping[str, Any]) -> Any:
+    if isinstance(names, Mapping):
+        return {key: values[name] for key, name in names.items()}
+    return [values[name] for name in names] if isinstance(names, list) else values[names]

@@ -1,0 +1,97 @@
+"""Tokens of what a node takes in from outside the run: its free inputs and its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from kedro.io import AbstractDataset, AbstractVersionedDataset, CachedDataset, MemoryDataset
+
+from kedro_eeipu.cache.code import Unidentifiable, code_identity
+from kedro_eeipu.cache.fingerprint import combine, content_token, fingerprint
+
+# Arguments that say where and with whose rights data is read, not what is read.
+_WHERE = {"filepath", "path", "credentials", "fs_args", "metadata", "versioned", "version", "type"}
+# Kinds of the file-backed family whose data does not lie in the file at their path.
+_NOT_FILES = ("spark", "databricks", "snowflake", "dask", "ibis.table", "IncrementalDataset")
+
+
+def dataset_identity(dataset: AbstractDataset) -> str:
+    """Token of how a dataset reads and writes: its kind and arguments, not its place.
+
+    Raises:
+        Unidentifiable: An argument or the class itself cannot be fingerprinted.
+    """
+    config = {k: v for k, v in dataset._init_config().items() if k not in _WHERE}
+    nested = config.get("dataset")
+    if isinstance(nested, AbstractDataset):
+        config["dataset"] = dataset_identity(nested)
+    elif isinstance(nested, type):
+        config["dataset"] = code_identity(nested).digest
+    elif isinstance(nested, Mapping):
+        config["dataset"] = {k: v for k, v in nested.items() if k not in _WHERE - {"type"}}
+    suffix = "".join(PurePosixPath(str(getattr(dataset, "_filepath", ""))).suffixes)
+    return combine(
+        kind=code_identity(type(dataset)).digest, arguments=fingerprint(config), suffix=suffix
+    )
+
+
+@dataclass(frozen=True)
+class FileToken:
+    """Makes the token of an input that lies in a file or a folder of files.
+
+    Attributes:
+        identity: How the dataset reads it.
+        fs: The fsspec filesystem it lies on.
+        path: Its path there.
+    """
+
+    identity: str
+    fs: Any
+    path: str
+
+    def __call__(self) -> str:
+        return combine(dataset=self.identity, content=content_token(self.fs, self.path))
+
+
+def free_input(
+    name: str, dataset: AbstractDataset, versions: Mapping[str, str]
+) -> tuple[str, FileToken | None]:
+    """Token of a dataset that no node of the run produces.
+
+    Args:
+        name: Its name in the catalog.
+        dataset: What the catalog holds.
+        versions: Data versions stated by the user, by dataset name.
+
+    Returns:
+        The token, and what makes it anew, to see whether the data changed meanwhile.
+
+    Raises:
+        Unidentifiable: The content cannot be told; the reason says what to do.
+    """
+    if isinstance(dataset, CachedDataset):
+        dataset = dataset._dataset
+    if name in versions:
+        return combine(stated=versions[name]), None
+    if isinstance(dataset, MemoryDataset):
+        return combine(value=fingerprint(dataset.load())), None
+    fs, path = _file_of(name, dataset)
+    token = FileToken(dataset_identity(dataset), fs, path)
+    return token(), token
+
+
+def _file_of(name: str, dataset: AbstractDataset) -> tuple[Any, str]:
+    kind = f"{type(dataset).__module__}.{type(dataset).__qualname__}"
+    if not any(part in kind for part in _NOT_FILES):
+        fs = getattr(dataset, "_fs", None)
+        if isinstance(dataset, AbstractVersionedDataset) and fs is not None:
+            return fs, str(dataset._get_load_path())
+        if type(dataset).__name__ == "PartitionedDataset":
+            return dataset._filesystem, dataset._path  # type: ignore[attr-defined]
+    raise Unidentifiable(
+        f"the content of input '{name}' ({type(dataset).__name__}) cannot be told; state it in "
+        f"eeipu.yml as cache.inputs.{name}.version"
+    )

@@ -1,0 +1,303 @@
+"""A Kedro project as the tuner sees it: loaded, checked, and run once per trial."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from kedro.config import MissingConfigException
+from kedro.framework.context import KedroContext
+from kedro.framework.project import pipelines
+from kedro.framework.session import KedroServiceSession
+from kedro.io import CatalogProtocol
+from kedro.pipeline import Pipeline
+from kedro.runner import AbstractRunner
+
+from kedro_eeipu.cache.run_directory import RunDirectory
+from kedro_eeipu.cache.store import Store
+from kedro_eeipu.errors import ConfigurationError
+from kedro_eeipu.graph import SearchSpace, StageGraph, parse_space
+from kedro_eeipu.graph.space import override
+from kedro_eeipu.graph.stages import reaching_parameters
+from kedro_eeipu.hooks import PlannedRun, hooks
+from kedro_eeipu.hooks.plan import Planner, RunPlan
+from kedro_eeipu.settings import Settings, absolute_root
+
+# Kedro-Viz rewrites a file that grows with every run to show the last one's status.
+_NOT_WHILE_TUNING = ("kedro_viz",)
+
+
+@dataclass
+class Project:
+    """A project, one of its pipelines, and the search that is declared for it.
+
+    Attributes:
+        path: The project's root.
+        env: Configuration environment, ``None`` for the project's default.
+        pipeline_name: Name in the registry.
+        pipeline: The nodes that each trial runs.
+        parameters: The merged parameters, the user's runtime parameters among them.
+        runtime_params: What the user gave with ``--params``.
+        space: What is searched.
+        settings: What ``eeipu.yml`` says.
+        store: The cache.
+        storage: Database URL of the study.
+        session: Runs the trials.
+    """
+
+    path: Path
+    env: str | None
+    pipeline_name: str
+    pipeline: Pipeline
+    parameters: dict[str, Any]
+    runtime_params: dict[str, Any]
+    space: SearchSpace
+    settings: Settings
+    store: Store
+    storage: str
+    session: KedroServiceSession
+    _dry: RunPlan | None = field(default=None, repr=False)
+
+    @classmethod
+    def load(
+        cls,
+        path: Path,
+        *,
+        env: str | None = None,
+        pipeline_name: str = "__default__",
+        runtime_params: Mapping[str, Any] | None = None,
+        conf_source: str | None = None,
+    ) -> Project:
+        """Load a bootstrapped project and check its search against its pipeline.
+
+        Raises:
+            ConfigurationError: Something in the configuration is wrong; nothing has run.
+        """
+        session = KedroServiceSession.create(project_path=path, env=env, conf_source=conf_source)
+        given = dict(runtime_params or {})
+        context = session.load_context(given)
+        parameters = _parameters(context)
+        where = parameters_file(path, env)
+        space = parse_space(parameters, where)
+        if pipeline_name not in pipelines:
+            raise ConfigurationError(
+                f"there is no pipeline '{pipeline_name}'",
+                remedy=_close(pipeline_name, pipelines) + f"Known: {', '.join(sorted(pipelines))}.",
+            )
+        pipeline = pipelines[pipeline_name]
+        check_reach(pipeline, space, where)
+        check_objective(pipeline, space, where)
+        settings = load_settings(context)
+        return cls(
+            path=path,
+            env=env,
+            pipeline_name=pipeline_name,
+            pipeline=pipeline,
+            parameters=parameters,
+            runtime_params=given,
+            space=space,
+            settings=settings,
+            store=open_store(context, settings),
+            storage=study_storage(context, settings),
+            session=session,
+        )
+
+    @property
+    def home(self) -> Path:
+        """Where the plugin keeps what is local: the study, the runs and their lock."""
+        return self.path / ".eeipu"
+
+    @property
+    def planner(self) -> Planner:
+        """Plans runs of this project."""
+        return Planner(self.store, self.settings.cache, self.path)
+
+    def dry_plan(self) -> RunPlan:
+        """What a run with the project's own values would do; nothing is run or kept."""
+        if self._dry is None:
+            context = self.session.load_context(self.runtime_params)
+            directory = RunDirectory(self.home / "runs" / "plan")
+            try:
+                catalog: CatalogProtocol = context._get_catalog()
+                self._dry = self.planner.plan(self.pipeline, catalog, directory)
+            finally:
+                directory.remove()
+        return self._dry
+
+    def stage_graph(self) -> StageGraph:
+        """The stages of the pipeline, nodes that are never cached apart."""
+        never = {n for n, a in self.dry_plan().actions.items() if a.identity is None}
+        return StageGraph.from_pipeline(self.pipeline, self.space.paths, never)
+
+    def run_directory(self, run_id: str) -> RunDirectory:
+        """The directory of the run with this id."""
+        return RunDirectory(self.home / "runs" / run_id)
+
+    def new_run(self, run_id: str, meta: Mapping[str, Any]) -> PlannedRun:
+        """A run through the cache, to be started with `execute`."""
+        return PlannedRun(run_id, self.planner, self.run_directory(run_id), meta=dict(meta))
+
+    def execute(self, run: PlannedRun, values: Mapping[str, Any], runner: AbstractRunner) -> None:
+        """Run the pipeline with these values through Kedro, the full lifecycle of hooks included.
+
+        Raises:
+            Exception: Whatever a node, a dataset or Kedro itself raised.
+        """
+        hooks.announce(run)
+        try:
+            self.session.run(
+                run_id=run.run_id,
+                pipeline_names=[self.pipeline_name],
+                runner=runner,
+                runtime_params={**self.runtime_params, **override(self.parameters, values)},
+            )
+            if run.plan is None:
+                raise ConfigurationError(
+                    "the plugin's hook did not take part in the run",
+                    where="settings.py: DISABLE_HOOKS_FOR_PLUGINS",
+                    remedy="Take kedro-eeipu out of DISABLE_HOOKS_FOR_PLUGINS.",
+                )
+        finally:
+            hooks.forget(run)
+
+    @contextmanager
+    def quiet(self) -> Iterator[None]:
+        """Let Kedro and plugins that only slow a search down be silent while trials run."""
+        manager = self.session._hook_manager
+        silenced = [
+            (name, plugin)
+            for name, plugin in manager.list_name_plugin()
+            if plugin is not None and type(plugin).__module__.split(".")[0] in _NOT_WHILE_TUNING
+        ]
+        for _, plugin in silenced:
+            manager.unregister(plugin)
+        kedro_logger = logging.getLogger("kedro")
+        level = kedro_logger.level
+        kedro_logger.setLevel(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            kedro_logger.setLevel(level)
+            for name, plugin in silenced:
+                manager.register(plugin, name=name)
+
+
+def check_reach(pipeline: Pipeline, space: SearchSpace, where: str) -> None:
+    """Refuse a range that no node of the pipeline takes in.
+
+    Raises:
+        ConfigurationError: There is one.
+    """
+    reached = set().union(*reaching_parameters(pipeline, space.paths).values())
+    for path in space.paths:
+        if path not in reached:
+            taken = sorted(
+                {
+                    i[len("params:") :]
+                    for n in pipeline.nodes
+                    for i in n.inputs
+                    if i.startswith("params:")
+                }
+            )
+            raise ConfigurationError(
+                f"no node of the pipeline takes '{path}', so tuning it changes nothing",
+                where=f"{where}: eeipu.space.{path}",
+                remedy=f"Its nodes take: {', '.join(taken) or 'no parameters'}.",
+            )
+
+
+def check_objective(pipeline: Pipeline, space: SearchSpace, where: str) -> None:
+    """Refuse an objective that no node produces.
+
+    Raises:
+        ConfigurationError: No node does.
+    """
+    produced = sorted(pipeline.all_outputs())
+    name = space.objective.dataset
+    if name not in produced:
+        raise ConfigurationError(
+            f"no node of the pipeline produces the dataset '{name}'",
+            where=f"{where}: eeipu.objective.dataset",
+            remedy=_close(name, produced) + f"Its nodes produce: {', '.join(produced)}.",
+        )
+
+
+def parameters_file(path: Path, env: str | None) -> str:
+    """The file that holds the ``eeipu`` block, as a user would name it."""
+    for folder in dict.fromkeys(filter(None, (env, "local", "base"))):
+        for file in sorted((path / "conf" / folder).glob("**/parameters*.y*ml")):
+            if any(line.startswith("eeipu:") for line in file.read_text().splitlines()):
+                return file.relative_to(path).as_posix()
+    return "conf/base/parameters.yml"
+
+
+def load_settings(context: KedroContext) -> Settings:
+    """The settings in ``eeipu.yml``, if there is one.
+
+    Raises:
+        ConfigurationError: Something in it is wrong.
+    """
+    loader: Any = context.config_loader
+    loader.config_patterns.setdefault("eeipu", ["eeipu*", "eeipu*/**", "**/eeipu*"])
+    try:
+        content = loader["eeipu"]
+    except MissingConfigException:
+        return Settings()
+    return Settings.parse(content)
+
+
+def open_store(context: KedroContext, settings: Settings) -> Store:
+    """The store that the settings describe.
+
+    Raises:
+        ConfigurationError: Credentials that they name are not there.
+    """
+    cache = settings.cache
+    options = _credentials(context, cache.credentials, "cache.credentials")
+    signing = _credentials(context, cache.signing_key, "cache.signing_key")
+    secret = signing.get("key") if signing else None
+    return Store(
+        absolute_root(cache.root, Path(context.project_path)),
+        storage_options=options or None,
+        secret=str(secret).encode() if secret else None,
+        max_entry_bytes=cache.max_entry_bytes,
+    )
+
+
+def study_storage(context: KedroContext, settings: Settings) -> str:
+    """The database URL of the study."""
+    if settings.study.storage:
+        found = _credentials(context, settings.study.credentials, "study.credentials")
+        if not found:
+            return settings.study.storage
+        scheme, _, rest = settings.study.storage.partition("://")
+        return f"{scheme}://{found.get('username', '')}:{found.get('password', '')}@{rest}"
+    return f"sqlite:///{Path(context.project_path) / '.eeipu' / 'study.db'}"
+
+
+def _credentials(context: KedroContext, name: str, key: str) -> dict[str, Any]:
+    if not name:
+        return {}
+    known = context._get_config_credentials()
+    if name not in known:
+        raise ConfigurationError(
+            f"credentials.yml has no entry '{name}'", where=f"eeipu.yml: {key}"
+        )
+    return dict(known[name])
+
+
+def _parameters(context: KedroContext) -> dict[str, Any]:
+    try:
+        return dict(context.config_loader["parameters"])
+    except MissingConfigException:
+        return {}
+
+
+def _close(name: str, known: Any) -> str:
+    close = get_close_matches(name, list(known), n=1)
+    return f"Did you mean '{close[0]}'? " if close else ""

@@ -1,0 +1,331 @@
+"""The EEIPU runner: proposes parameters, runs trials, records them, decides when to stop."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kedro.io.core import generate_timestamp
+from kedro.runner import AbstractRunner, SequentialRunner
+from optuna.trial import FrozenTrial
+
+from kedro_eeipu.cache.run_directory import RunDirectory
+from kedro_eeipu.cache.store import Blob
+from kedro_eeipu.errors import ConfigurationError, EEIPUError, StudyStopped
+from kedro_eeipu.graph import StageGraph
+from kedro_eeipu.graph.stages import holds
+from kedro_eeipu.hooks import PlannedRun
+from kedro_eeipu.project import Project
+from kedro_eeipu.study.peers import PEERS, peer, propose
+from kedro_eeipu.study.sampler import EEIPUSampler, Observation
+from kedro_eeipu.study.storage import (
+    NodeRecord,
+    TrialRecord,
+    TrialStudy,
+    distributions,
+    only_driver,
+)
+
+SAMPLERS = ("eeipu", *PEERS)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a study ends.
+
+    Attributes:
+        trials: Number of trials, earlier ones of the study counted in.
+        budget: Seconds of node time, likewise.
+        failures: Trials in a row that may fail with the same error.
+    """
+
+    trials: int | None = None
+    budget: float | None = None
+    failures: int = 3
+
+
+class Listener:
+    """Follows a study; each method may be overridden."""
+
+    def study_started(self, runner: EEIPURunner) -> None:
+        """The first trial is about to be proposed."""
+
+    def trial_started(self, number: int, params: Mapping[str, Any], run: PlannedRun) -> None:
+        """A trial runs; what its nodes do is told in ``run.directory``."""
+
+    def trial_finished(self, trial: TrialRecord) -> None:
+        """A trial is recorded."""
+
+
+@dataclass
+class Outcome:
+    """What a study has come to.
+
+    Attributes:
+        stopped: Why it ended, in words.
+        trials: All its trials.
+        best: The best complete one.
+    """
+
+    stopped: str
+    trials: list[TrialRecord] = field(default_factory=list)
+    best: TrialRecord | None = None
+
+
+class EEIPURunner:
+    """Runs the trials of a study one after the other.
+
+    For each one it proposes parameter overrides from the pipeline's stage graph and what the
+    cache holds, lets Kedro's own runner execute the nodes that must run, and records the value
+    and what each node cost.
+
+    Args:
+        project: The project and its search.
+        study: Where trials are recorded.
+        limits: When to stop.
+        sampler: ``eeipu`` or one of its peers.
+        seed: Seed of everything random.
+        runner: Kedro's runner for the nodes.
+        listener: Follows the study.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        study: TrialStudy,
+        limits: Limits,
+        *,
+        sampler: str = "eeipu",
+        seed: int = 0,
+        runner: AbstractRunner | None = None,
+        listener: Listener | None = None,
+    ) -> None:
+        if limits.trials is None and limits.budget is None:
+            raise ConfigurationError(
+                "nothing says when to stop",
+                where="parameters.yml: eeipu",
+                remedy="Add `budget: 30min` or `trials: 100`, or pass --budget or --trials.",
+            )
+        self.project = project
+        self.study = study
+        self.limits = limits
+        self.sampler = sampler
+        self.seed = seed
+        self.runner = runner or SequentialRunner()
+        self.listener = listener or Listener()
+        self._distributions = distributions(project.space)
+        self._records: dict[int, TrialRecord] = {}
+
+    @functools.cached_property
+    def graph(self) -> StageGraph:
+        """The stages of the pipeline."""
+        return self.project.stage_graph()
+
+    def run(self) -> Outcome:
+        """Run trials until a limit is reached.
+
+        Raises:
+            StudyStopped: The same error keeps coming.
+            KeyboardInterrupt: Stopped by the user; the trial in hand is recorded as interrupted,
+                and the next run of the study tries its parameters again.
+        """
+        lock = self.project.home / f"{self.study.name}.lock"
+        with only_driver(lock, self.study.name), self.project.quiet():
+            self._recover()
+            self.listener.study_started(self)
+            while True:
+                stopped = self._limit_reached()
+                if stopped:
+                    return Outcome(stopped, self.study.trials(), self.study.best())
+                self._one_trial()
+                self._give_up_on_repeated_failure()
+
+    def spent(self) -> float:
+        """Seconds of node time of all trials so far."""
+        return sum(t.cost for t in self.study.trials())
+
+    def _limit_reached(self) -> str:
+        trials = self.study.trials()
+        counted = sum(not t.interrupted for t in trials)
+        spent = sum(t.cost for t in trials)
+        if self.limits.trials is not None and counted >= self.limits.trials:
+            return f"all {self.limits.trials} trials are done"
+        if self.limits.budget is not None and spent >= self.limits.budget:
+            return f"the budget of {self.limits.budget:g} s of node time is used up"
+        return ""
+
+    def _one_trial(self) -> TrialRecord:
+        started = time.perf_counter()
+        params = self._propose()
+        proposing = time.perf_counter() - started
+        run_id = generate_timestamp()
+        number = self.study.begin(
+            params,
+            self._distributions,
+            run_id,
+            {
+                "sampler": self.sampler,
+                "proposing": round(proposing, 4),
+                "runtime_params": self.project.runtime_params,
+            },
+        )
+        run = self.project.new_run(run_id, {"study": self.study.name, "trial": number})
+        self.listener.trial_started(number, params, run)
+        try:
+            record = self._execute(number, params, run)
+        finally:
+            run.directory.remove()
+        self._records[number] = record
+        self.listener.trial_finished(record)
+        return record
+
+    def _execute(self, number: int, params: Mapping[str, Any], run: PlannedRun) -> TrialRecord:
+        value, error = None, None
+        try:
+            self.project.execute(run, params, self.runner)
+            value = self._objective(run)
+        except (KeyboardInterrupt, EEIPUError) as stop:
+            interrupted = isinstance(stop, KeyboardInterrupt)
+            nodes = node_records(run.directory, run)
+            error = "interrupted" if interrupted else str(stop)
+            self.study.finish(number, None, nodes, error=error, interrupted=interrupted)
+            raise
+        except Exception as failure:
+            error = _error_text(failure, node_records(run.directory, run))
+        return self.study.finish(number, value, node_records(run.directory, run), error=error)
+
+    def _objective(self, run: PlannedRun) -> float:
+        objective = self.project.space.objective
+        assert run.plan is not None
+        return objective.read(run.plan.datasets[objective.dataset].load())
+
+    def _propose(self) -> dict[str, Any]:
+        trials = self.study.trials()
+        if trials and trials[-1].interrupted:
+            retried = dict(trials[-1].params)
+            active = {r.path: r for r in self.project.space.active(retried)}
+            if set(active) == set(retried) and all(
+                active[p].contains(v) for p, v in retried.items()
+            ):
+                return retried
+        if not trials:
+            return self.project.space.defaults()
+        if self.sampler == "eeipu":
+            chosen: Any = EEIPUSampler(
+                self.project.space,
+                self.graph,
+                seed=self.seed,
+                budget_left=self._budget_left,
+                observe=self._observe,
+            )
+        else:
+            chosen = peer(self.sampler, self.seed, len(trials))
+        return propose(chosen, self.study.optuna, self.project.space)
+
+    def _budget_left(self, warmup: int) -> float:
+        """Share of what follows the warm-up that is left, of the scarcer of budget and trials."""
+        trials = self.study.trials()
+        shares = [1.0]
+        if self.limits.budget is not None:
+            first = sum(t.cost for t in trials[:warmup])
+            spent = sum(t.cost for t in trials)
+            shares.append((self.limits.budget - spent) / max(self.limits.budget - first, 1e-9))
+        if self.limits.trials is not None:
+            shares.append((self.limits.trials - len(trials)) / max(self.limits.trials - warmup, 1))
+        return min(1.0, max(0.0, min(shares)))
+
+    def _observe(self, trial: FrozenTrial) -> Observation:
+        record = self._records.get(trial.number)
+        if record is None:
+            record = self._records[trial.number] = self.study.trials()[trial.number]
+        return self.observation(record)
+
+    def observation(self, trial: TrialRecord) -> Observation:
+        """What a trial says of today's stages: their costs, and which can be served from it."""
+        nodes = {n.name: n for n in trial.nodes}
+        costs, loads, available = {}, {}, set()
+        for s, stage in enumerate(self.graph):
+            found = [nodes[name] for name in stage.nodes if name in nodes]
+            if len(found) < len(stage.nodes):
+                continue
+            if all(n.status == "ran" for n in found):
+                costs[s] = sum(n.seconds for n in found)
+            if all(n.status == "reused" for n in found):
+                loads[s] = sum(n.load for n in found)
+            if stage.cacheable and all(map(self._servable, found)):
+                available.add(s)
+        return Observation(costs, loads, frozenset(available))
+
+    def _servable(self, node: NodeRecord) -> bool:
+        """Whether a trial with the same tuned parameters would be served what this one made."""
+        if node.status not in ("ran", "reused") or not node.outputs:
+            return False
+        if any(node.parts.get(name) != part for name, part in self._fixed_parts[node.name].items()):
+            return False
+        return all(self.project.store.has(Blob(d, n, 0.0)) for d, n in node.outputs)
+
+    @functools.cached_property
+    def _fixed_parts(self) -> dict[str, dict[str, str]]:
+        """The parts of each node's key that no trial changes: code, settings, fixed inputs."""
+        plan = self.project.dry_plan()
+
+        def varies(part: str) -> bool:
+            return part in plan.datasets or any(holds(part, p) for p in self.project.space.paths)
+
+        return {
+            name: {part: token for part, token in action.parts().items() if not varies(part)}
+            for name, action in plan.actions.items()
+        }
+
+    def _recover(self) -> None:
+        """Record as interrupted what an earlier process left running; its costs are kept."""
+        for orphan in self.study.orphans():
+            directory = RunDirectory(self.project.home / "runs" / orphan.run_id)
+            self.study.finish(
+                orphan.number,
+                None,
+                node_records(directory),
+                error="interrupted: its process ended",
+                interrupted=True,
+            )
+            directory.remove()
+
+    def _give_up_on_repeated_failure(self) -> None:
+        last = self.study.trials()[-self.limits.failures :]
+        if len(last) < self.limits.failures or any(t.state != "failed" for t in last):
+            return
+        if len({t.error for t in last}) == 1:
+            raise StudyStopped(
+                f"{self.limits.failures} trials in a row failed alike: {last[-1].error}\n"
+                "Mend it and run the same command again; what ran is kept."
+            )
+
+
+def node_records(directory: RunDirectory, run: PlannedRun | None = None) -> list[NodeRecord]:
+    """What happened to the nodes of a run, in their order; those not reached were skipped.
+
+    Args:
+        directory: The directory of the run.
+        run: The run, ``None`` for one of an earlier process.
+    """
+    events, loads = directory.nodes(), directory.loads()
+    actions = run.plan.actions if run is not None and run.plan is not None else {}
+    records = []
+    for name in actions or events:
+        event = events.get(name, {"status": "skipped"})
+        if event["status"] == "running":
+            event = {**event, "status": "failed", "error": "interrupted"}
+        outputs = actions[name].outputs if name in actions else ()
+        load = sum(loads.get(dataset, 0.0) for dataset in outputs)
+        records.append(NodeRecord.from_json({**event, "name": name, "load": load}))
+    return records
+
+
+def _error_text(error: Exception, nodes: list[NodeRecord]) -> str:
+    failed = next((n for n in nodes if n.status == "failed"), None)
+    if failed is not None and failed.error:
+        return f"{failed.name}: {failed.error}"
+    return f"{type(error).__name__}: {error}"

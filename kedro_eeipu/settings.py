@@ -1,0 +1,192 @@
+"""Settings that are not about the search: the optional ``conf/<env>/eeipu.yml``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from kedro_eeipu.errors import ConfigurationError
+
+FILE = "eeipu.yml"
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+
+
+@dataclass(frozen=True)
+class NodeSettings:
+    """What is said of one node, or of all nodes whose name matches a pattern.
+
+    Attributes:
+        cache: Whether its outputs may be served from the cache.
+        version: Part of its key; change it to make the node run again.
+        depends_on: Files (relative to the project) whose content is part of its key, and
+            environment variables, written ``$NAME``.
+    """
+
+    cache: bool = True
+    version: str = ""
+    depends_on: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CacheSettings:
+    """Where outputs are kept and what may be kept.
+
+    Attributes:
+        root: Local path (relative to the project) or any fsspec URL.
+        credentials: Name of the entry in ``credentials.yml`` with the storage options of ``root``.
+        signing_key: Name of the entry in ``credentials.yml`` whose ``key`` signs the records.
+        max_size: Bytes kept at most, ``None`` for no limit.
+        max_entry_bytes: A larger output is not stored.
+        runs: Whether plain ``kedro run`` is cached too.
+        nodes: Settings by node name or pattern.
+        inputs: User-stated data versions of inputs whose content cannot be read as a file.
+    """
+
+    root: str = ".eeipu/cache"
+    credentials: str = ""
+    signing_key: str = ""
+    max_size: int | None = None
+    max_entry_bytes: int | None = None
+    runs: bool = False
+    nodes: Mapping[str, NodeSettings] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
+
+    def of_node(self, name: str) -> NodeSettings:
+        """The settings of a node: an exact name before the first matching pattern."""
+        if name in self.nodes:
+            return self.nodes[name]
+        for pattern, settings in self.nodes.items():
+            if fnmatchcase(name, pattern):
+                return settings
+        return NodeSettings()
+
+
+@dataclass(frozen=True)
+class StudySettings:
+    """Where trials are recorded.
+
+    Attributes:
+        storage: Database URL, empty for ``.eeipu/study.db`` in the project.
+        credentials: Name of the entry in ``credentials.yml`` with ``username`` and ``password``.
+    """
+
+    storage: str = ""
+    credentials: str = ""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The whole of ``eeipu.yml``."""
+
+    cache: CacheSettings = field(default_factory=CacheSettings)
+    study: StudySettings = field(default_factory=StudySettings)
+
+    @classmethod
+    def parse(cls, content: Mapping[str, Any], where: str = FILE) -> Settings:
+        """Check the content of ``eeipu.yml``.
+
+        Raises:
+            ConfigurationError: A key is unknown or a value is of the wrong kind.
+        """
+        _known(content, {"cache", "study"}, where)
+        cache = _mapping(content.get("cache"), f"{where}: cache")
+        study = _mapping(content.get("study"), f"{where}: study")
+        _known(cache, set(CacheSettings.__dataclass_fields__), f"{where}: cache")
+        _known(study, set(StudySettings.__dataclass_fields__), f"{where}: study")
+        nodes = _mapping(cache.get("nodes"), f"{where}: cache.nodes")
+        inputs = _mapping(cache.get("inputs"), f"{where}: cache.inputs")
+        return cls(
+            CacheSettings(
+                root=_text(cache, "root", ".eeipu/cache", f"{where}: cache"),
+                credentials=_text(cache, "credentials", "", f"{where}: cache"),
+                signing_key=_text(cache, "signing_key", "", f"{where}: cache"),
+                max_size=_bytes(cache.get("max_size"), f"{where}: cache.max_size"),
+                max_entry_bytes=_bytes(
+                    cache.get("max_entry_bytes"), f"{where}: cache.max_entry_bytes"
+                ),
+                runs=_flag(cache.get("runs", False), f"{where}: cache.runs"),
+                nodes={n: _node(spec, f"{where}: cache.nodes.{n}") for n, spec in nodes.items()},
+                inputs={
+                    n: _input(spec, f"{where}: cache.inputs.{n}") for n, spec in inputs.items()
+                },
+            ),
+            StudySettings(
+                storage=_text(study, "storage", "", f"{where}: study"),
+                credentials=_text(study, "credentials", "", f"{where}: study"),
+            ),
+        )
+
+
+def absolute_root(root: str, project: Path) -> str:
+    """The cache's root: a local path is meant relative to the project."""
+    return root if "://" in root else str(project / Path(root).expanduser())
+
+
+def _node(spec: Any, where: str) -> NodeSettings:
+    spec = _mapping(spec, where)
+    _known(spec, set(NodeSettings.__dataclass_fields__), where)
+    depends_on = spec.get("depends_on", [])
+    if isinstance(depends_on, str):
+        depends_on = [depends_on]
+    if not isinstance(depends_on, list) or not all(isinstance(d, str) for d in depends_on):
+        raise ConfigurationError("`depends_on` is a list of files and $VARIABLES", where=where)
+    return NodeSettings(
+        cache=_flag(spec.get("cache", True), f"{where}.cache"),
+        version=str(spec.get("version", "")),
+        depends_on=tuple(depends_on),
+    )
+
+
+def _input(spec: Any, where: str) -> str:
+    spec = _mapping(spec, where)
+    _known(spec, {"version"}, where)
+    if not spec.get("version"):
+        raise ConfigurationError("state the data's version", where=where, remedy="version: 2026-01")
+    return str(spec["version"])
+
+
+def _mapping(value: Any, where: str) -> Mapping[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise ConfigurationError(f"{value!r} is no mapping", where=where)
+    return value
+
+
+def _known(spec: Mapping[str, Any], known: set[str], where: str) -> None:
+    for key in spec:
+        if key not in known:
+            close = get_close_matches(str(key), known, n=1)
+            remedy = (
+                f"Did you mean '{close[0]}'?" if close else f"Known: {', '.join(sorted(known))}."
+            )
+            raise ConfigurationError(f"unknown key '{key}'", where=where, remedy=remedy)
+
+
+def _text(spec: Mapping[str, Any], key: str, default: str, where: str) -> str:
+    value = spec.get(key, default)
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{value!r} is no text", where=f"{where}.{key}")
+    return value
+
+
+def _flag(value: Any, where: str) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{value!r} is not true or false", where=where)
+    return value
+
+
+def _bytes(value: Any, where: str) -> int | None:
+    if value is None:
+        return None
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?B?)\s*", str(value).upper())
+    unit = match[2] if match else "?"
+    factor = _UNITS.get(unit, _UNITS.get(f"{unit}B"))
+    if match is None or factor is None or isinstance(value, bool):
+        raise ConfigurationError(f"'{value}' is no size", where=where, remedy="Write 500MB, 20GB.")
+    return int(float(match[1]) * factor)

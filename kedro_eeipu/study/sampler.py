@@ -1,0 +1,220 @@
+"""The Optuna sampler that asks EEIPU: it translates trials to the unit cube and back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.trial import FrozenTrial, TrialState
+
+from kedro_eeipu.graph import SearchSpace, StageGraph
+from kedro_eeipu.study.storage import distributions
+
+if TYPE_CHECKING:
+    from kedro_eeipu.optimizer import Dimension, Optimizer, Proposal
+
+# An integer range with more values than this, or a logarithmic one, is searched as a continuous
+# one and rounded: its levels are too many to stand side by side.
+_MOST_LEVELS = 256
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What a finished trial says of the stages, by position in the stage graph.
+
+    Attributes:
+        costs: Seconds of each stage that ran as a whole.
+        loads: Seconds that reading the outputs of each reused stage took.
+        available: Stages whose outputs can be served now to a trial that shares their parameters.
+    """
+
+    costs: Mapping[int, float] = field(default_factory=dict)
+    loads: Mapping[int, float] = field(default_factory=dict)
+    available: frozenset[int] = frozenset()
+
+
+def observation_in_attributes(trial: FrozenTrial) -> Observation:
+    """Read a trial's user attribute ``stage_costs``, ``{stage id: seconds}`` of those that ran.
+
+    The default of the sampler in plain Optuna: a stage that ran is taken to be available.
+    """
+    costs = {int(s): float(c) for s, c in trial.user_attrs.get("stage_costs", {}).items()}
+    return Observation(costs=costs, available=frozenset(costs))
+
+
+class EEIPUSampler(BaseSampler):
+    """Memoization-aware, cost-aware Bayesian optimisation (Essofi et al., arXiv 2411.03731).
+
+    Works in any Optuna study whose trials tell what their stages cost.
+
+    Args:
+        space: The ranges, their conditions and defaults.
+        graph: The stages, each with the parameters that reach it.
+        seed: Seed of everything random.
+        budget_left: Given the number of warm-up trials, the share of the budget after them that
+            is left, in [0, 1]; it cools the cost.
+        observe: What a finished trial says of the stages.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        graph: StageGraph,
+        *,
+        seed: int = 0,
+        budget_left: Callable[[int], float] = lambda warmup: 1.0,
+        observe: Callable[[FrozenTrial], Observation] = observation_in_attributes,
+    ) -> None:
+        self.space = space
+        self.graph = graph
+        self.seed = seed
+        self.budget_left = budget_left
+        self.observe = observe
+        self.last_proposal: Proposal | None = None
+        self._distributions = distributions(space)
+        self._independent = RandomSampler(seed=seed)
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        return dict(self._distributions)
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        optimizer, told = self._told(study)
+        available = {i: self.observe(t).available for i, t in enumerate(told)}
+        pending = [
+            self._point(t.params)
+            for t in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+            if t.number != trial.number and self._fits(t.params)
+        ]
+        proposal = optimizer.ask(
+            budget_left=self.budget_left(optimizer.warmup), available=available, pending=pending
+        )
+        self.last_proposal = proposal
+        return self._values(proposal, told)
+
+    def sample_independent(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        return self._independent.sample_independent(study, trial, param_name, param_distribution)
+
+    def reseed_rng(self) -> None:
+        self._independent.reseed_rng()
+
+    def _told(self, study: optuna.Study) -> tuple[Optimizer, list[FrozenTrial]]:
+        """An optimizer that knows the study's finished trials, and these in the order told."""
+        from kedro_eeipu.optimizer import Optimizer, Stage
+
+        optimizer = Optimizer(
+            [self._dimension(path) for path in self.space.paths],
+            [
+                Stage(
+                    parameters=frozenset(map(self.space.paths.index, s.parameters)),
+                    parents=s.parents,
+                )
+                for s in self.graph
+            ],
+            seed=self.seed,
+            default=self._point(self.space.defaults()),
+        )
+        sign = 1.0 if study.direction == optuna.study.StudyDirection.MAXIMIZE else -1.0
+        told = []
+        for t in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.FAIL)):
+            # A trial from outside today's ranges teaches nothing about the inside that its
+            # surrogates could place.
+            if not self._fits(t.params):
+                continue
+            y = sign * t.value if t.state == TrialState.COMPLETE and t.value is not None else None
+            seen = self.observe(t)
+            optimizer.tell(self._point(t.params), y, seen.costs, seen.loads)
+            told.append(t)
+        return optimizer, told
+
+    def _fits(self, params: Mapping[str, Any]) -> bool:
+        active = {r.path: r for r in self.space.active(params)}
+        return set(active) == set(params) and all(
+            active[path].contains(value) for path, value in params.items()
+        )
+
+    def _values(self, proposal: Proposal, told: Sequence[FrozenTrial]) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for path, u, owner in zip(self.space.paths, proposal.x, proposal.owners, strict=True):
+            if owner is not None and path in told[owner].params:
+                # The exact value: one rebuilt from the unit cube may differ in its last bit,
+                # and then its key misses.
+                values[path] = told[owner].params[path]
+            elif not math.isnan(u):
+                values[path] = from_unit(self._distributions[path], u)
+        return {r.path: values[r.path] for r in self.space.active(values)}
+
+    def _point(self, params: Mapping[str, Any]) -> tuple[float, ...]:
+        return tuple(
+            to_unit(self._distributions[path], params[path]) if path in params else math.nan
+            for path in self.space.paths
+        )
+
+    def _dimension(self, path: str) -> Dimension:
+        from kedro_eeipu.optimizer import Dimension
+
+        r = next(r for r in self.space if r.path == path)
+        condition = None
+        for parent, allowed in r.when:
+            d = self._distributions[parent]
+            last = max(1, levels(d) - 1)
+            at = frozenset(round(to_unit(d, value) * last) for value in allowed)
+            condition = (self.space.paths.index(parent), at)
+        return Dimension(
+            levels=levels(self._distributions[path]),
+            ordered=r.kind != "categorical",
+            active_when=condition,
+        )
+
+
+def levels(d: BaseDistribution) -> int:
+    """Number of equally spaced values of a distribution, 0 where it is searched as continuous."""
+    if isinstance(d, CategoricalDistribution):
+        return len(d.choices)
+    if isinstance(d, (IntDistribution, FloatDistribution)) and d.step and not d.log:
+        count = round((d.high - d.low) / d.step) + 1
+        return count if count <= _MOST_LEVELS else 0
+    return 0
+
+
+def to_unit(d: BaseDistribution, value: Any) -> float:
+    """Place of a value on the unit interval."""
+    if isinstance(d, CategoricalDistribution):
+        return d.to_internal_repr(value) / max(1, len(d.choices) - 1)
+    assert isinstance(d, (IntDistribution, FloatDistribution))
+    if d.high == d.low:
+        return 0.0
+    if d.log:
+        return math.log(value / d.low) / math.log(d.high / d.low)
+    return (value - d.low) / (d.high - d.low)
+
+
+def from_unit(d: BaseDistribution, u: float) -> Any:
+    """The value at a place on the unit interval."""
+    if isinstance(d, CategoricalDistribution):
+        return d.choices[round(u * (len(d.choices) - 1))]
+    assert isinstance(d, (IntDistribution, FloatDistribution))
+    value = d.low * (d.high / d.low) ** u if d.log else d.low + u * (d.high - d.low)
+    if d.step and not d.log:
+        value = d.low + d.step * round((value - d.low) / d.step)
+    value = min(max(value, d.low), d.high)
+    return round(value) if isinstance(d, IntDistribution) else float(value)

@@ -1,0 +1,362 @@
+"""Trials, stage costs and reuse in Optuna's storage."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
+
+from kedro_eeipu.errors import ConfigurationError
+from kedro_eeipu.graph import Range, SearchSpace
+
+_OBJECTIVE = "eeipu:objective"
+
+
+@dataclass(frozen=True)
+class NodeRecord:
+    """What happened to one node in one trial.
+
+    Attributes:
+        name: The node's name.
+        status: ``ran``, ``reused``, ``failed`` or ``skipped``.
+        seconds: What running it cost, zero when it was reused.
+        saved: What running it had cost when its record was made, zero when it ran.
+        load: Seconds that reading its outputs from the cache took.
+        key: Its key in the cache.
+        parts: Shortened tokens of what the key is made of, by name of code or input.
+        outputs: Digest and size in bytes of each output.
+        why_not: Why it is never cached.
+        error: What it raised.
+    """
+
+    name: str
+    status: str
+    seconds: float = 0.0
+    saved: float = 0.0
+    load: float = 0.0
+    key: str | None = None
+    parts: Mapping[str, str] = field(default_factory=dict)
+    outputs: tuple[tuple[str, int], ...] = ()
+    why_not: str | None = None
+    error: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is stored: what is empty left out."""
+        return {k: v for k, v in self.__dict__.items() if v not in (None, 0.0, {}, ())}
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> NodeRecord:
+        """As read back; keys of a later version are passed over."""
+        known = {k: v for k, v in told.items() if k in cls.__dataclass_fields__}
+        known["outputs"] = tuple((str(d), int(n)) for d, n in known.get("outputs", ()))
+        return cls(**known)
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One trial of a study.
+
+    Attributes:
+        number: Its number in the study, from 0.
+        state: ``complete``, ``failed`` or ``running``.
+        params: Values by dotted path, active parameters only.
+        value: The objective, ``None`` unless complete.
+        nodes: What happened to its nodes, in the order of the pipeline.
+        error: Why it failed.
+        interrupted: Whether it was stopped from outside, by Ctrl-C or a kill.
+        run_id: Kedro's id of its run.
+        runtime_params: Parameters the user gave on the command line.
+        proposing: Seconds that choosing its parameters took.
+    """
+
+    number: int
+    state: str
+    params: Mapping[str, Any]
+    value: float | None
+    nodes: tuple[NodeRecord, ...] = ()
+    error: str | None = None
+    interrupted: bool = False
+    run_id: str = ""
+    runtime_params: Mapping[str, Any] = field(default_factory=dict)
+    proposing: float = 0.0
+
+    @property
+    def cost(self) -> float:
+        """Seconds of node time."""
+        return sum(n.seconds for n in self.nodes)
+
+    @property
+    def saved(self) -> float:
+        """Seconds that its reused nodes would have cost."""
+        return sum(n.saved for n in self.nodes)
+
+
+class TrialStudy:
+    """A study of this plugin inside an Optuna storage.
+
+    Args:
+        study: The Optuna study.
+    """
+
+    def __init__(self, study: optuna.Study) -> None:
+        self.optuna = study
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self.optuna.study_name
+
+    @property
+    def maximize(self) -> bool:
+        """Whether larger values are better."""
+        return self.optuna.direction == StudyDirection.MAXIMIZE
+
+    def begin(
+        self,
+        params: Mapping[str, Any],
+        distributions: Mapping[str, BaseDistribution],
+        run_id: str,
+        attributes: Mapping[str, Any],
+    ) -> int:
+        """Record that a trial runs, in one transaction; returns its number."""
+        token = uuid.uuid4().hex
+        self.optuna.add_trial(
+            create_trial(
+                state=TrialState.RUNNING,
+                params=dict(params),
+                distributions={path: distributions[path] for path in params},
+                user_attrs={
+                    "uuid": token,
+                    "run_id": run_id,
+                    "host": socket.gethostname(),
+                    "pid": os.getpid(),
+                    **attributes,
+                },
+            )
+        )
+        trials = self.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        return next(t.number for t in reversed(trials) if t.user_attrs.get("uuid") == token)
+
+    def finish(
+        self,
+        number: int,
+        value: float | None,
+        nodes: Sequence[NodeRecord],
+        *,
+        error: str | None = None,
+        interrupted: bool = False,
+    ) -> TrialRecord:
+        """Record how a trial ended: complete with a value, or failed with a reason."""
+        trial = Trial(self.optuna, self._frozen(number)._trial_id)
+        trial.set_user_attr("nodes", json.dumps([n.to_json() for n in nodes]))
+        trial.set_user_attr("cost", round(sum(n.seconds for n in nodes), 6))
+        trial.set_user_attr("saved", round(sum(n.saved for n in nodes), 6))
+        if error:
+            trial.set_user_attr("error", error)
+        if interrupted:
+            trial.set_user_attr("interrupted", True)
+        if value is None:
+            self.optuna.tell(number, state=TrialState.FAIL)
+        else:
+            self.optuna.tell(number, value)
+        return _record(self._frozen(number))
+
+    def trials(self) -> list[TrialRecord]:
+        """All trials, by number."""
+        return [_record(t) for t in self.optuna.get_trials(deepcopy=False)]
+
+    def best(self) -> TrialRecord | None:
+        """The complete trial with the best value, the earliest of equals."""
+        complete = [t for t in self.trials() if t.value is not None]
+        sign = -1 if self.maximize else 1
+        return min(complete, key=lambda t: (sign * (t.value or 0.0), t.number), default=None)
+
+    def orphans(self) -> list[TrialRecord]:
+        """Running trials whose process on this host has ended."""
+        return [
+            _record(t)
+            for t in self.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+            if t.user_attrs.get("host") == socket.gethostname()
+            and not _alive(int(t.user_attrs.get("pid", 0)))
+        ]
+
+    def _frozen(self, number: int) -> FrozenTrial:
+        return self.optuna.get_trials(deepcopy=False)[number]
+
+
+def open_study(
+    storage: str,
+    name: str,
+    space: SearchSpace | None = None,
+    *,
+    create: bool = False,
+) -> TrialStudy:
+    """Open a study, or make it.
+
+    Args:
+        storage: Database URL.
+        name: The study's name.
+        space: What is searched; checked against what the study has searched so far.
+        create: Whether a study that is not there yet is made.
+
+    Raises:
+        ConfigurationError: The study is not there, it optimises something else, or a range has
+            changed in a way that its trials cannot be compared with.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    if storage.startswith("sqlite:///"):
+        file = Path(storage.removeprefix("sqlite:///"))
+        if not create and not file.exists():
+            raise _no_study(name, [])
+        file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        if create and space is not None:
+            study = optuna.create_study(
+                storage=storage,
+                study_name=name,
+                direction=StudyDirection[space.objective.direction.upper()],
+                load_if_exists=True,
+            )
+        else:
+            study = optuna.load_study(storage=storage, study_name=name)
+    except KeyError:
+        raise _no_study(name, optuna.get_all_study_names(storage)) from None
+    if space is not None:
+        _check_objective(study, space)
+        _check_ranges(study, space)
+    return TrialStudy(study)
+
+
+@contextmanager
+def only_driver(lock: Path, study: str) -> Iterator[None]:
+    """Hold a study for one driver on this machine; a killed process lets go by itself.
+
+    Raises:
+        ConfigurationError: Another process drives the study.
+    """
+    try:
+        import fcntl
+    except ImportError:  # pragma: no cover - Windows has no such lock
+        yield
+        return
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            raise ConfigurationError(
+                f"study '{study}' is being tuned by process {file.read().strip() or 'unknown'}",
+                remedy="Wait for it or stop it, or name another study with --study.",
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def distribution(r: Range) -> BaseDistribution:
+    """A range as Optuna knows it."""
+    if r.kind == "categorical":
+        return CategoricalDistribution(r.choices)
+    if r.kind == "int":
+        return IntDistribution(int(r.low), int(r.high), log=r.log, step=int(r.step or 1))
+    return FloatDistribution(r.low, r.high, log=r.log, step=r.step)
+
+
+def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
+    """All ranges of a space as Optuna knows them, by path."""
+    return {r.path: distribution(r) for r in space}
+
+
+def _record(trial: FrozenTrial) -> TrialRecord:
+    states = {TrialState.COMPLETE: "complete", TrialState.RUNNING: "running"}
+    attrs = trial.user_attrs
+    return TrialRecord(
+        number=trial.number,
+        state=states.get(trial.state, "failed"),
+        params=dict(trial.params),
+        value=trial.value if trial.state == TrialState.COMPLETE else None,
+        nodes=tuple(NodeRecord.from_json(n) for n in json.loads(attrs.get("nodes", "[]"))),
+        error=attrs.get("error"),
+        interrupted=bool(attrs.get("interrupted", False)),
+        run_id=attrs.get("run_id", ""),
+        runtime_params=attrs.get("runtime_params", {}),
+        proposing=float(attrs.get("proposing", 0.0)),
+    )
+
+
+def _check_objective(study: optuna.Study, space: SearchSpace) -> None:
+    asked = [str(space.objective), space.objective.direction]
+    known = study.user_attrs.get(_OBJECTIVE)
+    if known is None:
+        study.set_user_attr(_OBJECTIVE, asked)
+    elif known != asked:
+        raise ConfigurationError(
+            f"study '{study.study_name}' is to {known[1]} {known[0]}, not to {asked[1]} {asked[0]}",
+            where="parameters.yml: eeipu.objective",
+            remedy="Start a new study with --study NAME, or put the objective back.",
+        )
+
+
+def _check_ranges(study: optuna.Study, space: SearchSpace) -> None:
+    known: dict[str, BaseDistribution] = {}
+    for trial in study.get_trials(deepcopy=False):
+        known.update(trial.distributions)
+    for path, asked in distributions(space).items():
+        before = known.get(path)
+        if before is None:
+            continue
+        same_choices = (
+            isinstance(before, CategoricalDistribution)
+            and isinstance(asked, CategoricalDistribution)
+            and before.choices == asked.choices
+        )
+        both_numbers = type(before) is type(asked) and not isinstance(
+            asked, CategoricalDistribution
+        )
+        if not same_choices and not both_numbers:
+            raise ConfigurationError(
+                f"study '{study.study_name}' has searched {_words(before)}, not {_words(asked)}",
+                where=f"parameters.yml: eeipu.space.{path}",
+                remedy="Start a new study with --study NAME, or put the range back.",
+            )
+
+
+def _words(d: BaseDistribution) -> str:
+    if isinstance(d, CategoricalDistribution):
+        return f"the choices {list(d.choices)}"
+    return "integers" if isinstance(d, IntDistribution) else "floats"
+
+
+def _no_study(name: str, known: Sequence[str]) -> ConfigurationError:
+    there = f"There is: {', '.join(known)}." if known else "Run `kedro eeipu tune` first."
+    return ConfigurationError(f"there is no study '{name}' yet", remedy=there)
+
+
+def _alive(pid: int) -> bool:
+    if pid == os.getpid():
+        return False  # what this process runs it has not yet begun
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return pid > 0
