@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import bisect
 import dis
+import inspect
 import re
 import threading
 from collections.abc import Iterator
@@ -38,6 +39,18 @@ _SEES_DOCS = frozenset({"__doc__", "getdoc"})
 _SEES_HINTS = frozenset(
     {"__annotations__", "get_type_hints", "get_annotations", "signature", "getfullargspec"}
 )
+_MEANINGFUL_FLAGS = (
+    inspect.CO_VARARGS
+    | inspect.CO_VARKEYWORDS
+    | inspect.CO_GENERATOR
+    | inspect.CO_COROUTINE
+    | inspect.CO_ITERABLE_COROUTINE
+    | inspect.CO_ASYNC_GENERATOR
+)
+# What MAKE_FUNCTION and SET_FUNCTION_ATTRIBUTE attach: annotations (from 3.14 on a function that
+# makes them) and closure.
+_HINT_BITS = 4 | 16
+_CLOSURE_BIT = 8
 _WORD = re.compile(r"[^\W\d]\w*")
 
 
@@ -46,8 +59,8 @@ class Use(NamedTuple):
 
     Attributes:
         kind: ``"global"``, ``"word"`` (a global only mentioned in a string), ``"free"`` (a closure
-            variable), ``"module"`` (an import inside the function) or ``"member"`` (a
-            ``from ... import``).
+            variable), or an import inside the function: ``"package"`` (``import a.b``, which gives
+            ``a``), ``"module"`` (``import a.b as m``) or ``"member"`` (``from a import b``).
         name: of the variable, or of the module with leading dots where the import is relative.
         chain: attributes looked up on it at once, as in ``name.a.b``; for ``"member"`` the
             imported name comes first.
@@ -64,11 +77,13 @@ class CodeFacts:
 
     Attributes:
         digest: of everything the code does by itself.
+        hints: digest of the annotations of functions defined inside it.
         uses: in order of first appearance, each once.
         sees_docs, sees_hints: whether it may look at docstrings or annotations of functions.
     """
 
     digest: bytes
+    hints: bytes
     uses: tuple[Use, ...]
     sees_docs: bool
     sees_hints: bool
@@ -97,7 +112,13 @@ def _facts(code: CodeType) -> CodeFacts:
     uses = dict.fromkeys(scope.uses)
     if names & _SEES_GLOBALS:
         uses.update(dict.fromkeys(Use("word", word) for word in sorted(words)))
-    return CodeFacts(digest, tuple(uses), bool(names & _SEES_DOCS), bool(names & _SEES_HINTS))
+    return CodeFacts(
+        digest=digest,
+        hints=bytes.fromhex(fingerprint(reader.hints)),
+        uses=tuple(uses),
+        sees_docs=bool(names & _SEES_DOCS),
+        sees_hints=bool(names & _SEES_HINTS),
+    )
 
 
 def _all_names(code: CodeType) -> Iterator[str]:
@@ -108,9 +129,9 @@ def _all_names(code: CodeType) -> Iterator[str]:
 
 
 def _all_strings(code: CodeType) -> Iterator[str]:
-    for instruction in dis.get_instructions(code):
-        if instruction.opcode in dis.hasconst:
-            yield from _strings_in(instruction.argval)
+    for op in _operations(code):
+        if op.kind == "const":
+            yield from _strings_in(op.value)
 
 
 def _strings_in(constant: Any) -> Iterator[str]:
@@ -166,6 +187,7 @@ class _Reader:
     def __init__(self, words: set[str], names_matter: bool) -> None:
         self._words, self._names_matter = words, names_matter
         self._count = 0
+        self.hints: list[Any] = []
 
     def new_label(self, name: str) -> str:
         if self._names_matter or name in self._words:
@@ -177,12 +199,14 @@ class _Reader:
         scope.free = frozenset(code.co_freevars)
         arguments = _arguments(code)
         scope.labels.update((name, name) for name in arguments)
-        flags = code.co_flags & ~0x4000000  # without CO_HAS_DOCSTRING
+        flags = code.co_flags & _MEANINGFUL_FLAGS
         signature = [arguments, code.co_posonlyargcount, code.co_kwonlyargcount, flags]
         ops = [op for op in _operations(code) if op.name not in _PADDING]
         ops = _without_cosmetic_assignments(ops)
+        ops, hints = _without_hints(ops)
         self._note_uses(ops, scope)
         offsets = [op.offset for op in ops]
+        self.hints += [self._form(op, offsets, scope) for op in hints]
         body = [self._form(op, offsets, scope) for op in ops]
         handlers = [
             [
@@ -239,8 +263,7 @@ class _Reader:
         if members is None:
             renamed = following[0].name == "IMPORT_FROM"
             target = next(op for op in following if op.name.startswith("STORE"))
-            bound = module if renamed else module.partition(".")[0]
-            self._bind(target, Use("module", bound), scope)
+            self._bind(target, Use("module" if renamed else "package", module), scope)
             return
         for position, op in enumerate(following):
             if op.name == "IMPORT_FROM":
@@ -258,18 +281,21 @@ class _Reader:
 
 def _arguments(code: CodeType) -> list[str]:
     count = code.co_argcount + code.co_kwonlyargcount
-    count += bool(code.co_flags & 0x04) + bool(code.co_flags & 0x08)  # *args, **kwargs
+    count += bool(code.co_flags & inspect.CO_VARARGS) + bool(code.co_flags & inspect.CO_VARKEYWORDS)
     return list(code.co_varnames[:count])
 
 
 def _operations(code: CodeType) -> Iterator[_Op]:
     for instruction in dis.get_instructions(code):
         name, arg = instruction.opname, instruction.arg
-        if name in _SUPERINSTRUCTIONS and arg is not None:
-            for part, slot in zip(_SUPERINSTRUCTIONS[name], (arg >> 4, arg & 15), strict=True):
-                yield _Op(instruction.offset, part, slot, code.co_varnames[slot], "local")
-        else:
-            yield _Op(instruction.offset, name, arg, instruction.argval, _kind(instruction.opcode))
+        if name in _SUPERINSTRUCTIONS:
+            for part, variable in zip(_SUPERINSTRUCTIONS[name], instruction.argval, strict=True):
+                yield _Op(instruction.offset, part, None, variable, "local")
+            continue
+        kind, value = _kind(instruction.opcode), instruction.argval
+        if kind == "const" and arg is not None:
+            value = code.co_consts[arg]
+        yield _Op(instruction.offset, name, arg, value, kind)
 
 
 def _kind(opcode: int) -> str:
@@ -290,6 +316,53 @@ def _without_cosmetic_assignments(ops: list[_Op]) -> list[_Op]:
         if op.name == "STORE_NAME" and op.value in _COSMETIC_NAMES and index:
             dropped |= {index - 1, index}
     return [op for index, op in enumerate(ops) if index not in dropped]
+
+
+def _without_hints(ops: list[_Op]) -> tuple[list[_Op], list[_Op]]:
+    """Split off the instructions that build annotations of nested functions.
+
+    The compiler pushes defaults, annotations and closure, as far as there are any, and then the
+    code (before 3.11 also the name). MAKE_FUNCTION has a bit for each of them; from 3.13 on
+    SET_FUNCTION_ATTRIBUTE attaches them one by one.
+    """
+    hints: set[int] = set()
+    kept = list(ops)
+    for index, op in enumerate(ops):
+        if op.name != "MAKE_FUNCTION":
+            continue
+        attached = range(index + 1, index + 1 + _attributes_set(ops, index + 1))
+        bits = (op.arg or 0) | sum(ops[i].arg or 0 for i in attached)
+        if not bits & _HINT_BITS:
+            continue
+        end = index - 1 if isinstance(ops[index - 1].value, CodeType) else index - 2
+        if bits & _CLOSURE_BIT:
+            end = _expression_start(ops, end)
+        hints.update(range(_expression_start(ops, end), end))
+        hints.update(i for i in attached if (ops[i].arg or 0) & _HINT_BITS)
+        if not attached:
+            kept[index] = op._replace(arg=bits & ~_HINT_BITS)
+    return (
+        [op for index, op in enumerate(kept) if index not in hints],
+        [op for index, op in enumerate(ops) if index in hints],
+    )
+
+
+def _attributes_set(ops: list[_Op], index: int) -> int:
+    count = 0
+    while index + count < len(ops) and ops[index + count].name == "SET_FUNCTION_ATTRIBUTE":
+        count += 1
+    return count
+
+
+def _expression_start(ops: list[_Op], end: int) -> int:
+    """Index of the first of the instructions that together push one value and end at ``end``."""
+    pushed = 0
+    for index in range(end - 1, -1, -1):
+        opcode = dis.opmap[ops[index].name]
+        pushed += dis.stack_effect(opcode, ops[index].arg if opcode >= dis.HAVE_ARGUMENT else None)
+        if pushed == 1:
+            return index
+    return end
 
 
 def _chain(ops: list[_Op], index: int) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ are hashed. So recursion ends, and the digest depends on nothing but the code.
 from __future__ import annotations
 
 import builtins
+import copyreg
 import functools
 import hashlib
 import importlib
@@ -42,6 +43,13 @@ _STATELESS = (
     weakref.WeakValueDictionary,
     weakref.WeakSet,
     type(os.environ),
+)
+# Libraries that act on the annotations of functions they are given.
+_READ_HINTS = frozenset(
+    {
+        *("attr", "attrs", "beartype", "cattr", "cattrs", "fastapi", "injector", "jaxtyping"),
+        *("msgspec", "pandera", "plum", "pydantic", "sqlmodel", "typeguard", "typer"),
+    }
 )
 _SLOT_TYPES = (
     types.MemberDescriptorType,
@@ -126,11 +134,13 @@ class _Walk:
             unit = self._units[done]
             self._describe(unit)
             done += 1
+        sees_hints = self._sees_hints or not _READ_HINTS.isdisjoint(self._libraries)
         for function in self._functions:
             if self._sees_docs:
                 root.add("doc", fingerprint(function.__doc__).encode())
-            if self._sees_hints:
+            if sees_hints:
                 root.add("hints", _hints(function))
+                root.add("nested hints", code_facts(function.__code__).hints)
 
     def identity(self) -> CodeIdentity:
         state = hashlib.sha256()
@@ -280,7 +290,8 @@ class _Walk:
     def _reduced(self, obj: Any, unit: _Unit) -> None:
         """Describe an object by what pickle would need to build it again."""
         try:
-            reduced = obj.__reduce_ex__(4)
+            reduce = copyreg.dispatch_table.get(type(obj))
+            reduced = reduce(obj) if reduce else obj.__reduce_ex__(4)
         except Exception as error:
             raise Unidentifiable(f"{unit.label} has no state that can be established") from error
         if isinstance(reduced, str):
@@ -343,7 +354,9 @@ class _Walk:
         except ImportError:
             unit.add("absent", name.encode())
             return
-        self._follow(module, use.chain, name, name, unit)
+        if use.kind == "package":
+            module = sys.modules[name.partition(".")[0]]
+        self._follow(module, use.chain, module.__name__, module.__name__, unit)
 
     def _follow(
         self, obj: Any, chain: tuple[str, ...], module: str, name: str, unit: _Unit
