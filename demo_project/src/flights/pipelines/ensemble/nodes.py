@@ -40,13 +40,9 @@ def train_random_forest(
     Returns:
         The forest fitted on the training flights, and the margin of every flight.
     """
-
-    def margin(model: Model, x: pd.DataFrame) -> np.ndarray:
-        return logit(np.clip(model.predict_proba(x)[:, 1], 1e-3, 1 - 1e-3))
-
     return _train(
         lambda: RandomForestClassifier(**random_forest, n_jobs=1),
-        margin,
+        _log_odds,
         selected_features,
         outcomes,
     )
@@ -98,7 +94,13 @@ def train_svm(
     )
 
 
+def _log_odds(model: Model, x: pd.DataFrame) -> np.ndarray:
+    """Log-odds of the predicted probability, finite where all trees agree."""
+    return logit(np.clip(model.predict_proba(x)[:, 1], 1e-3, 1 - 1e-3))
+
+
 def _decision(model: Model, x: pd.DataFrame) -> np.ndarray:
+    """The model's own margin."""
     return model.decision_function(x)
 
 
@@ -109,7 +111,10 @@ def _train(
     outcomes: pd.DataFrame,
     max_rows: int | None = None,
 ) -> tuple[Model, pd.Series]:
-    """Fit one model per fold and one on all training flights; give every flight its margin."""
+    """Fit one model per fold and one on all training flights; give every flight its margin.
+
+    Each model sees the first `max_rows` of its flights.
+    """
     use_one_thread()
     late, fold = outcomes["late"], outcomes["fold"]
     margins = pd.Series(np.nan, index=features.index, name="margin")
