@@ -77,14 +77,10 @@ class Range:
         """The range as a user would read it, e.g. ``0.0001 … 0.1 (log)``."""
         if self.kind == "categorical":
             return ", ".join("null" if c is None else str(c) for c in self.choices)
-        notes = [
-            note for note, on in (("log", self.log), (f"step {self.step:g}", self._stepped)) if on
-        ]
+        notes = ["log"] if self.log else []
+        if self.step is not None and not (self.kind == "int" and self.step == 1):
+            notes.append(f"step {self.step:g}")
         return f"{self.low:g} … {self.high:g}" + (f" ({', '.join(notes)})" if notes else "")
-
-    @property
-    def _stepped(self) -> bool:
-        return self.step is not None and not (self.kind == "int" and self.step == 1)
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,8 @@ class Dimension:
         levels: 0 for a continuous parameter on [0, 1]; n >= 1 for the n equally spaced values
             k / (n - 1) (n = 1: always 0).
         ordered: False for a categorical, whose levels are all at distance one from each other.
+        places: where the levels of an ordered parameter lie on [0, 1], ascending, if not equally
+            spaced (integers on a logarithmic scale).
         active_when: column of the controlling parameter and those of its levels at which this
             parameter exists. The controlling parameter may itself be conditional.
     """
@@ -38,6 +40,7 @@ class Dimension:
     levels: int = 0
     ordered: bool = True
     active_when: tuple[int, frozenset[int]] | None = None
+    places: tuple[float, ...] = ()
 
 
 class Space:
@@ -56,9 +59,16 @@ class Space:
                 raise ValueError(f"column {j}: levels must not be negative")
             if not dimension.ordered and dimension.levels == 0:
                 raise ValueError(f"column {j}: a categorical needs at least one level")
+            if dimension.places and len(dimension.places) != dimension.levels:
+                raise ValueError(f"column {j}: {len(dimension.places)} places for its levels")
         self._activation_order = self._order_conditions()
         self.levels = torch.tensor([dimension.levels for dimension in self.dimensions])
         self.ordered = torch.tensor([bool(dimension.ordered) for dimension in self.dimensions])
+        self._places = {
+            j: torch.tensor(dimension.places, dtype=torch.float64)
+            for j, dimension in enumerate(self.dimensions)
+            if dimension.places
+        }
         self.controls = torch.zeros(self.d, dtype=torch.bool)
         for dimension in self.dimensions:
             if dimension.active_when is not None:
@@ -110,11 +120,18 @@ class Space:
 
     def level(self, z: Tensor) -> Tensor:
         """Nearest level of each column, `... x d` (0 in continuous columns)."""
-        return torch.round(z * (self.levels - 1).clamp(min=0)).to(torch.long)
+        level = torch.round(z * (self.levels - 1).clamp(min=0)).to(torch.long)
+        for j, places in self._places.items():
+            middles = (places[1:] + places[:-1]) / 2
+            level[..., j] = torch.bucketize(z[..., j].detach().to(torch.float64), middles)
+        return level
 
     def at_levels(self, level: Tensor) -> Tensor:
-        """The exact values k / (n - 1) of levels k, `... x d`, in double precision."""
-        return level.to(torch.float64) / (self.levels - 1).clamp(min=1).to(torch.float64)
+        """The exact places of levels, k / (n - 1) by default, `... x d`, in double precision."""
+        z = level.to(torch.float64) / (self.levels - 1).clamp(min=1).to(torch.float64)
+        for j, places in self._places.items():
+            z[..., j] = places[level[..., j].clamp(0, len(places) - 1)]
+        return z
 
     def snap(self, z: Tensor) -> Tensor:
         """`z` with every column moved to its nearest level, `... x d`."""

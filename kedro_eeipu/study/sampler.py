@@ -23,9 +23,9 @@ from kedro_eeipu.study.storage import distributions
 if TYPE_CHECKING:
     from kedro_eeipu.optimizer import Dimension, Optimizer, Proposal
 
-# An integer range with more values than this, or a logarithmic one, is searched as a continuous
-# one and rounded: its levels are too many to stand side by side.
-_MOST_LEVELS = 256
+# A range with more values than this is searched as a continuous one and rounded: neighbours are
+# then closer than any surrogate can tell apart.
+_MOST_LEVELS = 10_000
 
 
 @dataclass(frozen=True)
@@ -179,18 +179,23 @@ class EEIPUSampler(BaseSampler):
             last = max(1, levels(d) - 1)
             at = frozenset(round(to_unit(d, value) * last) for value in allowed)
             condition = (self.space.paths.index(parent), at)
+        own = self._distributions[path]
+        places: tuple[float, ...] = ()
+        if isinstance(own, IntDistribution) and own.log and levels(own):
+            places = tuple(to_unit(own, value) for value in range(own.low, own.high + 1))
         return Dimension(
-            levels=levels(self._distributions[path]),
+            levels=levels(own),
             ordered=r.kind != "categorical",
             active_when=condition,
+            places=places,
         )
 
 
 def levels(d: BaseDistribution) -> int:
-    """Number of equally spaced values of a distribution, 0 where it is searched as continuous."""
+    """Number of values of a distribution, 0 where it is searched as continuous."""
     if isinstance(d, CategoricalDistribution):
         return len(d.choices)
-    if isinstance(d, (IntDistribution, FloatDistribution)) and d.step and not d.log:
+    if isinstance(d, (IntDistribution, FloatDistribution)) and d.step:
         count = round((d.high - d.low) / d.step) + 1
         return count if count <= _MOST_LEVELS else 0
     return 0
