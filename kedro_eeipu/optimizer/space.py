@@ -21,6 +21,9 @@ from torch import Tensor
 
 # Where an inactive parameter stands for the surrogates: all inactive values are the same point.
 _INACTIVE = 0.5
+# Proposals live on a grid this fine, so that a value that went through the user's own units and
+# back (a logarithm, say) is recognised as the one that was proposed.
+RESOLUTION = 1e12
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,7 @@ class Space:
         level = torch.round(z * (self.levels - 1).clamp(min=0)).to(torch.long)
         for j, places in self._places.items():
             middles = (places[1:] + places[:-1]) / 2
-            level[..., j] = torch.bucketize(z[..., j].detach().to(torch.float64), middles)
+            level[..., j] = torch.bucketize(z[..., j].detach().double().contiguous(), middles)
         return level
 
     def at_levels(self, level: Tensor) -> Tensor:
@@ -135,7 +138,8 @@ class Space:
 
     def snap(self, z: Tensor) -> Tensor:
         """`z` with every column moved to its nearest level, `... x d`."""
-        return torch.where(self.levels > 0, self.at_levels(self.level(z)), z.clamp(0, 1))
+        fine = torch.round(z.clamp(0, 1) * RESOLUTION) / RESOLUTION
+        return torch.where(self.levels > 0, self.at_levels(self.level(z)), fine)
 
     def active(self, z: Tensor) -> Tensor:
         """Which parameters exist at `z`, bool `... x d`."""

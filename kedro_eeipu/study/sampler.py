@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 # A range with more values than this is searched as a continuous one and rounded: neighbours are
 # then closer than any surrogate can tell apart.
 _MOST_LEVELS = 10_000
+# As in `kedro_eeipu.optimizer.space.RESOLUTION`, which is not imported for it brings torch.
+_RESOLUTION = 1e12
 
 
 @dataclass(frozen=True)
@@ -202,15 +204,20 @@ def levels(d: BaseDistribution) -> int:
 
 
 def to_unit(d: BaseDistribution, value: Any) -> float:
-    """Place of a value on the unit interval."""
+    """Place of a value on the unit interval, on the optimizer's grid."""
     if isinstance(d, CategoricalDistribution):
         return d.to_internal_repr(value) / max(1, len(d.choices) - 1)
     assert isinstance(d, (IntDistribution, FloatDistribution))
     if d.high == d.low:
         return 0.0
-    if d.log:
-        return math.log(value / d.low) / math.log(d.high / d.low)
-    return (value - d.low) / (d.high - d.low)
+    if levels(d) and not d.log:
+        return round((value - d.low) / float(d.step or 1)) / (levels(d) - 1)
+    u = (
+        math.log(value / d.low) / math.log(d.high / d.low)
+        if d.log
+        else ((value - d.low) / (d.high - d.low))
+    )
+    return round(u * _RESOLUTION) / _RESOLUTION
 
 
 def from_unit(d: BaseDistribution, u: float) -> Any:
