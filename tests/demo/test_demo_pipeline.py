@@ -13,9 +13,9 @@ from typing import Any
 import pandas as pd
 import pytest
 from flights.pipelines import data_processing, ensemble, feature_engineering
-from kedro.io import DataCatalog, MemoryDataset, SharedMemoryDataCatalog
+from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline
-from kedro.runner import AbstractRunner, ParallelRunner, SequentialRunner, ThreadRunner
+from kedro.runner import AbstractRunner, SequentialRunner, ThreadRunner
 
 LEARNERS = ["random_forest", "boosting", "svm"]
 
@@ -33,10 +33,7 @@ def run(
     runner: AbstractRunner,
 ) -> dict[str, float]:
     """Run the pipeline with everything in memory; return its metrics."""
-    processes = isinstance(runner, ParallelRunner)
-    catalog = SharedMemoryDataCatalog() if processes else DataCatalog()
-    for name, table in raw.items():
-        catalog[name] = MemoryDataset(table)
+    catalog = DataCatalog({name: MemoryDataset(table) for name, table in raw.items()})
     for name in pipeline.inputs():
         if name.startswith("params:"):
             catalog[name] = MemoryDataset(value_at(parameters, name.removeprefix("params:")))
@@ -100,16 +97,15 @@ def test_objective_is_what_the_last_node_produces(
     assert isinstance(metrics[objective["key"]], float)
 
 
-def test_runners_give_the_same_bits(
+def test_threads_give_the_same_bits(
     pipeline: Pipeline, small_raw: dict[str, pd.DataFrame], parameters: dict[str, Any]
 ) -> None:
     metrics = run(pipeline, small_raw, parameters, SequentialRunner())
     assert run(pipeline, small_raw, parameters, ThreadRunner(max_workers=3)) == metrics
-    assert run(pipeline, small_raw, parameters, ParallelRunner(max_workers=2)) == metrics
 
 
 @pytest.mark.slow
-def test_kedro_run_gives_the_same_bits_as_memory_and_the_default_beats_the_base_rate(
+def test_kedro_run_in_processes_gives_the_same_bits_as_memory_and_has_learnt(
     tmp_path: Path,
     demo: Path,
     pipeline: Pipeline,
@@ -119,8 +115,11 @@ def test_kedro_run_gives_the_same_bits_as_memory_and_the_default_beats_the_base_
     project = tmp_path / "demo"
     shutil.copytree(demo, project, ignore=shutil.ignore_patterns(".eeipu", "*.pkl", "*.json"))
     environment = {**os.environ, "PYTHONHASHSEED": "7", "DO_NOT_TRACK": "1"}
+    # Where kedro-mlflow is installed too: its default, a folder, is refused by newer mlflow.
+    environment["MLFLOW_TRACKING_URI"] = f"sqlite:///{tmp_path / 'mlflow.db'}"
     environment.pop("OMP_NUM_THREADS", None)
-    subprocess.run([sys.executable, "-m", "kedro", "run"], cwd=project, env=environment, check=True)
+    command = [sys.executable, "-m", "kedro", "run", "--runner", "ParallelRunner"]
+    subprocess.run(command, cwd=project, env=environment, check=True)
     metrics = json.loads((project / "data" / "08_reporting" / "metrics.json").read_text())
     assert metrics == run(pipeline, raw, base_parameters, SequentialRunner())
     assert metrics["auc"] > 0.69
