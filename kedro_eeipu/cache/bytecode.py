@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import bisect
 import dis
+import hashlib
 import inspect
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any, NamedTuple
@@ -104,9 +105,11 @@ def code_facts(code: CodeType) -> CodeFacts:
 
 
 def _facts(code: CodeType) -> CodeFacts:
-    names = set(_all_names(code))
-    words = {word for text in _all_strings(code) for word in _WORD.findall(text)}
-    reader = _Reader(words, bool(names & _SEES_LOCALS))
+    tree = {inner: list(_operations(inner)) for inner in _tree(code)}
+    names = {name for inner in tree for name in inner.co_names}
+    constants = (op.value for ops in tree.values() for op in ops if op.kind == "const")
+    words = {word for text in _strings(constants) for word in _WORD.findall(text)}
+    reader = _Reader(tree, words, bool(names & _SEES_LOCALS))
     scope = _Scope(reader, None)
     digest = reader.read(code, scope)
     uses = dict.fromkeys(scope.uses)
@@ -114,34 +117,26 @@ def _facts(code: CodeType) -> CodeFacts:
         uses.update(dict.fromkeys(Use("word", word) for word in sorted(words)))
     return CodeFacts(
         digest=digest,
-        hints=bytes.fromhex(fingerprint(reader.hints)),
+        hints=_digest(reader.hints),
         uses=tuple(uses),
         sees_docs=bool(names & _SEES_DOCS),
         sees_hints=bool(names & _SEES_HINTS),
     )
 
 
-def _all_names(code: CodeType) -> Iterator[str]:
-    yield from code.co_names
+def _tree(code: CodeType) -> Iterator[CodeType]:
+    yield code
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            yield from _all_names(constant)
+            yield from _tree(constant)
 
 
-def _all_strings(code: CodeType) -> Iterator[str]:
-    for op in _operations(code):
-        if op.kind == "const":
-            yield from _strings_in(op.value)
-
-
-def _strings_in(constant: Any) -> Iterator[str]:
-    if isinstance(constant, CodeType):
-        yield from _all_strings(constant)
-    elif isinstance(constant, str):
-        yield constant
-    elif isinstance(constant, tuple | frozenset):
-        for item in constant:
-            yield from _strings_in(item)
+def _strings(constants: Iterable[Any]) -> Iterator[str]:
+    for constant in constants:
+        if isinstance(constant, str):
+            yield constant
+        elif isinstance(constant, tuple | frozenset):
+            yield from _strings(constant)
 
 
 class _Op(NamedTuple):
@@ -182,12 +177,19 @@ class _Scope:
 
 
 class _Reader:
-    """Reads one tree of nested code objects."""
+    """Reads one tree of nested code objects.
 
-    def __init__(self, words: set[str], names_matter: bool) -> None:
+    Attributes:
+        hints: the instructions, as text, that build annotations of nested functions.
+    """
+
+    def __init__(
+        self, tree: dict[CodeType, list[_Op]], words: set[str], names_matter: bool
+    ) -> None:
+        self._tree = tree
         self._words, self._names_matter = words, names_matter
         self._count = 0
-        self.hints: list[Any] = []
+        self.hints: list[str] = []
 
     def new_label(self, name: str) -> str:
         if self._names_matter or name in self._words:
@@ -200,46 +202,41 @@ class _Reader:
         arguments = _arguments(code)
         scope.labels.update((name, name) for name in arguments)
         flags = code.co_flags & _MEANINGFUL_FLAGS
-        signature = [arguments, code.co_posonlyargcount, code.co_kwonlyargcount, flags]
-        ops = [op for op in _operations(code) if op.name not in _PADDING]
+        ops = [op for op in self._tree[code] if op.name not in _PADDING]
         ops = _without_cosmetic_assignments(ops)
         ops, hints = _without_hints(ops)
         self._note_uses(ops, scope)
         offsets = [op.offset for op in ops]
-        self.hints += [self._form(op, offsets, scope) for op in hints]
-        body = [self._form(op, offsets, scope) for op in ops]
-        handlers = [
-            [
-                *(bisect.bisect_left(offsets, end) for end in (entry.start, entry.end)),
-                bisect.bisect_left(offsets, entry.target),
-                entry.depth,
-                entry.lasti,
-            ]
-            for entry in getattr(dis.Bytecode(code), "exception_entries", ())
+        self.hints += [self._line(op, offsets, scope) for op in hints]
+        lines = [
+            ",".join(arguments),
+            f"{code.co_posonlyargcount} {code.co_kwonlyargcount} {flags}",
+            *(self._line(op, offsets, scope) for op in ops),
+            *_handlers(code, offsets),
         ]
-        form = fingerprint([signature, body, handlers])
-        return bytes.fromhex(form)
+        return _digest(lines)
 
-    def _form(self, op: _Op, offsets: list[int], scope: _Scope) -> list[Any]:
+    def _line(self, op: _Op, offsets: list[int], scope: _Scope) -> str:
+        """One instruction as text, without line breaks."""
         if op.kind == "const":
-            return [op.name, self._constant(op.value, scope)]
+            return f"{op.name} const {self._constant(op.value, scope)}"
         if op.kind == "name":
-            return [op.name, op.value]
+            return f"{op.name} name {op.value}"
         if op.kind in ("local", "free"):
-            return [op.name, scope.label(op.value)]
+            return f"{op.name} variable {scope.label(op.value)}"
         if op.kind == "jump":
-            return [op.name, bisect.bisect_left(offsets, op.value)]
-        return [op.name, op.arg]
+            return f"{op.name} to {bisect.bisect_left(offsets, op.value)}"
+        return f"{op.name} {op.arg}"
 
-    def _constant(self, constant: Any, scope: _Scope) -> Any:
+    def _constant(self, constant: Any, scope: _Scope) -> str:
         if isinstance(constant, CodeType):
             inner = _Scope(self, scope)
             digest = self.read(constant, inner)
             scope.uses += inner.uses
-            return ["code", digest]
+            return f"code {digest.hex()}"
         if isinstance(constant, slice):
-            return ["slice", constant.start, constant.stop, constant.step]
-        return ["value", constant]
+            return "slice " + fingerprint([constant.start, constant.stop, constant.step])
+        return "value " + fingerprint(constant)
 
     def _note_uses(self, ops: list[_Op], scope: _Scope) -> None:
         for index, op in enumerate(ops):
@@ -277,6 +274,17 @@ class _Reader:
             scope.imports.setdefault(store.value, []).append(use)
         else:
             scope.uses.append(use)
+
+
+def _digest(lines: list[str]) -> bytes:
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogatepass")).digest()
+
+
+def _handlers(code: CodeType, offsets: list[int]) -> Iterator[str]:
+    """The exception table, which exists from 3.11 on; before, handlers are instructions."""
+    for entry in getattr(dis.Bytecode(code), "exception_entries", ()):
+        places = [bisect.bisect_left(offsets, p) for p in (entry.start, entry.end, entry.target)]
+        yield f"handler {places} {entry.depth} {entry.lasti}"
 
 
 def _arguments(code: CodeType) -> list[str]:

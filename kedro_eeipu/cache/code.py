@@ -10,6 +10,7 @@ are hashed. So recursion ends, and the digest depends on nothing but the code.
 from __future__ import annotations
 
 import builtins
+import contextvars
 import copyreg
 import functools
 import hashlib
@@ -250,13 +251,13 @@ class _Walk:
         fields = vars(kind).get("__pydantic_fields__")
         if isinstance(fields, dict):
             self._named_values(fields, unit)
-        groups = vars(vars(kind).get("__pydantic_decorators__", _NOTHING))
-        for group in sorted(groups):
-            if isinstance(groups[group], dict):
-                for name, decorator in sorted(groups[group].items()):
-                    unit.add(group, name.encode())
-                    self._value(decorator.info, unit)
-                    self._value(decorator.func, unit)
+        decorators = vars(kind).get("__pydantic_decorators__")
+        for group in sorted(getattr(decorators, "__dataclass_fields__", ())):
+            members = getattr(decorators, group)
+            for name in sorted(members if isinstance(members, dict) else ()):
+                unit.add(group, name.encode())
+                self._value(members[name].info, unit)
+                self._value(members[name].func, unit)
 
     def _module(self, module: types.ModuleType, unit: _Unit) -> None:
         """A project module that is used as an object: anything in it may be looked up."""
@@ -383,7 +384,8 @@ class _Walk:
             self._units.append(_Unit(key, _Global(obj)))
         unit.form.append(self._numbers[key])
 
-    def _library(self, module: str, unit: _Unit) -> None:
+    def _library(self, module: Any, unit: _Unit) -> None:
+        module = module if isinstance(module, str) else "builtins"
         origin = origin_of(module)
         self._libraries[origin.name] = origin.version
         unit.add("library", module.encode())
@@ -478,6 +480,15 @@ class _Walk:
             unit.add("slot", obj.__name__.encode())
         elif isinstance(obj, logging.Logger):
             unit.add("logger", obj.name.encode())
+        elif isinstance(obj, weakref.ReferenceType):
+            unit.add("reference")
+            self._value(obj(), unit)
+        elif isinstance(obj, contextvars.ContextVar):
+            unit.add("context variable", obj.name.encode())
+            self._value(obj.get(None), unit)
+        elif isinstance(obj, threading.local):
+            unit.add("local to this thread")
+            self._named_values(vars(obj), unit)
         elif isinstance(obj, _STATELESS):
             unit.add("stateless", type(obj).__name__.encode())
         else:
@@ -497,9 +508,6 @@ class _Global:
 
     def __init__(self, value: Any) -> None:
         self.value = value
-
-
-_NOTHING = types.SimpleNamespace()
 
 
 def _label(obj: Any) -> str:

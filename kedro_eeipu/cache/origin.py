@@ -117,15 +117,25 @@ def _is_installed(path: str) -> bool:
 
 
 @functools.lru_cache(maxsize=1)
-def _owners() -> dict[str, list[str]]:
-    return dict(importlib.metadata.packages_distributions())
+def _owners() -> dict[str, set[str]]:
+    """Names of the distributions that own each top-level name.
+
+    ``importlib.metadata.packages_distributions`` knows only some of them before Python 3.11.
+    """
+    owners: dict[str, set[str]] = {}
+    for distribution in importlib.metadata.distributions():
+        name = distribution.metadata["Name"]
+        declared = (distribution.read_text("top_level.txt") or "").split()
+        for top in declared or {file.parts[0] for file in distribution.files or ()}:
+            owners.setdefault(top.partition(".")[0], set()).add(name)
+    return owners
 
 
 @functools.lru_cache(maxsize=4096)
 def _library_version(top: str) -> str:
     """Versions of all distributions that own a top-level name; empty if there is none."""
     versions = []
-    for name in sorted(set(_owners().get(top, ()))):
+    for name in sorted(_owners().get(top, ())):
         try:
             versions.append(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:

@@ -236,7 +236,8 @@ _edit(
     "x + 1",
     "x + 2",
     nodes=(
-        "def one(x):\n    return x + 1\nTABLE = {'f': one}\ndef node(x):\n    return TABLE['f'](x)\n"
+        "def one(x):\n    return x + 1\nTABLE = {'f': one}\n"
+        "def node(x):\n    return TABLE['f'](x)\n"
     ),
 )
 _edit(
@@ -344,7 +345,8 @@ _edit(
     "k=2",
     "k=3",
     nodes=(
-        "import functools\ndef scale(x, k):\n    return x * k\nnode = functools.partial(scale, k=2)\n"
+        "import functools\ndef scale(x, k):\n    return x * k\n"
+        "node = functools.partial(scale, k=2)\n"
     ),
 )
 _edit(
@@ -352,7 +354,8 @@ _edit(
     "x * k",
     "x + k",
     nodes=(
-        "import functools\ndef scale(x, k):\n    return x * k\nnode = functools.partial(scale, k=2)\n"
+        "import functools\ndef scale(x, k):\n    return x * k\n"
+        "node = functools.partial(scale, k=2)\n"
     ),
 )
 _edit(
@@ -413,7 +416,8 @@ _edit(
     "x * 2",
     "x * 3",
     nodes=(
-        "class M:\n    def run(self, x):\n        return x * 2\ndef node(x):\n    return M().run(x)\n"
+        "class M:\n    def run(self, x):\n        return x * 2\n"
+        "def node(x):\n    return M().run(x)\n"
     ),
 )
 _edit(
