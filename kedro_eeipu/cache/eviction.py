@@ -8,11 +8,15 @@ expensive, small and often used stays; what has not been used for long is overta
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-__all__ = ["Candidate", "Usage", "victims"]
+from kedro_eeipu.cache.files import Files
+from kedro_eeipu.cache.layout import INFLATION, usage_path
+
+__all__ = ["Candidate", "Usage", "UsageLog", "victims"]
 
 
 @dataclass(frozen=True)
@@ -22,22 +26,12 @@ class Usage:
     Attributes:
         frequency: number of times it was written or read.
         inflation: L at the last of them.
+        evicted: whether it was dropped to make room.
     """
 
     frequency: int = 1
     inflation: float = 0.0
-
-    def encode(self) -> bytes:
-        return json.dumps({"frequency": self.frequency, "inflation": self.inflation}).encode()
-
-    @classmethod
-    def decode(cls, data: bytes) -> Usage:
-        """Return the usage in ``data``; a damaged one counts as new."""
-        try:
-            entry = json.loads(data)
-            return cls(int(entry["frequency"]), float(entry["inflation"]))
-        except (ValueError, KeyError, TypeError):
-            return cls()
+    evicted: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,7 +45,7 @@ class Candidate:
 
     @property
     def priority(self) -> float:
-        """H, per byte."""
+        """H, in seconds per byte."""
         return self.usage.inflation + self.usage.frequency * self.seconds / max(self.size, 1)
 
 
@@ -64,3 +58,49 @@ def victims(candidates: Iterable[Candidate], excess: int) -> list[Candidate]:
         chosen.append(candidate)
         excess -= candidate.size
     return chosen
+
+
+class UsageLog:
+    """Usage of all blobs, one small file each. A count that is lost does not matter."""
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+        self._inflation: float | None = None
+
+    def of(self, digest: str) -> Usage:
+        """Return the usage of a blob; one without a readable file counts as new."""
+        try:
+            entry = json.loads(self._files.read(usage_path(digest)))
+            return Usage(
+                int(entry["frequency"]), float(entry["inflation"]), entry["evicted"] is True
+            )
+        except Exception:
+            return Usage(inflation=self.inflation)
+
+    def count(self, digest: str) -> None:
+        """Note that a blob was read."""
+        with contextlib.suppress(Exception):
+            self._write(digest, Usage(self.of(digest).frequency + 1, self.inflation))
+
+    def evict(self, victim: Candidate) -> None:
+        """Note that a blob is about to be dropped, and raise L to its priority."""
+        if victim.priority > self.inflation:
+            self._inflation = victim.priority
+            self._files.replace(INFLATION, json.dumps({"L": victim.priority}).encode())
+        self._write(victim.digest, Usage(victim.usage.frequency, self.inflation, evicted=True))
+
+    def forget(self, digest: str) -> None:
+        self._files.delete(usage_path(digest))
+
+    @property
+    def inflation(self) -> float:
+        """L as this process knows it."""
+        if self._inflation is None:
+            try:
+                self._inflation = float(json.loads(self._files.read(INFLATION))["L"])
+            except Exception:
+                self._inflation = 0.0
+        return self._inflation
+
+    def _write(self, digest: str, usage: Usage) -> None:
+        self._files.replace(usage_path(digest), json.dumps(asdict(usage)).encode())

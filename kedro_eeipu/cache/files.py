@@ -13,22 +13,14 @@ import os
 import stat
 import uuid
 from collections.abc import Callable, Iterator
-from typing import IO, Any, NamedTuple, Protocol
+from typing import IO, Any, Protocol
 
 import fsspec
 from fsspec import AbstractFileSystem
 
-__all__ = ["Entry", "Files", "LocalFiles", "RemoteFiles", "open_files"]
+from kedro_eeipu.cache.layout import BLOBS, RECORDS, TEMPORARY, Entry
 
-_TEMPORARY = "tmp"
-
-
-class Entry(NamedTuple):
-    """A file: path relative to the root, bytes, and time of its last change on its own clock."""
-
-    path: str
-    size: int
-    changed: float
+__all__ = ["Files", "LocalFiles", "RemoteFiles", "open_files"]
 
 
 class Files(Protocol):
@@ -83,13 +75,16 @@ class LocalFiles:
         self._root = root
 
     def distrust(self) -> str | None:
-        try:
-            status = os.stat(self._root)
-        except FileNotFoundError:
-            return None  # it will be made, for its owner only
-        except OSError as error:
-            return f"it cannot be examined ({error.strerror})"
-        return _why_shared(status)
+        for path in (self._root, self._path(RECORDS), self._path(BLOBS)):
+            try:
+                reason = _why_shared(os.stat(path))
+            except FileNotFoundError:
+                return None  # it will be made, for its owner only
+            except OSError as error:
+                return f"it cannot be examined ({error.strerror})"
+            if reason is not None:
+                return reason
+        return None
 
     def read(self, path: str) -> bytes:
         with self.open(path) as file:
@@ -121,7 +116,7 @@ class LocalFiles:
         return True
 
     def _link(self, source: str, target: str) -> None:
-        os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
+        _make_private(os.path.dirname(target))
         try:
             os.link(source, target)
         except FileExistsError:
@@ -179,7 +174,7 @@ class LocalFiles:
         return os.path.join(self._root, *path.split("/"))
 
     def _temporary(self) -> str:
-        return self._path(f"{_TEMPORARY}/{uuid.uuid4().hex}")
+        return self._path(f"{TEMPORARY}/{uuid.uuid4().hex}")
 
     def _write_temporary(self, data: bytes) -> str:
         temporary = self._temporary()
@@ -197,8 +192,7 @@ class LocalFiles:
         try:
             descriptor = os.open(path, flags, 0o600)
         except FileNotFoundError:
-            os.makedirs(self._root, mode=0o700, exist_ok=True)
-            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+            _make_private(os.path.dirname(path))
             descriptor = os.open(path, flags, 0o600)
         return os.fdopen(descriptor, "wb")
 
@@ -207,8 +201,16 @@ class LocalFiles:
         try:
             os.replace(source, target)
         except FileNotFoundError:
-            os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
+            _make_private(os.path.dirname(target))
             os.replace(source, target)
+
+
+def _make_private(folder: str) -> None:
+    """Make a folder and those above it for their owner only (os.makedirs: the last one)."""
+    if not os.path.isdir(folder):
+        _make_private(os.path.dirname(folder))
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(folder, 0o700)
 
 
 def _why_shared(status: os.stat_result) -> str | None:
@@ -287,7 +289,7 @@ class RemoteFiles:
             yield Entry(path, int(info.get("size") or 0), self._changed(info))
 
     def now(self) -> float:
-        path = f"{_TEMPORARY}/{uuid.uuid4().hex}"
+        path = f"{TEMPORARY}/{uuid.uuid4().hex}"
         self.replace(path, b"")
         try:
             return self._changed(self._fs.info(self._path(path)))

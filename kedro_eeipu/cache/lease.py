@@ -18,6 +18,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 
+from kedro_eeipu.cache import layout
 from kedro_eeipu.cache.files import Files
 
 __all__ = ["hold"]
@@ -111,7 +112,7 @@ def _acquire(
     files: Files, key: str, is_done: Callable[[], bool], lease_seconds: float, wait: float | None
 ) -> _NoLease | None:
     """Return the lease, or None once the result is there."""
-    path, token = f"leases/{key}", uuid.uuid4().hex
+    path, token = layout.lease_path(key), uuid.uuid4().hex
     lease = _Lease(files, path, token, lease_seconds / _BEATS_PER_LEASE)
     started = seen_at = time.monotonic()
     seen: bytes | None = None
@@ -148,7 +149,7 @@ def _read(files: Files, path: str) -> bytes | None:
 
 def _take_over(files: Files, path: str, expired: bytes, token: str) -> bool:
     """Replace an expired lease; of several waiters, the one who creates the claim does it."""
-    claim = f"tmp/{hashlib.sha256(expired).hexdigest()}"
+    claim = f"{layout.TEMPORARY}/{hashlib.sha256(expired).hexdigest()}"
     if not files.create(claim, b""):
         return False
     try:

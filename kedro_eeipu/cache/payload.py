@@ -14,13 +14,14 @@ import json
 import mmap
 import pickle
 import struct
+import sys
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import IO, Any, Protocol
 
 from kedro_eeipu.cache.code import code_identity, is_project_object
 
-__all__ = ["Damaged", "TooLarge", "digest_of", "read", "write"]
+__all__ = ["Damaged", "Outdated", "TooLarge", "digest_of", "read", "write"]
 
 _MAGIC = b"EEIPU-1\n"
 _FOOTER = struct.Struct("<Q8s")
@@ -32,6 +33,10 @@ _PLAIN_NODES = 10_000
 
 class Damaged(Exception):
     """The bytes are not the payload that their digest promises."""
+
+
+class Outdated(Exception):
+    """The value is an instance of a class whose code has changed."""
 
 
 class TooLarge(Exception):
@@ -73,11 +78,25 @@ def read(file: IO[bytes], size: int, digest: str) -> Any:
 
     Raises:
         Damaged: size or digest differ, or the layout makes no sense.
+        Outdated: project code that the value refers to is not what it was.
         Exception: whatever unpickling raises.
     """
     segments = _segments(file, size)
     parts = _read_hashed(file, segments, digest)
-    return pickle.loads(parts[0], buffers=parts[1:-1])
+    value = pickle.loads(parts[0], buffers=parts[1:-1])
+    for name, recorded in json.loads(parts[-1][: -_FOOTER.size])["code"].items():
+        if code_identity(_find(name)).digest != recorded:
+            raise Outdated(f"{name} was edited since")
+    return value
+
+
+def _find(name: str) -> Any:
+    """The class or function called ``module:qualname``, whose module unpickling has imported."""
+    module, _, path = name.partition(":")
+    found: Any = sys.modules[module]
+    for part in path.split("."):
+        found = getattr(found, part)
+    return found
 
 
 def digest_of(file: IO[bytes]) -> str:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import re
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Blob", "InvalidRecord", "Record", "decode", "encode", "is_digest"]
+from kedro_eeipu.cache.layout import is_digest
+
+__all__ = ["Blob", "InvalidRecord", "Record", "decode", "encode"]
 
 SCHEMA = 1
-_DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 
 
 class InvalidRecord(Exception):
@@ -47,11 +47,6 @@ class Record:
     key: str
     outputs: tuple[Blob, ...]
     meta: dict[str, Any] = field(default_factory=dict)
-
-
-def is_digest(text: object) -> bool:
-    """Whether ``text`` is 64 lower-case hex digits: the only names that become paths."""
-    return isinstance(text, str) and _DIGEST.match(text) is not None
 
 
 def encode(record: Record, stored: tuple[bool, ...], secret: bytes | None) -> bytes:
