@@ -5,6 +5,9 @@ normal. There is no closed form.
 
 - `log_inverse_cost` averages 1/C over fixed Sobol points with **one dimension per stage**. Sharing
   one dimension among the stages makes all costs rise and fall together and overstates E[1/C].
+  The points are moved by -h, h_s = sigma_s times the share of stage s in the sum of the medians,
+  and weighted by exp(h z - |h|^2 / 2): for one running stage the average is then exact, for more it
+  is about five times closer than without.
 - `inverse_cost_by_quadrature` uses 1/C = integral over t > 0 of exp(-t C), so that
   E[1/C] = integral of prod_s E[exp(-t c_s)] exp(-t load): a one-dimensional integral of
   one-dimensional integrals, exact for all practical purposes, without gradients.
@@ -24,10 +27,9 @@ SAMPLES = 256
 
 @lru_cache(maxsize=64)
 def base_samples(stages: int, samples: int = SAMPLES) -> Tensor:
-    """Standard normal Sobol points, `samples x stages`, each column with mean 0 and variance 1."""
+    """Standard normal Sobol points, `samples x stages`."""
     uniform = SobolEngine(stages, scramble=True, seed=1).draw(samples, dtype=torch.float64)
-    normal = math.sqrt(2) * torch.erfinv((2 * uniform - 1).clamp(-1 + 1e-12, 1 - 1e-12))
-    return (normal - normal.mean(0)) / normal.std(0, correction=0)
+    return math.sqrt(2) * torch.erfinv((2 * uniform - 1).clamp(-1 + 1e-12, 1 - 1e-12))
 
 
 def log_inverse_cost(
@@ -43,10 +45,16 @@ def log_inverse_cost(
         load: `B`, seconds spent on loading reused outputs.
         samples: `Q x K`, from `base_samples`.
     """
-    log_cost = (mean + share.log())[:, None, :] + deviation[:, None, :] * samples
-    log_load = load.log()[:, None, None].expand(-1, len(samples), 1)
-    log_total = torch.cat([log_cost, log_load], dim=-1).logsumexp(-1)
-    return (-log_total).logsumexp(-1) - math.log(len(samples))
+    # Seconds in units of each row's largest median, so that exp neither overflows nor vanishes.
+    unit = torch.maximum(mean.detach().amax(-1), load.log())
+    relative = mean - unit[:, None]
+    relative_load = load * torch.exp(-unit)
+    medians = relative.exp() * share
+    h = deviation * medians / (medians.sum(-1) + relative_load)[:, None]
+    at = (relative - deviation * h)[:, None, :] + deviation[:, None, :] * samples
+    total = torch.einsum("bqk,bk->bq", at.exp(), share) + relative_load[:, None]
+    weight = torch.exp(h @ samples.T - 0.5 * h.square().sum(-1, keepdim=True))
+    return (weight / total).mean(-1).log() - unit
 
 
 def inverse_cost_by_quadrature(mean: Tensor, deviation: Tensor, load: float = 0.0) -> float:

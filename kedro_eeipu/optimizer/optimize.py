@@ -20,8 +20,8 @@ from kedro_eeipu.optimizer.cuts import Cut
 from kedro_eeipu.optimizer.lbfgs import minimize_rows
 from kedro_eeipu.optimizer.space import Space
 
-_FREE_SAMPLES = 512
-_CUT_SAMPLES = 24
+_FREE_SAMPLES = 384
+_CUT_SAMPLES = 16
 _LOCAL_SPREAD = 0.1
 _STARTS = 24
 _STARTS_PER_CUT = 3
@@ -86,9 +86,9 @@ class CutSearch:
         """Candidates, the best first."""
         z, cut = self._samples()
         with torch.no_grad():
-            value = self._evaluate(z, cut)
-        chosen = self._select(value, cut)
-        z, cut, value = z[chosen], cut[chosen], value[chosen]
+            chosen = self._select(self._evaluate(z, cut, self.acquisition.coarse()), cut)
+            z, cut = z[chosen], cut[chosen]
+            value = self._evaluate(z, cut, self.acquisition)
         discrete = self.space.levels > 0
         many = self.space.ordered & (self.space.levels > _RELAX_ABOVE) & ~self.space.controls
         z, value = self._ascend(z, cut, value, ~discrete | many)
@@ -105,9 +105,9 @@ class CutSearch:
             x[j] = exact
         return Candidate(tuple(x), cut, value)
 
-    def _evaluate(self, z: Tensor, cut: Tensor) -> Tensor:
+    def _evaluate(self, z: Tensor, cut: Tensor, acquisition: EEIPU) -> Tensor:
         features = self.space.features(z, self.space.active(z))
-        return self.acquisition(features, self.table.share[cut], self.table.load[cut])
+        return acquisition(features, self.table.share[cut], self.table.load[cut])
 
     def _samples(self) -> tuple[Tensor, Tensor]:
         """Starting points: half spread over the free columns, half around the incumbents."""
@@ -165,7 +165,7 @@ class CutSearch:
         moved, _ = minimize_rows(negative, z, lower, upper)
         moved = self.table.impose(self.space.snap(moved.detach()), cut)
         with torch.no_grad():
-            moved_value = self._evaluate(moved, cut)
+            moved_value = self._evaluate(moved, cut, self.acquisition)
         better = moved_value > value
         return torch.where(better[:, None], moved, z), torch.where(better, moved_value, value)
 
@@ -176,7 +176,7 @@ class CutSearch:
             if len(row) == 0:
                 break
             with torch.no_grad():
-                neighbour_value = self._evaluate(neighbour, cut[row])
+                neighbour_value = self._evaluate(neighbour, cut[row], self.acquisition)
             best = value.clone()
             best.scatter_reduce_(0, row, neighbour_value, "amax")
             improved = torch.nonzero(neighbour_value >= best[row])[:, 0]

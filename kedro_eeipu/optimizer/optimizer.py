@@ -201,8 +201,9 @@ class Optimizer:
     ) -> Proposal:
         z = self._space.reveal(torch.tensor([t.x for t in self._trials], dtype=torch.float64))
         features = self._space.features(z, self._space.active(z))
-        data = [self._objective_data(features), *self._cost_data(features)]
-        fitted = [self._fit(part) for part in data]
+        objective, fit = self._fitted_objective(features)
+        costs = self._cost_data(features)
+        data, fitted = [objective, *costs], [fit, *(self._fit(part) for part in costs)]
         surrogates = Surrogates(data, fitted, self._space.feature_column)
         if pending:
             surrogates = self._imagine(pending, surrogates, data, fitted)
@@ -229,15 +230,22 @@ class Optimizer:
     def _fit(self, part: TrainingData) -> Hyperparameters:
         y = (part.y - part.offset) / part.scale
         if len(y) == 0:
-            infinite = torch.full((self._space.d,), torch.inf, dtype=torch.float64)
-            return Hyperparameters(infinite, 1.0, 1.0, 0.0)
+            ones = torch.ones(self._space.d, dtype=torch.float64)
+            return Hyperparameters(ones, ones[:1], 1.0, 0.0)
         column = self._space.feature_column
-        return fit_hyperparameters(part.features, y, column, sorted(part.columns), self._space.d)
+        return fit_hyperparameters(part.features, y, column, part.groups, self._space.d)
 
-    def _objective_data(self, features: Tensor) -> TrainingData:
+    def _fitted_objective(self, features: Tensor) -> tuple[TrainingData, Hyperparameters]:
         rows = [t for t, trial in enumerate(self._trials) if trial.y is not None]
         y = torch.tensor([self._trials[t].y for t in rows], dtype=torch.float64)
-        return TrainingData(features[rows], warp_objective(y), frozenset(range(self._space.d)))
+        data = TrainingData(features[rows], warp_objective(y), self._objective_groups())
+        return data, self._fit(data)
+
+    def _objective_groups(self) -> tuple[frozenset[int], ...]:
+        """All columns, then the columns that enter with each stage."""
+        everything = frozenset(range(self._space.d))
+        own = [group for group in self._graph.own_columns if group]
+        return (everything, *own) if len(own) > 1 else (everything,)
 
     def _cost_data(self, features: Tensor) -> list[TrainingData]:
         """Log seconds per stage; a stage that never ran is expected to cost as the others do."""
@@ -254,7 +262,7 @@ class Optimizer:
             offset = float(y.mean()) if len(y) else usual
             scale = float(y.std(correction=0)) if len(y) > 1 else 1.0
             scale = max(scale, _SMALLEST_LOG_COST_SCALE)
-            data.append(TrainingData(features[rows], y, columns, offset, scale))
+            data.append(TrainingData(features[rows], y, (columns,), offset, scale))
         return data
 
     def _imagine(

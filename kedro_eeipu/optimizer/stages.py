@@ -55,6 +55,10 @@ class StageGraph:
         self.ancestors: list[frozenset[int]] = [frozenset()] * len(stages)
         for s in self.order:
             self.ancestors[s] = self.parents[s].union(*(self.ancestors[p] for p in self.parents[s]))
+        self.own_columns = [
+            self.columns[s].difference(*(self.columns[p] for p in self.parents[s]))
+            for s in range(len(stages))
+        ]
         self.reached = frozenset().union(*self.columns) if stages else frozenset()
         self.reusable_sets = self._reusable_sets()
 

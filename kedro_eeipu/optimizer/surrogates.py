@@ -1,18 +1,23 @@
 """Gaussian processes for the objective and for the log cost of each stage.
 
-All have a constant mean, a Matern-5/2 kernel with one lengthscale per column, and Gaussian noise;
-hyperparameters maximise the posterior density (MAP). Written out in plain torch, because fitting
+All have a constant mean, Gaussian noise, and as kernel a sum of Matern-5/2 components. A component
+sees a group of columns and has an outputscale of its own; a column's lengthscale is the same in all
+components. With the groups "all columns" and "the columns that enter with stage s", the fit decides
+how much of the function is a sum over stages and how much is interaction.
+
+Hyperparameters maximise the posterior density (MAP). Written out in plain torch, because fitting
 and predicting with a few hundred points is otherwise dominated by overhead: the gradient of the
 log density is analytic, and all surrogates predict in one batch. The posterior is that of
-BoTorch's `SingleTaskGP` with the same hyperparameters.
+BoTorch's `SingleTaskGP` with the same kernel and hyperparameters.
 
 Notation:
 
 ==========  =======================================================================
 m, M        a surrogate, their number (one for the objective, one per stage)
 X           features of the training points, n x D
+c, C        a component of a kernel, their number
 l           lengthscales, one per column of x (shared by the features of a category)
-r2          squared scaled distance, sum over columns of (difference / l)^2
+r2          squared scaled distance, sum over a component's columns of (difference / l)^2
 K           covariance of the noisy training targets, n x n
 L           Cholesky factor of K
 a           K^-1 (y - constant)
@@ -72,16 +77,18 @@ class Hyperparameters:
     """Of one surrogate, for standardised targets.
 
     Args:
-        lengthscale: `d`, infinite in columns that the surrogate does not see.
-        outputscale: variance of the kernel.
+        lengthscale: `d`; those of columns in no group have no effect.
+        outputscale: `C`, variance of each kernel component.
         noise: variance of the observations.
         constant: prior mean.
+        log_posterior: of the fit, up to a constant.
     """
 
     lengthscale: Tensor
-    outputscale: float
+    outputscale: Tensor
     noise: float
     constant: float
+    log_posterior: float = 0.0
 
 
 class _Matern52(torch.autograd.Function):
@@ -107,8 +114,20 @@ def _squared_differences(features: Tensor, feature_column: Tensor, d: int) -> Te
     return out.index_add_(0, feature_column, difference * difference)
 
 
+def _membership(groups: Sequence[frozenset[int]], d: int) -> Tensor:
+    """Which columns each component sees, `C x d`, as ones and zeros."""
+    seen = torch.zeros(len(groups), d, dtype=torch.float64)
+    for c, group in enumerate(groups):
+        seen[c, sorted(group)] = 1.0
+    return seen
+
+
 def fit_hyperparameters(
-    features: Tensor, y: Tensor, feature_column: Tensor, columns: Sequence[int], d: int
+    features: Tensor,
+    y: Tensor,
+    feature_column: Tensor,
+    groups: Sequence[frozenset[int]],
+    d: int,
 ) -> Hyperparameters:
     """MAP hyperparameters; the constant is profiled out in closed form.
 
@@ -116,55 +135,58 @@ def fit_hyperparameters(
         features: `n x D`.
         y: `n`, standardised targets.
         feature_column: `D`, the column of x that each feature belongs to.
-        columns: the columns of x that the surrogate sees.
+        groups: the columns that each of the C kernel components sees.
         d: number of columns of x.
     """
     n = len(y)
     if n > _MAX_FIT_POINTS:
         keep = torch.linspace(0, n - 1, _MAX_FIT_POINTS).round().long()
         features, y, n = features[keep], y[keep], _MAX_FIT_POINTS
-    used = torch.tensor(sorted(columns), dtype=torch.long)
-    k = len(used)
-    lengthscale = torch.full((d,), torch.inf, dtype=torch.float64)
+    used = torch.tensor(sorted(frozenset().union(*groups)), dtype=torch.long)
+    k, components = len(used), len(groups)
     differences = _squared_differences(features, feature_column, d)[used].reshape(k, n * n)
+    seen = _membership(groups, d)[:, used]
     eye = torch.eye(n, dtype=torch.float64)
-    ones = torch.ones(n, 1, dtype=torch.float64)
     constant = 0.0
+    scales, noise_at = slice(k, k + components), k + components
 
     def negative_log_posterior(theta: np.ndarray) -> tuple[float, np.ndarray]:
         nonlocal constant
         weight = torch.from_numpy(np.exp(-2 * theta[:k]))
-        outputscale, noise = math.exp(theta[k]), math.exp(theta[k + 1])
-        t = _SQRT5 * (weight @ differences).clamp(min=0).sqrt().reshape(n, n)
-        decay = torch.exp(-t)
-        correlation = (1 + t + t * t / 3) * decay
-        covariance = outputscale * correlation + (noise + _JITTER * outputscale) * eye
+        outputscale = torch.from_numpy(np.exp(theta[scales]))
+        noise = math.exp(theta[noise_at])
+        t = _SQRT5 * ((seen * weight) @ differences).clamp(min=0).sqrt()
+        decay = outputscale[:, None] * torch.exp(-t)
+        kernel = (1 + t + t * t / 3) * decay
+        jitter = _JITTER * float(outputscale.sum())
+        covariance = kernel.sum(0).reshape(n, n) + (noise + jitter) * eye
         factor, failed = torch.linalg.cholesky_ex(covariance)
         if int(failed):
             return 1e10, np.zeros_like(theta)
         inverse = torch.cholesky_inverse(factor)
-        inverse_ones = inverse @ ones
-        constant = float((inverse_ones[:, 0] @ y) / inverse_ones.sum())
+        inverse_ones = inverse.sum(-1)
+        constant = float((inverse_ones @ y) / inverse_ones.sum())
         residual = y - constant
         a = inverse @ residual
         value = 0.5 * float(residual @ a) + float(factor.diagonal().log().sum())
         # d value / d K, then the chain rule down to the logarithms of l, outputscale, noise.
-        slope = 0.5 * (inverse - a[:, None] * a[None, :])
-        slope_r2 = slope * (-5 / 6) * outputscale * (1 + t) * decay
+        slope = (0.5 * (inverse - a[:, None] * a[None, :])).reshape(-1)
+        slope_r2 = (-5 / 6) * slope * (1 + t) * decay
         gradient = np.empty_like(theta)
-        gradient[:k] = (-2 * weight * (differences @ slope_r2.reshape(-1))).numpy()
-        gradient[k] = outputscale * float((slope * correlation).sum())
-        gradient[k + 1] = noise * float(slope.diagonal().sum())
-        for prior, part in _priors(k):
+        gradient[:k] = (-2 * weight * ((seen.T @ slope_r2) * differences).sum(-1)).numpy()
+        gradient[scales] = (kernel @ slope).numpy()
+        gradient[noise_at] = noise * float(slope[:: n + 1].sum())
+        for prior, part in _priors(k, components):
             value -= float(prior.log_density(theta[part]).sum())
             gradient[part] -= prior.slope(theta[part])
         return value, gradient
 
-    start = np.empty(k + 2)
-    for prior, part in _priors(k):
-        start[part] = prior.log_start
-    start[k : k + 2] = 0.0, math.log(1e-2)
-    bounds = [_BOUNDS["lengthscale"]] * k + [_BOUNDS["outputscale"], _BOUNDS["noise"]]
+    start = np.empty(k + components + 1)
+    start[:k] = LENGTHSCALE_PRIOR.log_start
+    start[scales] = -math.log(components)
+    start[noise_at] = math.log(1e-2)
+    bounds = [_BOUNDS["lengthscale"]] * k
+    bounds += [_BOUNDS["outputscale"]] * components + [_BOUNDS["noise"]]
     result = minimize(
         negative_log_posterior,
         start,
@@ -173,16 +195,19 @@ def fit_hyperparameters(
         bounds=bounds,
         options={"maxiter": _MAX_ITERATIONS, "ftol": 1e-7},
     )
-    negative_log_posterior(result.x)
+    value, _ = negative_log_posterior(result.x)
+    lengthscale = torch.ones(d, dtype=torch.float64)
     lengthscale[used] = torch.from_numpy(np.exp(result.x[:k]))
-    return Hyperparameters(lengthscale, math.exp(result.x[k]), math.exp(result.x[k + 1]), constant)
+    outputscale = torch.from_numpy(np.exp(result.x[scales]))
+    noise = math.exp(result.x[noise_at])
+    return Hyperparameters(lengthscale, outputscale, noise, constant, -value)
 
 
-def _priors(k: int) -> list[tuple[Gamma, slice]]:
+def _priors(k: int, components: int) -> list[tuple[Gamma, slice]]:
     return [
         (LENGTHSCALE_PRIOR, slice(0, k)),
-        (OUTPUTSCALE_PRIOR, slice(k, k + 1)),
-        (NOISE_PRIOR, slice(k + 1, k + 2)),
+        (OUTPUTSCALE_PRIOR, slice(k, k + components)),
+        (NOISE_PRIOR, slice(k + components, k + components + 1)),
     ]
 
 
@@ -193,14 +218,14 @@ class TrainingData:
     Args:
         features: `n x D`.
         y: `n` targets in their own unit.
-        columns: columns of x that the surrogate sees.
+        groups: the columns of x that each component of the kernel sees.
         offset: subtracted from `y` before, added to predictions after.
         scale: divides `y` before, multiplies predictions after.
     """
 
     features: Tensor
     y: Tensor
-    columns: frozenset[int]
+    groups: tuple[frozenset[int], ...]
     offset: float = 0.0
     scale: float = 1.0
 
@@ -208,10 +233,12 @@ class TrainingData:
 class Surrogates:
     """M Gaussian processes that predict in one batch, each from its own training points.
 
-    Training sets are padded to the longest; padding has no weight.
+    The components of all kernels form the batch; training sets are padded to the longest, and
+    padding has no weight.
 
     Args:
-        data: M training sets; an empty one predicts its offset with standard deviation `scale`.
+        data: M training sets; an empty one predicts its offset with standard deviation `scale`
+            times the root of its outputscales' sum.
         hyperparameters: one per training set.
         feature_column: `D`, the column of x that each feature belongs to.
     """
@@ -223,30 +250,34 @@ class Surrogates:
         feature_column: Tensor,
     ) -> None:
         m, longest = len(data), max(len(part.y) for part in data)
-        width = len(feature_column)
-        zeros = torch.zeros
-        self._weight = torch.stack([h.lengthscale[feature_column] ** -1 for h in hyperparameters])
-        self._scaled = zeros(m, longest, width, dtype=torch.float64)
-        self._inverse_factor = zeros(m, longest, longest, dtype=torch.float64)
-        self._a = zeros(m, longest, 1, dtype=torch.float64)
+        self._surrogate = torch.tensor([i for i, part in enumerate(data) for _ in part.groups])
+        self._component_scale = torch.cat([h.outputscale for h in hyperparameters])[:, None, None]
+        weights, inputs = [], []
+        self._inverse_factor = torch.zeros(m, longest, longest, dtype=torch.float64)
+        self._a = torch.zeros(m, longest, 1, dtype=torch.float64)
         for i, (part, h) in enumerate(zip(data, hyperparameters, strict=True)):
             n = len(part.y)
+            seen = _membership(part.groups, len(h.lengthscale))
+            weight = (seen / h.lengthscale)[:, feature_column]
+            scaled = part.features * weight[:, None, :]
+            weights.append(weight)
+            inputs.append(torch.nn.functional.pad(scaled, (0, 0, 0, longest - n)))
             if n == 0:
                 continue
-            scaled = part.features * self._weight[i]
-            r2 = torch.cdist(scaled, scaled, compute_mode="donot_use_mm_for_euclid_dist") ** 2
+            difference = torch.cdist(scaled, scaled, compute_mode="donot_use_mm_for_euclid_dist")
+            kernel = (h.outputscale[:, None, None] * _Matern52.apply(difference**2)).sum(0)
             eye = torch.eye(n, dtype=torch.float64)
-            covariance = h.outputscale * _Matern52.apply(r2)
-            covariance += (h.noise + _JITTER * h.outputscale) * eye
+            covariance = kernel + (h.noise + _JITTER * float(h.outputscale.sum())) * eye
             inverse_factor = torch.linalg.solve_triangular(
                 torch.linalg.cholesky(covariance), eye, upper=False
             )
             residual = (part.y - part.offset) / part.scale - h.constant
-            self._scaled[i, :n] = scaled
             self._inverse_factor[i, :n, :n] = inverse_factor
             self._a[i, :n, 0] = inverse_factor.T @ (inverse_factor @ residual)
+        self._weight = torch.cat(weights)
+        self._scaled = torch.cat(inputs)
         self._norm = (self._scaled**2).sum(-1)[:, None, :]
-        self._outputscale = _column([h.outputscale for h in hyperparameters])
+        self._variance = _column([float(h.outputscale.sum()) for h in hyperparameters])
         self._constant = _column([h.constant for h in hyperparameters])
         self._offset = _column([part.offset for part in data])
         self._scale = _column([part.scale for part in data])
@@ -260,10 +291,12 @@ class Surrogates:
         scaled = features * self._weight[:, None, :]
         r2 = (scaled**2).sum(-1)[:, :, None] + self._norm
         r2 = torch.baddbmm(r2, scaled, self._scaled.transpose(1, 2), alpha=-2)
-        k = self._outputscale[:, :, None] * _Matern52.apply(r2)
+        parts = self._component_scale * _Matern52.apply(r2)
+        k = torch.zeros(len(self._a), *parts.shape[1:], dtype=torch.float64)
+        k = k.index_add(0, self._surrogate, parts)
         mean = self._constant + (k @ self._a)[:, :, 0]
         explained = (k @ self._inverse_factor.transpose(1, 2)).square().sum(-1)
-        variance = (self._outputscale - explained).clamp(min=1e-10)
+        variance = (self._variance - explained).clamp(min=1e-10)
         return self._offset + self._scale * mean, self._scale * variance.sqrt()
 
 

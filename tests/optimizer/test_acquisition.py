@@ -29,18 +29,18 @@ def test_log_ei_is_that_of_botorch_from_the_best_to_the_hopeless() -> None:
 def acquisition(eta: float) -> EEIPU:
     generator = torch.Generator().manual_seed(0)
     x = torch.rand(20, 4, generator=generator, dtype=torch.float64)
-    everything = frozenset(range(4))
+    everything, early = frozenset(range(4)), frozenset({0, 1})
     parts = [
-        TrainingData(x, torch.sin(4 * x.sum(-1)), everything),
-        TrainingData(x[:9], x[:9, 0] * 3, frozenset({0, 1})),
-        TrainingData(x, x[:, 1] - x[:, 3], everything),
+        TrainingData(x, torch.sin(4 * x.sum(-1)), (everything, early)),
+        TrainingData(x[:9], x[:9, 0] * 3, (early,)),
+        TrainingData(x, x[:, 1] - x[:, 3], (everything,)),
     ]
     length = torch.full((4,), 0.5, dtype=torch.float64)
-    hidden = torch.tensor([0.5, 0.5, torch.inf, torch.inf], dtype=torch.float64)
+    one = torch.ones(1, dtype=torch.float64)
     fitted = [
-        Hyperparameters(length, 1.0, 1e-4, 0.0),
-        Hyperparameters(hidden, 1.0, 1e-2, 0.0),
-        Hyperparameters(length, 1.0, 1e-2, 0.0),
+        Hyperparameters(length, torch.tensor([1.0, 0.5], dtype=torch.float64), 1e-4, 0.0),
+        Hyperparameters(length, one, 1e-2, 0.0),
+        Hyperparameters(length, one, 1e-2, 0.0),
     ]
     return EEIPU(Surrogates(parts, fitted, torch.arange(4)), 0.9, eta, base_samples(2))
 

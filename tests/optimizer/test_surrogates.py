@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 from botorch.models import SingleTaskGP
-from gpytorch.kernels import MaternKernel, ScaleKernel
+from gpytorch.kernels import AdditiveKernel, MaternKernel, ScaleKernel
 
 from kedro_eeipu.optimizer import surrogates as module
 from kedro_eeipu.optimizer.surrogates import (
@@ -15,6 +15,7 @@ from kedro_eeipu.optimizer.surrogates import (
 
 D = 3
 COLUMNS = torch.arange(D)
+ALL = frozenset(range(D))
 
 
 def data(n: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -26,40 +27,46 @@ def data(n: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_posterior_is_that_of_botorch() -> None:
     x, y = data(25)
-    h = Hyperparameters(torch.tensor([0.3, 0.7, 2.0], dtype=torch.float64), 1.7, 0.02, 0.3)
+    groups = (frozenset({0, 1, 2}), frozenset({0}), frozenset({1, 2}))
+    lengthscale = torch.tensor([0.3, 0.7, 2.0], dtype=torch.float64)
+    outputscale = torch.tensor([1.7, 0.4, 0.9], dtype=torch.float64)
+    h = Hyperparameters(lengthscale, outputscale, 0.02, 0.3)
+    components = []
+    for group, scale in zip(groups, outputscale, strict=True):
+        columns = sorted(group)
+        component = ScaleKernel(
+            MaternKernel(nu=2.5, ard_num_dims=len(columns), active_dims=columns)
+        ).double()
+        component.base_kernel.lengthscale = lengthscale[columns]
+        component.outputscale = scale
+        components.append(component)
     model = SingleTaskGP(
-        x,
-        y[:, None],
-        covar_module=ScaleKernel(MaternKernel(nu=2.5, ard_num_dims=D)),
-        outcome_transform=None,
+        x, y[:, None], covar_module=AdditiveKernel(*components), outcome_transform=None
     )
-    model.covar_module.base_kernel.lengthscale = h.lengthscale
-    model.covar_module.outputscale = h.outputscale
     model.mean_module.initialize(constant=h.constant)
     model.likelihood.noise = h.noise
     test, _ = data(50, seed=1)
     posterior = model.eval().posterior(test)
-    mean, deviation = Surrogates([TrainingData(x, y, frozenset(range(D)))], [h], COLUMNS).posterior(
-        test
-    )
+    mean, deviation = Surrogates([TrainingData(x, y, groups)], [h], COLUMNS).posterior(test)
     assert torch.allclose(mean[0], posterior.mean[:, 0], atol=1e-3)
     assert torch.allclose(deviation[0], posterior.variance[:, 0].sqrt(), atol=1e-3)
 
 
-def test_fit_reaches_what_autograd_finds_stationary() -> None:
+@pytest.mark.parametrize("groups", [(ALL,), (ALL, frozenset({0}), frozenset({1, 2}))])
+def test_fit_ends_where_autograd_sees_no_slope(groups: tuple[frozenset[int], ...]) -> None:
     x, y = data(30)
-    h = fit_hyperparameters(x, y, COLUMNS, range(D), D)
-    theta = torch.cat(
-        [h.lengthscale.log(), torch.tensor([h.outputscale, h.noise], dtype=torch.float64).log()]
-    ).requires_grad_()
-    scaled = x / theta[:D].exp()
-    r = ((scaled[:, None] - scaled[None]) ** 2).sum(-1).clamp(min=1e-18).sqrt() * 5**0.5
-    kernel = theta[D].exp() * (1 + r + r * r / 3) * torch.exp(-r)
-    covariance = kernel + theta[D + 1].exp() * torch.eye(len(y), dtype=torch.float64)
-    density = torch.distributions.MultivariateNormal(
-        torch.full_like(y, h.constant), covariance
-    ).log_prob(y)
-    for prior, part in module._priors(D):
+    h = fit_hyperparameters(x, y, COLUMNS, groups, D)
+    theta = torch.cat([h.lengthscale, h.outputscale, torch.tensor([h.noise]).double()])
+    theta = theta.log().requires_grad_()
+    lengthscale, outputscale, noise = theta.exp().split([D, len(groups), 1])
+    covariance = noise * torch.eye(len(y), dtype=torch.float64)
+    for group, scale in zip(groups, outputscale, strict=True):
+        scaled = (x / lengthscale)[:, sorted(group)]
+        r = ((scaled[:, None] - scaled[None]) ** 2).sum(-1).clamp(min=1e-18).sqrt() * 5**0.5
+        covariance = covariance + scale * (1 + r + r * r / 3) * torch.exp(-r)
+    mean = torch.full_like(y, h.constant)
+    density = torch.distributions.MultivariateNormal(mean, covariance).log_prob(y)
+    for prior, part in module._priors(D, len(groups)):
         v = theta[part].exp()
         density = density + ((prior.concentration - 1) * v.log() - prior.rate * v).sum()
     (gradient,) = torch.autograd.grad(density, theta)
@@ -69,20 +76,28 @@ def test_fit_reaches_what_autograd_finds_stationary() -> None:
 def test_permuting_parameters_permutes_lengthscales() -> None:
     x, y = data(30)
     order = torch.tensor([2, 0, 1])
-    straight = fit_hyperparameters(x, y, COLUMNS, range(D), D)
-    permuted = fit_hyperparameters(x[:, order], y, COLUMNS, range(D), D)
+    straight = fit_hyperparameters(x, y, COLUMNS, [ALL], D)
+    permuted = fit_hyperparameters(x[:, order], y, COLUMNS, [ALL], D)
     assert torch.allclose(straight.lengthscale[order], permuted.lengthscale, rtol=1e-2)
+
+
+def test_a_sum_over_stages_is_learned_as_one() -> None:
+    x = torch.rand(40, D, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    y = torch.sin(9 * x[:, 0]) + torch.cos(7 * x[:, 1] + x[:, 2])
+    groups = (ALL, frozenset({0}), frozenset({1, 2}))
+    h = fit_hyperparameters(x, (y - y.mean()) / y.std(), COLUMNS, groups, D)
+    assert h.outputscale[1:].min() > h.outputscale[0]
 
 
 def test_ragged_batch_predicts_as_each_alone() -> None:
     (x, y), (x2, y2) = data(25), data(7, seed=3)
-    everything = frozenset(range(D))
     parts = [
-        TrainingData(x, y, everything),
-        TrainingData(x2, 3 * y2 + 1, everything, 1.0, 3.0),
-        TrainingData(x[:0], y[:0], everything, 2.0, 0.5),
+        TrainingData(x, y, (ALL,)),
+        TrainingData(x2, 3 * y2 + 1, (ALL,), 1.0, 3.0),
+        TrainingData(x[:0], y[:0], (ALL,), 2.0, 0.5),
     ]
-    h = Hyperparameters(torch.full((D,), 0.4, dtype=torch.float64), 1.0, 0.01, 0.0)
+    length = torch.full((D,), 0.4, dtype=torch.float64)
+    h = Hyperparameters(length, torch.ones(1, dtype=torch.float64), 0.01, 0.0)
     test, _ = data(10, seed=1)
     mean, deviation = Surrogates(parts, [h] * 3, COLUMNS).posterior(test)
     for i, part in enumerate(parts):
@@ -95,18 +110,17 @@ def test_ragged_batch_predicts_as_each_alone() -> None:
 
 def test_unseen_columns_have_no_effect() -> None:
     x, y = data(20)
-    h = fit_hyperparameters(x, y, COLUMNS, [0, 1], D)
-    model = Surrogates([TrainingData(x, y, frozenset({0, 1}))], [h], COLUMNS)
+    seen = frozenset({0, 1})
+    h = fit_hyperparameters(x, y, COLUMNS, [seen], D)
+    model = Surrogates([TrainingData(x, y, (seen,))], [h], COLUMNS)
     changed = x.clone()
     changed[:, 2] = 0.0
     assert torch.allclose(model.posterior(x)[0], model.posterior(changed)[0])
 
 
 def test_identical_targets_and_points_do_not_fail() -> None:
-    x = torch.full((5, D), 0.5, dtype=torch.float64)
-    h = fit_hyperparameters(x, torch.zeros(5, dtype=torch.float64), COLUMNS, range(D), D)
-    mean, deviation = Surrogates(
-        [TrainingData(x, torch.zeros(5).double(), frozenset(range(D)))], [h], COLUMNS
-    ).posterior(x)
+    x, y = torch.full((5, D), 0.5, dtype=torch.float64), torch.zeros(5, dtype=torch.float64)
+    h = fit_hyperparameters(x, y, COLUMNS, [ALL], D)
+    mean, deviation = Surrogates([TrainingData(x, y, (ALL,))], [h], COLUMNS).posterior(x)
     assert torch.isfinite(mean).all()
     assert torch.isfinite(deviation).all()
