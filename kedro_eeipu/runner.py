@@ -140,7 +140,9 @@ class EEIPURunner:
                 stopped = self._limit_reached()
                 if stopped:
                     return Outcome(stopped, self.study.trials(), self.study.best())
-                self._one_trial()
+                started = time.perf_counter()
+                params = self.propose()
+                self.evaluate(params, time.perf_counter() - started)
                 self._give_up_on_repeated_failure()
 
     def spent(self) -> float:
@@ -157,10 +159,17 @@ class EEIPURunner:
             return f"the budget of {self.limits.budget:g} s of node time is used up"
         return ""
 
-    def _one_trial(self) -> TrialRecord:
-        started = time.perf_counter()
-        params = self._propose()
-        proposing = time.perf_counter() - started
+    def evaluate(self, params: Mapping[str, Any], proposing: float = 0.0) -> TrialRecord:
+        """Run one trial with these values and record it.
+
+        Args:
+            params: Values by dotted path, of the active parameters.
+            proposing: Seconds that choosing them took.
+
+        Raises:
+            ConfigurationError: The objective is not there or not a number; recorded as failed.
+            KeyboardInterrupt: Recorded as interrupted.
+        """
         run_id = generate_timestamp()
         number = self.study.begin(
             params,
@@ -202,7 +211,8 @@ class EEIPURunner:
         assert run.plan is not None
         return objective.read(run.plan.datasets[objective.dataset].load())
 
-    def _propose(self) -> dict[str, Any]:
+    def propose(self) -> dict[str, Any]:
+        """Values for the next trial: an interrupted one's again, the defaults, or the sampler's."""
         trials = self.study.trials()
         if trials and trials[-1].interrupted:
             retried = dict(trials[-1].params)

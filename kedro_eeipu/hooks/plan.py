@@ -25,7 +25,7 @@ from kedro_eeipu.hooks.action import Identity, NodeAction, stream
 from kedro_eeipu.hooks.inputs import dataset_identity, free_input
 from kedro_eeipu.settings import CacheSettings
 
-NO_CACHE_TAG = "eeipu:no-cache"
+NO_CACHE_TAG = "eeipu.no-cache"
 
 
 @dataclass
