@@ -203,23 +203,24 @@ def test_margins_of_a_fold_do_not_know_its_targets(
 
 @pytest.mark.parametrize("kind", ["logistic", "forest"])
 def test_stacker_prefers_the_margin_that_knows(
-    outcomes: pd.DataFrame, parameters: dict[str, Any], kind: str
+    features: pd.DataFrame, outcomes: pd.DataFrame, parameters: dict[str, Any], kind: str
 ) -> None:
     rng = np.random.default_rng(0)
     noise = [pd.Series(rng.normal(size=len(outcomes)), outcomes.index) for _ in range(3)]
     margins = [noise[0], noise[1] + 2 * outcomes["late"], noise[2]]
-    stacker = train_stacker(*margins, outcomes, {**parameters["stacking"], "kind": kind})
-    p_late = predict_late(stacker, *margins)
+    few = features.iloc[:, :3]
+    stacker = train_stacker(few, *margins, outcomes, {**parameters["stacking"], "kind": kind})
+    p_late = predict_late(stacker, few, *margins)
     assert p_late.between(0, 1).all()
     metrics = evaluate(p_late, outcomes)
     assert metrics["auc"] > 0.8
     assert metrics["test_auc"] > 0.8
 
 
-def test_unknown_stacker_is_refused(outcomes: pd.DataFrame) -> None:
+def test_unknown_stacker_is_refused(features: pd.DataFrame, outcomes: pd.DataFrame) -> None:
     margin = outcomes["late"].astype(float)
     with pytest.raises(ValueError, match="'vote'"):
-        train_stacker(margin, margin, margin, outcomes, {"kind": "vote"})
+        train_stacker(features, margin, margin, margin, outcomes, {"kind": "vote"})
 
 
 def test_metrics_of_a_constant_prediction(outcomes: pd.DataFrame) -> None:

@@ -2,7 +2,7 @@
 
 Every base learner gives each flight one *margin*, a real number that grows with the odds of being
 late: out of fold for the training flights, from the model fitted on all training flights for the
-others. The stacker learns from the margins alone.
+others. The stacker learns from the margins and the features.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.pipeline import Pipeline as ModelPipeline
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import SplineTransformer, StandardScaler
 from sklearn.svm import SVC
 
 from flights.threads import use_one_thread
@@ -129,21 +129,23 @@ def _train(
 
 
 def train_stacker(
+    selected_features: pd.DataFrame,
     random_forest_margins: pd.Series,
     boosting_margins: pd.Series,
     svm_margins: pd.Series,
     outcomes: pd.DataFrame,
     stacking: dict[str, Any],
 ) -> Model:
-    """Train the stacker on the out-of-fold margins of the training flights.
+    """Train the stacker on the features and the out-of-fold margins of the training flights.
 
     Args:
+        selected_features: The features of all flights.
         random_forest_margins: The margin of every flight by the random forest.
         boosting_margins: The same by gradient boosting.
         svm_margins: The same by the support vector machine.
         outcomes: `late` and `part` of each flight.
-        stacking: `kind`, `logistic` (with `C`) or `forest` (with `min_samples_leaf` and
-            `n_estimators`); `random_state`.
+        stacking: `kind`, `logistic` (additive splines with `n_knots`, penalised by 1 / `C`) or
+            `forest` (with `min_samples_leaf` and `n_estimators`); `random_state`.
 
     Returns:
         The fitted stacker.
@@ -152,9 +154,12 @@ def train_stacker(
         ValueError: If the kind is unknown.
     """
     use_one_thread()
-    margins = _side_by_side(random_forest_margins, boosting_margins, svm_margins)
     if stacking["kind"] == "logistic":
-        stacker = make_pipeline(StandardScaler(), LogisticRegression(C=stacking["C"]))
+        stacker = make_pipeline(
+            SplineTransformer(n_knots=stacking["n_knots"]),
+            StandardScaler(),
+            LogisticRegression(C=stacking["C"], max_iter=2000),
+        )
     elif stacking["kind"] == "forest":
         stacker = RandomForestClassifier(
             n_estimators=stacking["n_estimators"],
@@ -164,12 +169,14 @@ def train_stacker(
         )
     else:
         raise ValueError(f"unknown stacker {stacking['kind']!r}")
+    x = _with_margins(selected_features, random_forest_margins, boosting_margins, svm_margins)
     train = outcomes["part"] == "train"
-    return stacker.fit(margins[train], outcomes.loc[train, "late"])
+    return stacker.fit(x[train], outcomes.loc[train, "late"])
 
 
 def predict_late(
     stacker_model: Model,
+    selected_features: pd.DataFrame,
     random_forest_margins: pd.Series,
     boosting_margins: pd.Series,
     svm_margins: pd.Series,
@@ -178,6 +185,7 @@ def predict_late(
 
     Args:
         stacker_model: The fitted stacker.
+        selected_features: The features of all flights.
         random_forest_margins: The margin of every flight by the random forest.
         boosting_margins: The same by gradient boosting.
         svm_margins: The same by the support vector machine.
@@ -186,12 +194,17 @@ def predict_late(
         Probabilities, indexed by `flight_id`.
     """
     use_one_thread()
-    margins = _side_by_side(random_forest_margins, boosting_margins, svm_margins)
-    return pd.Series(stacker_model.predict_proba(margins)[:, 1], index=margins.index, name="p_late")
+    x = _with_margins(selected_features, random_forest_margins, boosting_margins, svm_margins)
+    return pd.Series(stacker_model.predict_proba(x)[:, 1], index=x.index, name="p_late")
 
 
-def _side_by_side(random_forest: pd.Series, boosting: pd.Series, svm: pd.Series) -> pd.DataFrame:
-    return pd.DataFrame({"random_forest": random_forest, "boosting": boosting, "svm": svm})
+def _with_margins(
+    features: pd.DataFrame, random_forest: pd.Series, boosting: pd.Series, svm: pd.Series
+) -> pd.DataFrame:
+    """What the stacker sees: the margins beside the features."""
+    return features.assign(
+        random_forest_margin=random_forest, boosting_margin=boosting, svm_margin=svm
+    )
 
 
 def evaluate(p_late: pd.Series, outcomes: pd.DataFrame) -> dict[str, float]:

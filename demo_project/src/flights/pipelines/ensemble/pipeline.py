@@ -40,13 +40,13 @@ def create_pipeline(**_: object) -> Pipeline:
             ),
             Node(
                 train_stacker,
-                inputs=[*MARGINS, "outcomes", "params:stacking"],
+                inputs=["selected_features", *MARGINS, "outcomes", "params:stacking"],
                 outputs="stacker_model",
                 name="train_stacker",
             ),
             Node(
                 predict_late,
-                inputs=["stacker_model", *MARGINS],
+                inputs=["stacker_model", "selected_features", *MARGINS],
                 outputs="p_late",
                 name="predict_late",
             ),
