@@ -1,0 +1,194 @@
+"""Serialised values."""
+
+from __future__ import annotations
+
+import datetime
+import io
+import os
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
+
+from kedro_eeipu.cache import payload
+
+
+def _written(value: object, limit: int | None = None) -> tuple[bytes, str]:
+    file = io.BytesIO()
+    digest, size = payload.write(value, file, limit)
+    assert size == len(file.getvalue())
+    assert payload.digest_of(io.BytesIO(file.getvalue())) == digest
+    return file.getvalue(), digest
+
+
+def _read(data: bytes, digest: str) -> object:
+    return payload.read(io.BytesIO(data), len(data), digest)
+
+
+def _again(value: object) -> object:
+    return _read(*_written(value))
+
+
+trees = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=3),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=3), inner) | st.tuples(inner),
+    max_leaves=15,
+)
+
+
+@given(trees)
+def test_plain_values_come_back_equal_and_with_the_same_digest(value: object) -> None:
+    data, digest = _written(value)
+    back = _read(data, digest)
+    assert back == value
+    assert _written(back)[1] == digest
+    assert _written(pickle.loads(pickle.dumps(value, 0)))[1] == digest
+
+
+def test_case_12_equal_metrics_have_equal_digests_however_strings_are_shared() -> None:
+    name = "accuracy"
+    copy = "".join(["accu", "racy"])
+    assert name is not copy
+    assert _written({name: 1.0, "best": name})[1] == _written({copy: 1.0, "best": name})[1]
+
+
+def test_sharing_of_lists_survives() -> None:
+    shared = [1]
+    back = _again([shared, shared])
+    assert isinstance(back, list)
+    assert back[0] is back[1]
+    loop: list = [1]
+    loop.append(loop)
+    back = _again(loop)
+    assert isinstance(back, list)
+    assert back[1] is back
+
+
+@pytest.mark.parametrize("size", [10, 100_000, 2_000_000])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_arrays_come_back_writable_in_their_layout(size: int, order: str) -> None:
+    array = np.asarray(np.random.default_rng(0).normal(size=(size // 2, 2)), order=order)  # type: ignore[call-overload]
+    back = _again(array)
+    assert isinstance(back, np.ndarray)
+    np.testing.assert_array_equal(back, array)
+    assert back.flags.writeable
+    assert back.flags[f"{order}_CONTIGUOUS"]
+    back[0, 0] = 5
+    assert _written(array)[1] == _written(array.copy(order))[1]
+
+
+def test_read_only_and_strided_arrays() -> None:
+    array = np.zeros(1_000_000)
+    array.setflags(write=False)
+    back = _again([array, array[::2]])
+    assert isinstance(back, list)
+    assert not back[0].flags.writeable
+    assert back[1].shape == (500_000,)
+
+
+_FRAMES = {
+    "mixed": pd.DataFrame(
+        {
+            "i": range(4),
+            "s": ["a", None, "ü", "a"],
+            "c": pd.Categorical(["x", "y", "x", "y"]),
+            "t": pd.date_range("2020", periods=4, tz="Europe/Berlin"),
+            "n": pd.array([1, None, 3, 4], dtype="Int64"),
+            "o": [{"a": 1}, [1], (1,), datetime.date(2020, 1, 1)],
+        }
+    ),
+    "multi index": pd.DataFrame(
+        np.zeros((4, 2)), index=pd.MultiIndex.from_product([["a", "b"], [1, 2]])
+    ),
+    "large": pd.DataFrame(np.random.default_rng(0).normal(size=(200_000, 5))),
+    "empty": pd.DataFrame(),
+}
+
+
+@pytest.mark.parametrize("frame", _FRAMES.values(), ids=_FRAMES)
+def test_frames_come_back_equal(frame: pd.DataFrame) -> None:
+    back = _again(frame)
+    assert isinstance(back, pd.DataFrame)
+    assert_frame_equal(back, frame)
+    assert _written(back)[1] == _written(_again(back))[1]
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, np.arange(1_000_000)], ids=["small", "large"])
+def test_case_37_every_damage_is_noticed(value: object) -> None:
+    data, digest = _written(value)
+    places = [0, 1, len(data) // 2, len(data) - 20, len(data) - 1]
+    damaged = [data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :] for place in places]
+    damaged += [data[:-1], data[:5], b"", data + b"x", data[1:]]
+    for broken in damaged:
+        with pytest.raises(payload.Damaged):
+            _read(broken, digest)
+        with pytest.raises(payload.Damaged):
+            payload.read(io.BytesIO(broken), len(data), digest)
+
+
+class _Bomb:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __reduce__(self):
+        return os.mkdir, (str(self._folder),)
+
+
+def test_case_44_digest_is_checked_before_anything_is_unpickled(tmp_path: Path) -> None:
+    bomb = _Bomb(tmp_path / "exploded")
+    _, digest = _written({"a": 1})
+    planted, planted_digest = _written(bomb)
+    with pytest.raises(payload.Damaged):
+        _read(planted, digest)
+    assert not (tmp_path / "exploded").exists()
+    _read(planted, planted_digest)
+    assert (tmp_path / "exploded").exists()
+
+
+def test_case_30_limit_ends_the_writing() -> None:
+    class Counting(io.BytesIO):
+        written = 0
+
+        def write(self, data, /):
+            Counting.written += len(data)
+            return len(data)
+
+    with pytest.raises(payload.TooLarge):
+        payload.write([np.zeros(1_000_000)] * 2 + ["x" * 100_000_000], Counting(), 1_000_000)
+    assert Counting.written < 2_000_000
+
+
+_MODEL = (
+    "def helper(x):\n    return x * 2\n"
+    "class Model:\n    def __init__(self, k):\n        self.k = k\n"
+    "    def predict(self, x):\n        return helper(self.k * x)\n"
+)
+
+
+def test_case_05_object_of_an_edited_class_is_another_value(project) -> None:
+    with project({"nodes.py": _MODEL}) as nodes:
+        data, digest = _written([nodes.Model(1)])
+        assert _written([nodes.Model(1)])[1] == digest
+    with project({"nodes.py": _MODEL.replace("x * 2", "x * 3")}) as nodes:
+        assert _written([nodes.Model(1)])[1] != digest
+        with pytest.raises(payload.Outdated, match="nodes:Model"):
+            _read(data, digest)
+    with project({"nodes.py": "# comment\n" + _MODEL}) as nodes:
+        assert _written([nodes.Model(1)])[1] == digest
+        back = _read(data, digest)
+        assert isinstance(back, list)
+        assert back[0].predict(2) == 4
+
+
+def test_case_05_function_inside_a_value(project) -> None:
+    with project({"nodes.py": _MODEL}) as nodes:
+        before = _written({"f": nodes.helper})[1]
+    with project({"nodes.py": _MODEL.replace("x * 2", "x * 3")}) as nodes:
+        assert _written({"f": nodes.helper})[1] != before
