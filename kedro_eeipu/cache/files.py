@@ -154,6 +154,8 @@ class LocalFiles:
 
     def list(self, folder: str) -> Iterator[Entry]:
         top = self._path(folder)
+        if os.path.islink(top):
+            return  # not ours: it may lead anywhere
         for place, folders, names in os.walk(top):
             folders.sort()
             for name in sorted(names):
