@@ -7,6 +7,7 @@ the costs of an interrupted trial are read from it when the study goes on.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -38,37 +39,40 @@ class RunDirectory:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        for name in ("outputs", "nodes", "loads", "private"):
-            (self.path / name).mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.scratch = Store(str(self.path / "scratch"))
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    @functools.cached_property
+    def scratch(self) -> Store:
+        """A store that goes with the run: for outputs that the shared one does not take."""
+        return Store(str(self.path / "scratch"))
 
     def put_output(self, dataset: str, output: Output) -> None:
         """Tell where a dataset's content lies."""
-        self._write("outputs", dataset, {"blob": asdict(output.blob), "scratch": output.scratch})
+        self._write("output", dataset, {"blob": asdict(output.blob), "scratch": output.scratch})
 
     def output(self, dataset: str) -> Output | None:
         """Where a dataset's content lies, ``None`` when the run has not produced it."""
-        told = self._read("outputs", dataset)
+        told = self._read("output", dataset)
         return None if told is None else Output(Blob(**told["blob"]), told["scratch"])
 
     def put_node(self, node: str, event: Mapping[str, Any]) -> None:
         """Tell what is known of a node by now; a later event replaces an earlier one."""
-        self._write("nodes", node, {"name": node, **event})
+        self._write("node", node, {"name": node, **event})
 
     def nodes(self) -> dict[str, dict[str, Any]]:
         """The latest event of every node, by name."""
-        return {e["name"]: e for e in self._all("nodes")}
+        return {e["name"]: e for e in self._all("node")}
 
     def put_load(self, dataset: str, seconds: float) -> None:
         """Tell that a dataset was read from the cache, and how long that took."""
         self._write(
-            "loads", f"{dataset}\0{os.getpid()}\0{threading.get_ident()}", [dataset, seconds]
+            "load", f"{dataset}\0{os.getpid()}\0{threading.get_ident()}", [dataset, seconds]
         )
 
     def loads(self) -> dict[str, float]:
         """Seconds of the slowest read from the cache, by dataset."""
         found: dict[str, float] = {}
-        for dataset, seconds in self._all("loads"):
+        for dataset, seconds in self._all("load"):
             found[dataset] = max(seconds, found.get(dataset, 0.0))
         return found
 
@@ -76,27 +80,26 @@ class RunDirectory:
         """A path of the run's own at which a dataset can be written instead of the user's."""
         # Several consumers may make the trip through the file at the same time.
         owner = f"{dataset}\0{os.getpid()}\0{threading.get_ident()}"
-        return str(self.path / "private" / (_file_name(owner) + suffix))
+        return str(self.path / f"private-{_file_name(owner)}{suffix}")
 
     def remove(self) -> None:
         """Delete the directory and all in it."""
         shutil.rmtree(self.path, ignore_errors=True)
 
-    def _write(self, folder: str, name: str, told: Any) -> None:
-        target = self.path / folder / _file_name(name)
+    def _write(self, kind: str, name: str, told: Any) -> None:
+        target = self.path / f"{kind}-{_file_name(name)}"
         temporary = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}")
         temporary.write_text(json.dumps(told))
         os.replace(temporary, target)
 
-    def _read(self, folder: str, name: str) -> Any:
+    def _read(self, kind: str, name: str) -> Any:
         try:
-            return json.loads((self.path / folder / _file_name(name)).read_text())
+            return json.loads((self.path / f"{kind}-{_file_name(name)}").read_text())
         except FileNotFoundError:
             return None
 
-    def _all(self, folder: str) -> list[Any]:
-        paths = sorted((self.path / folder).glob("[!.]*"))
-        return [json.loads(path.read_text()) for path in paths]
+    def _all(self, kind: str) -> list[Any]:
+        return [json.loads(path.read_text()) for path in sorted(self.path.glob(f"{kind}-*"))]
 
 
 def _file_name(name: str) -> str:

@@ -8,19 +8,21 @@ import socket
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import optuna
+import sqlalchemy.event
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
     FloatDistribution,
     IntDistribution,
 )
+from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.graph import Range, SearchSpace
@@ -116,6 +118,7 @@ class TrialStudy:
 
     def __init__(self, study: optuna.Study) -> None:
         self.optuna = study
+        self._running: dict[int, FrozenTrial] = {}
 
     @property
     def name(self) -> str:
@@ -151,7 +154,9 @@ class TrialStudy:
             )
         )
         trials = self.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        return next(t.number for t in reversed(trials) if t.user_attrs.get("uuid") == token)
+        trial = next(t for t in reversed(trials) if t.user_attrs.get("uuid") == token)
+        self._running = {trial.number: trial}
+        return trial.number
 
     def finish(
         self,
@@ -163,19 +168,31 @@ class TrialStudy:
         interrupted: bool = False,
     ) -> TrialRecord:
         """Record how a trial ended: complete with a value, or failed with a reason."""
-        trial = Trial(self.optuna, self._frozen(number)._trial_id)
-        trial.set_user_attr("nodes", json.dumps([n.to_json() for n in nodes]))
-        trial.set_user_attr("cost", round(sum(n.seconds for n in nodes), 6))
-        trial.set_user_attr("saved", round(sum(n.saved for n in nodes), 6))
+        known = self._frozen(number)
+        attributes: dict[str, Any] = {
+            "nodes": json.dumps([n.to_json() for n in nodes]),
+            "cost": round(sum(n.seconds for n in nodes), 6),
+            "saved": round(sum(n.saved for n in nodes), 6),
+        }
         if error:
-            trial.set_user_attr("error", error)
+            attributes["error"] = error
         if interrupted:
-            trial.set_user_attr("interrupted", True)
+            attributes["interrupted"] = True
+        # Not through `optuna.Trial`: making one asks the study's sampler for parameters.
+        for key, told in attributes.items():
+            self.optuna._storage.set_trial_user_attr(known._trial_id, key, told)
         if value is None:
             self.optuna.tell(number, state=TrialState.FAIL)
         else:
             self.optuna.tell(number, value)
-        return _record(self._frozen(number))
+        return replace(
+            _record(known),
+            state="failed" if value is None else "complete",
+            value=value,
+            nodes=tuple(nodes),
+            error=error,
+            interrupted=interrupted,
+        )
 
     def trials(self) -> list[TrialRecord]:
         """All trials, by number."""
@@ -197,7 +214,9 @@ class TrialStudy:
         ]
 
     def _frozen(self, number: int) -> FrozenTrial:
-        return self.optuna.get_trials(deepcopy=False)[number]
+        if number not in self._running:
+            self._running[number] = self.optuna.get_trials(deepcopy=False)[number]
+        return self._running[number]
 
 
 def open_study(
@@ -225,18 +244,19 @@ def open_study(
         if not create and not file.exists():
             raise _no_study(name, [])
         file.parent.mkdir(parents=True, exist_ok=True)
+    opened = _storage(storage)
     try:
         if create and space is not None:
             study = optuna.create_study(
-                storage=storage,
+                storage=opened,
                 study_name=name,
                 direction=StudyDirection[space.objective.direction.upper()],
                 load_if_exists=True,
             )
         else:
-            study = optuna.load_study(storage=storage, study_name=name)
+            study = optuna.load_study(storage=opened, study_name=name)
     except KeyError:
-        raise _no_study(name, optuna.get_all_study_names(storage)) from None
+        raise _no_study(name, optuna.get_all_study_names(opened)) from None
     if space is not None:
         _check_objective(study, space)
         _check_ranges(study, space)
@@ -343,6 +363,22 @@ def _words(d: BaseDistribution) -> str:
     if isinstance(d, CategoricalDistribution):
         return f"the choices {list(d.choices)}"
     return "integers" if isinstance(d, IntDistribution) else "floats"
+
+
+def _storage(url: str) -> BaseStorage:
+    storage = optuna.storages.get_storage(url)
+    backend = getattr(storage, "_backend", storage)
+    if url.startswith("sqlite:") and isinstance(backend, RDBStorage):
+
+        @sqlalchemy.event.listens_for(backend.engine, "connect")
+        def lighten(connection: Any, _: Any) -> None:
+            # A trial commits about ten times. A write-ahead log survives a killed process as the
+            # default does, without waiting for the disk at every commit.
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=NORMAL")
+
+        backend.engine.dispose()
+    return storage
 
 
 def _no_study(name: str, known: Sequence[str]) -> ConfigurationError:
