@@ -16,6 +16,9 @@ from kedro_eeipu.cache.record import InvalidRecord, Record, decode
 __all__ = ["GcResult", "Problem", "collect", "in_words", "problems", "statistics"]
 
 
+_ABANDONED_SECONDS = 3600.0  # far beyond any heartbeat
+
+
 @dataclass(frozen=True)
 class Problem:
     """Something that is wrong with a file; ``path`` is relative to the root."""
@@ -125,7 +128,8 @@ def collect(
     kept, and so are the records of dropped blobs: they are small and know the digests.
     """
     oldest = files.now() - grace_seconds
-    swept = _sweep(files, oldest)
+    swept = _sweep(files, (layout.TEMPORARY, layout.QUARANTINE), oldest)
+    swept += _sweep(files, (layout.LEASES,), min(oldest, files.now() - _ABANDONED_SECONDS))
     blobs = {layout.digest_of(entry) or "": entry for entry in files.list(layout.BLOBS)}
     blobs.pop("", None)
     leased = {layout.name_of(entry) for entry in files.list(layout.LEASES)}
@@ -171,9 +175,9 @@ def _rebuild_costs(
     return seconds, busy
 
 
-def _sweep(files: Files, oldest: float) -> int:
+def _sweep(files: Files, folders: Iterable[str], oldest: float) -> int:
     swept = 0
-    for folder in (layout.TEMPORARY, layout.QUARANTINE, layout.LEASES):
+    for folder in folders:
         for entry in files.list(folder):
             if entry.changed < oldest and layout.is_ephemeral(entry):
                 files.delete(entry.path)
