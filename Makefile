@@ -1,7 +1,7 @@
 # make demo    tune the demo project in an environment of its own
 # make test    run the tests in another
 # make lint    check style and types
-# make bench   run the benchmarks
+# make bench   compare the samplers on synthetic pipelines
 # make clean   remove the environments and what the tools left behind
 #
 # Both environments are built once and again only when what is to be installed changes.
@@ -30,7 +30,7 @@ lint: .venv-test/.installed
 	.venv-test/bin/mypy
 
 bench: .venv-test/.installed
-	set -e; for script in benchmarks/*.py; do .venv-test/bin/python "$$script"; done
+	.venv-test/bin/python tests/benchmarks/run.py
 
 clean:
 	rm -rf .venv .venv-test .hypothesis .pytest_cache .mypy_cache .ruff_cache build dist
