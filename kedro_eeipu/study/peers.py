@@ -7,10 +7,8 @@ from typing import Any
 
 import optuna
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
-from optuna.trial import FrozenTrial, TrialState
 
-from kedro_eeipu.graph import SearchSpace
-from kedro_eeipu.study.storage import distribution
+from kedro_eeipu.graph import Range, SearchSpace
 
 PEERS = ("random", "tpe", "gp")
 
@@ -34,29 +32,24 @@ def peer(name: str, seed: int, number: int) -> BaseSampler:
 
 
 def propose(sampler: BaseSampler, study: optuna.Study, space: SearchSpace) -> dict[str, Any]:
-    """Ask a sampler for the values of the active parameters, without recording a trial."""
-    trial = FrozenTrial(
-        number=len(study.get_trials(deepcopy=False)),
-        trial_id=-1,
-        state=TrialState.RUNNING,
-        value=None,
-        datetime_start=None,
-        datetime_complete=None,
-        params={},
-        distributions={},
-        user_attrs={},
-        system_attrs={},
-        intermediate_values={},
-    )
-    relative = sampler.sample_relative(
-        study, trial, sampler.infer_relative_search_space(study, trial)
-    )
+    """Ask a sampler for the values of the active parameters, without recording a trial.
+
+    Samplers write into the trial they are asked for, so they are asked in a copy in memory; the
+    real study gets the trial in one transaction, once all its values are known.
+    """
+    copy = optuna.create_study(direction=study.direction, sampler=sampler)
+    copy.add_trials(study.get_trials(deepcopy=False))
+    trial = copy.ask()
     values: dict[str, Any] = {}
     for r in space:
-        if r not in space.active(values | {r.path: r.default}):
-            continue
-        if r.path in relative:
-            values[r.path] = relative[r.path]
-        else:
-            values[r.path] = sampler.sample_independent(study, trial, r.path, distribution(r))
+        if r in space.active(values | {r.path: r.default}):
+            values[r.path] = _suggest(trial, r)
     return values
+
+
+def _suggest(trial: optuna.Trial, r: Range) -> Any:
+    if r.kind == "categorical":
+        return trial.suggest_categorical(r.path, r.choices)
+    if r.kind == "int":
+        return trial.suggest_int(r.path, int(r.low), int(r.high), step=int(r.step or 1), log=r.log)
+    return trial.suggest_float(r.path, r.low, r.high, step=r.step, log=r.log)

@@ -1,0 +1,316 @@
+"""The loop: failures, interruptions, limits, runners and other plugins."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kedro_eeipu.errors import ConfigurationError, StudyStopped
+from kedro_eeipu.runner import Limits
+from kedro_eeipu.study.storage import open_study
+
+DEFAULTS = {"clean.scale": 1.0, "left.weight": 2.0, "right.power": 2, "shift": 3.0}
+
+
+def edit(project: Any, old: str, new: str) -> None:
+    nodes = project.source / "nodes.py"
+    assert old in nodes.read_text()
+    nodes.write_text(nodes.read_text().replace(old, new))
+
+
+def outcome_of(project: Any, **options: Any) -> list[tuple[Any, ...]]:
+    """Parameters, value, statuses and keys of five trials from nothing."""
+    shutil.rmtree(project.path / ".eeipu", ignore_errors=True)
+    tuner = project.tuner(limits=Limits(trials=5), **options)
+    return [
+        (t.params, t.value, [(n.name, n.status, n.key) for n in t.nodes])
+        for t in tuner.run().trials
+    ]
+
+
+def test_first_trial_is_the_defaults(project: Any) -> None:
+    first = project.tuner(limits=Limits(trials=1)).run().trials[0]
+    assert first.params == DEFAULTS
+
+
+@pytest.mark.parametrize("sampler", ["eeipu", "random", "tpe", "gp"])
+def test_same_seed_same_trials(make_project: Any, sampler: str) -> None:
+    limits = Limits(trials=12)
+    tuners = [make_project().tuner(sampler=sampler, limits=limits, seed=5) for _ in range(2)]
+    a, b = ([t.params for t in tuner.run().trials] for tuner in tuners)
+    # EEIPU's later proposals follow the measured seconds, which no seed repeats.
+    count = 8 if sampler == "eeipu" else 12
+    assert a[:count] == b[:count]
+    assert len({json.dumps(p, sort_keys=True) for p in a}) == 12
+
+
+def test_budget_stops_the_study(project: Any) -> None:
+    edit(project, 'ran("score")', 'ran("score"); __import__("time").sleep(0.2)')
+    result = project.tuner(limits=Limits(budget=0.5)).run()
+    spent = sum(t.cost for t in result.trials)
+    assert "budget" in result.stopped
+    assert 0.5 <= spent < 0.5 + result.trials[-1].cost + 1e-9
+
+
+def test_study_goes_on_and_counts_earlier_trials(project: Any) -> None:
+    project.tuner(limits=Limits(trials=3)).run()
+    project.executions()
+    result = project.tuner(limits=Limits(trials=5)).run()
+    assert [t.number for t in result.trials] == [0, 1, 2, 3, 4]
+    stopped = project.tuner(limits=Limits(trials=5)).run()
+    assert len(stopped.trials) == 5
+
+
+def test_resumed_study_proposes_what_one_run_would_have(make_project: Any) -> None:
+    whole, parted = make_project(), make_project()
+    expected = [t.params for t in whole.tuner(limits=Limits(trials=12)).run().trials]
+    for upto in (3, 7, 12):
+        result = parted.tuner(limits=Limits(trials=12), listener=_StopAfter(upto))
+        try:
+            trials = result.run().trials
+        except KeyboardInterrupt:
+            continue
+    # Costs differ from run to run, and with them what the model proposes after the warm-up.
+    assert [t.params for t in trials][:8] == expected[:8]
+
+
+class _StopAfter:
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def study_started(self, runner: Any) -> None: ...
+    def trial_started(self, *_: Any) -> None: ...
+    def trial_finished(self, trial: Any) -> None:
+        if trial.number + 1 == self.count and self.count < 12:
+            raise KeyboardInterrupt
+
+
+def test_failing_node_fails_its_trial_and_keeps_the_rest(project: Any) -> None:
+    edit(
+        project,
+        '    ran("join")\n',
+        '    ran("join")\n    if left_rows[0] > 5:\n        raise ValueError("too large")\n',
+    )
+    tuner = project.tuner()
+    tuner.evaluate(DEFAULTS)
+    project.executions()
+    failed = tuner.evaluate({**DEFAULTS, "left.weight": 9.0})
+    assert failed.state == "failed"
+    assert failed.error == "join: ValueError: too large"
+    assert {n.name: n.status for n in failed.nodes} == {
+        "clean": "reused", "left": "ran", "right": "reused", "join": "failed", "score": "skipped",
+    }  # fmt: skip
+    project.executions()
+    tuner.evaluate({**DEFAULTS, "left.weight": 9.0})
+    assert project.executions() == ["join"], "the stages that finished are reused"
+
+
+def test_study_stops_when_the_same_error_keeps_coming(project: Any) -> None:
+    edit(project, 'ran("score")', 'raise RuntimeError("no licence")')
+    with pytest.raises(StudyStopped, match="no licence"):
+        project.tuner(limits=Limits(trials=9)).run()
+    assert len(project.tuner().study.trials()) == 3
+
+
+def test_nan_objective_fails_the_trial(project: Any) -> None:
+    edit(
+        project, '"loss": abs(joined["sum"] - shift)', '"loss": float("nan") if shift > 9 else 1.0'
+    )
+    tuner = project.tuner()
+    trial = tuner.evaluate({**DEFAULTS, "shift": 10.0})
+    assert trial.state == "failed"
+    assert "nan" in (trial.error or "")
+    assert tuner.evaluate(DEFAULTS).value == 1.0
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [("los", "no key 'los'"), ("nested", "not a number"), ("nested.m", "no key 'm'")],
+)
+def test_wrong_objective_ends_the_study_at_once(project: Any, key: str, said: str) -> None:
+    import yaml
+
+    parameters = yaml.safe_load((project.path / "conf/base/parameters.yml").read_text())
+    parameters["eeipu"]["objective"]["key"] = key
+    project.write_parameters(parameters)
+    with pytest.raises(ConfigurationError, match=said):
+        project.tuner().run()
+    assert len(project.tuner().study.trials()) == 1
+
+
+def test_nested_objective_key(project: Any) -> None:
+    import yaml
+
+    parameters = yaml.safe_load((project.path / "conf/base/parameters.yml").read_text())
+    parameters["eeipu"]["objective"]["key"] = "nested.n"
+    project.write_parameters(parameters)
+    assert project.tuner().evaluate(DEFAULTS).value == 3.0
+
+
+def test_no_limit_is_refused(project: Any) -> None:
+    with pytest.raises(ConfigurationError, match="when to stop"):
+        project.tuner(limits=Limits())
+
+
+@pytest.mark.parametrize("context", ["fork", "spawn", "forkserver"])
+def test_parallel_runner_gives_the_same_trials(
+    project: Any, context: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kedro.runner import ParallelRunner
+
+    monkeypatch.setenv("KEDRO_MP_CONTEXT", context)
+    assert outcome_of(project, runner=ParallelRunner(2)) == outcome_of(project)
+
+
+def test_thread_runner_and_async_give_the_same_trials(project: Any) -> None:
+    from kedro.runner import SequentialRunner, ThreadRunner
+
+    expected = outcome_of(project)
+    assert outcome_of(project, runner=ThreadRunner(2)) == expected
+    assert outcome_of(project, runner=ThreadRunner(2, is_async=True)) == expected
+    assert outcome_of(project, runner=SequentialRunner(is_async=True)) == expected
+
+
+def _start_slow_study(project: Any) -> subprocess.Popen[bytes]:
+    edit(
+        project, 'ran("score")', 'ran("score"); __import__("time").sleep(60 if shift != 3.0 else 0)'
+    )
+    process = subprocess.Popen(
+        project.command("eeipu", "tune", "--trials", "3"),
+        cwd=project.path,
+        env=project.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    log, deadline = project.path / "executions.log", time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        if log.exists() and log.read_text().split().count("score") == 2:
+            return process
+        time.sleep(0.05)
+    raise AssertionError(process.communicate(timeout=10)[1].decode())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_stopped_study_goes_on_where_it_was(project: Any, number: int) -> None:
+    process = _start_slow_study(project)
+    process.send_signal(number)
+    said = process.communicate(timeout=60)[1].decode()
+    if number != signal.SIGKILL:
+        assert process.returncode == 1
+        assert "the same command goes on" in said
+        assert "Traceback" not in said
+    project.executions()
+    nodes = project.source / "nodes.py"
+    nodes.write_text(nodes.read_text().replace("sleep(60", "sleep(0"))
+    tuner = project.tuner(limits=Limits(trials=3))
+    trials = tuner.run().trials
+    assert [t.state for t in trials] == ["complete", "failed", "complete", "complete"]
+    assert trials[1].interrupted
+    assert trials[2].params == trials[1].params, "the interrupted trial is tried again"
+    assert trials[1].cost > 0, "what it had paid is kept"
+    assert "clean" not in project.executions()[:1], "and what it had finished is reused"
+    assert not list((project.path / ".eeipu" / "runs").iterdir())
+
+
+def test_second_driver_is_refused(project: Any) -> None:
+    process = _start_slow_study(project)
+    try:
+        second = project.kedro("eeipu", "tune", "--trials", "3")
+    finally:
+        process.kill()
+        process.communicate(timeout=60)
+    assert second.returncode == 2
+    assert f"is being tuned by process {process.pid}" in second.stderr
+    assert "--study" in second.stderr
+
+
+def test_plugin_uninstalled_project_still_runs(project: Any) -> None:
+    hide = (
+        "import sys, importlib.metadata as m; sys.modules['kedro_eeipu'] = None\n"
+        "found = m.Distribution.discover\n"
+        "m.Distribution.discover = classmethod(lambda c, **k: "
+        "(d for d in found(**k) if d.metadata['Name'] != 'kedro-eeipu'))\n"
+    )
+    script = hide + "sys.argv = ['kedro', 'run']\nfrom kedro.framework.cli import main\nmain()"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script],
+        cwd=project.path,
+        env=project.environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads((project.path / "data" / "metrics.json").read_text())["loss"] == 23.0
+
+
+def test_plain_run_is_untouched_by_the_plugin(project: Any) -> None:
+    project.tuner().evaluate(DEFAULTS)
+    project.executions()
+    done = project.kedro("run")
+    assert done.returncode == 0, done.stderr
+    assert len(project.executions()) == 5, "a plain run is not served from the cache unasked"
+    assert not (project.path / "src" / ".eeipu").exists()
+
+
+def test_mlflow_sees_one_run_per_trial_with_all_parameters(
+    project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mlflow = pytest.importorskip("mlflow")
+    pytest.importorskip("kedro_mlflow")
+    uri = f"sqlite:///{project.path / 'mlflow.db'}"
+    (project.path / "conf" / "local" / "mlflow.yml").write_text(
+        f"server: {{mlflow_tracking_uri: '{uri}'}}\ntracking: {{experiment: {{name: tuning}}}}\n"
+    )
+    monkeypatch.chdir(project.path)
+    tuner = project.tuner(limits=Limits(trials=3))
+    trials = tuner.run().trials
+    client = mlflow.MlflowClient(uri)
+    (experiment,) = [e for e in client.search_experiments() if e.name == "tuning"]
+    runs = sorted(client.search_runs([experiment.experiment_id]), key=lambda r: r.info.start_time)
+    assert len(runs) == 3
+    for run, trial in zip(runs, trials, strict=True):
+        assert run.data.params["shift"] == str(trial.params["shift"])
+        assert run.data.params["left.weight"] == str(trial.params["left.weight"])
+        assert "clean" in run.data.params
+
+
+def test_nested_parameters_keep_their_siblings(project: Any) -> None:
+    """Kedro drops siblings of a nested runtime parameter when the environment sets the same key."""
+    project.write_parameters({"left": {"weight": 7.0, "other": "local"}}, env="local")
+    edit(
+        project,
+        "def left(cleaned, weight):",
+        "def left(cleaned, options):\n"
+        "    weight = options['weight'] if options['other'] == 'local' else 0",
+    )
+    pipeline = project.source / "pipeline.py"
+    pipeline.write_text(pipeline.read_text().replace("params:left.weight", "params:left"))
+    trial = project.tuner().evaluate({**DEFAULTS, "left.weight": 4.0})
+    assert trial.value == abs(4 * 6 + 14 - 3)
+
+
+def test_orphan_of_another_host_is_left_alone(project: Any) -> None:
+    tuner = project.tuner()
+    tuner.study.begin(DEFAULTS, tuner._distributions, "elsewhere", {"host": "another", "pid": 1})
+    result = tuner.run()
+    assert result.trials[0].state == "running"
+    assert open_study(tuner.project.storage, "default").trials()[0].state == "running"
+
+
+def test_working_directory_does_not_matter(project: Any, tmp_path: Path) -> None:
+    before = os.getcwd()
+    os.chdir(tmp_path.parent)
+    try:
+        assert project.tuner().evaluate(DEFAULTS).value == 23.0
+    finally:
+        os.chdir(before)
