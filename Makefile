@@ -45,5 +45,5 @@ clean:
 
 .venv-test/.installed: $(REQUIREMENTS)
 	$(PYTHON) -m venv .venv-test
-	.venv-test/bin/python $(PIP_INSTALL) -e ".[dev]" -r demo_project/requirements.txt kedro-mlflow
+	.venv-test/bin/python $(PIP_INSTALL) -e ".[dev]" -r demo_project/requirements.txt
 	touch $@

@@ -1,0 +1,105 @@
+"""The Optuna sampler: values to the unit cube and back, and plain Optuna use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import optuna
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+from kedro_eeipu.graph import Stage, StageGraph, parse_space
+from kedro_eeipu.study.sampler import EEIPUSampler, from_unit, levels, to_unit
+
+PARAMETERS = {
+    "early": {"n": 4, "rate": 0.01},
+    "late": {"kind": "rf", "depth": 8, "C": 1.0},
+    "eeipu": {
+        "objective": {"dataset": "m", "direction": "maximize"},
+        "space": {
+            "early.n": {"low": 1, "high": 64, "log": True},
+            "early.rate": {"low": 1e-4, "high": 1.0, "log": True},
+            "late.kind": ["rf", "svm"],
+            "late.depth": {"low": 2, "high": 20, "step": 3, "when": {"late.kind": "rf"}},
+            "late.C": {"low": 0.1, "high": 10.0, "when": {"late.kind": "svm"}},
+        },
+    },
+}
+SPACE = parse_space(PARAMETERS)
+EARLY = ("early.n", "early.rate")
+GRAPH = StageGraph(
+    (
+        Stage("s0", ("a",), EARLY, frozenset()),
+        Stage("s1", ("b",), SPACE.paths, frozenset({0})),
+    )
+)
+
+
+@given(st.floats(0, 1), st.booleans(), st.floats(1e-6, 1e3), st.floats(1.01, 1e6))
+def test_floats_round_trip(u: float, log: bool, low: float, factor: float) -> None:
+    d = FloatDistribution(low, low * factor, log=log)
+    value = from_unit(d, u)
+    assert d.low <= value <= d.high
+    assert from_unit(d, to_unit(d, value)) == pytest.approx(value, rel=1e-9)
+
+
+@given(st.integers(1, 60), st.integers(1, 400), st.integers(1, 20), st.booleans())
+def test_every_integer_round_trips(low: int, span: int, step: int, log: bool) -> None:
+    d = IntDistribution(low, low + span, log=log, step=1 if log else step)
+    values = range(d.low, d.high + 1, d.step)
+    assert levels(d) == len(values)
+    assert [from_unit(d, to_unit(d, v)) for v in values] == list(values)
+
+
+def test_categories_round_trip() -> None:
+    d = CategoricalDistribution([None, True, 3, "x"])
+    assert [from_unit(d, to_unit(d, c)) for c in d.choices] == list(d.choices)
+
+
+def run(sampler: EEIPUSampler, count: int) -> optuna.Study:
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    paid: set[tuple[Any, ...]] = set()
+    for _ in range(count):
+        trial = study.ask()
+        n = trial.suggest_int("early.n", 1, 64, log=True)
+        rate = trial.suggest_float("early.rate", 1e-4, 1.0, log=True)
+        kind = trial.suggest_categorical("late.kind", ["rf", "svm"])
+        if kind == "rf":
+            late = trial.suggest_int("late.depth", 2, 20, step=3) / 20
+        else:
+            late = trial.suggest_float("late.C", 0.1, 10.0) / 10
+        costs = {"1": 1.0} if (n, rate) in paid else {"0": 10.0, "1": 1.0}
+        paid.add((n, rate))
+        trial.set_user_attr("stage_costs", costs)
+        study.tell(trial, -((rate - 0.1) ** 2) + late)
+    return study
+
+
+def test_works_in_plain_optuna_and_shares_early_stages() -> None:
+    study = run(EEIPUSampler(SPACE, GRAPH, seed=3), 24)
+    early = [(t.params["early.n"], t.params["early.rate"]) for t in study.trials]
+    assert len(set(early)) <= 16, "exact values are reused"
+    assert len({tuple(sorted(t.params.items())) for t in study.trials}) == 24
+    assert all(("late.depth" in t.params) == (t.params["late.kind"] == "rf") for t in study.trials)
+
+
+def test_same_seed_same_proposals() -> None:
+    a, b = (run(EEIPUSampler(SPACE, GRAPH, seed=7), 14) for _ in range(2))
+    assert [t.params for t in a.trials] == [t.params for t in b.trials]
+
+
+def test_first_proposal_is_the_defaults() -> None:
+    study = optuna.create_study(direction="maximize", sampler=EEIPUSampler(SPACE, GRAPH))
+    assert study.ask().relative_params == SPACE.defaults()
+
+
+def test_trials_outside_changed_ranges_are_passed_over() -> None:
+    study = run(EEIPUSampler(SPACE, GRAPH), 4)
+    narrowed = {**PARAMETERS, "eeipu": {**PARAMETERS["eeipu"], "space": {
+        **PARAMETERS["eeipu"]["space"], "early.n": {"low": 60, "high": 64, "log": True},
+    }}}  # fmt: skip
+    sampler = EEIPUSampler(parse_space(narrowed), GRAPH)
+    study.sampler = sampler
+    assert 60 <= study.ask().relative_params["early.n"] <= 64

@@ -1,0 +1,135 @@
+"""Trials in Optuna's storage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+from kedro_eeipu.errors import ConfigurationError
+from kedro_eeipu.graph.space import parse_space
+from kedro_eeipu.study.explain import reasons
+from kedro_eeipu.study.storage import NodeRecord, TrialRecord, distributions, open_study
+
+
+RANGES = {"a": {"low": 0, "high": 1}, "b": {"low": 1, "high": 9}, "c": ["x", "y"]}
+
+
+def space(ranges: dict[str, Any] | None = None, **objective: Any) -> Any:
+    return parse_space(
+        {
+            "a": 0.5,
+            "b": 3,
+            "c": "x",
+            "eeipu": {
+                "objective": {"dataset": "m", "direction": "minimize", **objective},
+                "space": ranges or RANGES,
+            },
+        }
+    )  # fmt: skip
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'deep' / 'study.db'}"
+
+
+def finished(
+    study: Any, params: dict[str, Any], value: float | None, **options: Any
+) -> TrialRecord:
+    number = study.begin(params, distributions(space()), "run", {})
+    nodes = [NodeRecord("n", "ran", seconds=1.5, key="k", outputs=(("d", 3),), parts={"code": "c"})]
+    return study.finish(number, value, nodes, **options)
+
+
+def test_what_is_recorded_is_read_back(url: str) -> None:
+    params = {"a": 0.1, "b": 3, "c": "y"}
+    told = finished(open_study(url, "s", space(), create=True), params, 2.0)
+    (read,) = open_study(url, "s").trials()
+    assert read == told
+    assert (read.params, read.value, read.cost, read.state) == (params, 2.0, 1.5, "complete")
+    stored = optuna.load_study(storage=url, study_name="s").trials[0]
+    assert stored.user_attrs["cost"] == 1.5, "the dashboard can sort by it"
+
+
+def test_failed_and_interrupted_trials(url: str) -> None:
+    study = open_study(url, "s", space(), create=True)
+    finished(study, {"a": 0.1}, None, error="boom")
+    finished(study, {"a": 0.2}, None, error="interrupted", interrupted=True)
+    failed, interrupted = study.trials()
+    assert (failed.state, failed.error, failed.interrupted) == ("failed", "boom", False)
+    assert interrupted.interrupted
+    assert study.best() is None
+
+
+def test_best_follows_the_direction(url: str) -> None:
+    low = open_study(url, "low", space(), create=True)
+    high = open_study(url, "high", space(direction="maximize"), create=True)
+    for study in (low, high):
+        for value in (2.0, 1.0, 3.0, 1.0, 3.0):
+            finished(study, {"a": 0.1}, value)
+    assert (low.best().number, high.best().number) == (1, 2)
+
+
+def test_missing_study_names_the_remedy(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="eeipu tune"):
+        open_study(url, "s")
+    open_study(url, "s", space(), create=True)
+    with pytest.raises(ConfigurationError, match="There is: s"):
+        open_study(url, "t")
+
+
+def test_changed_objective_is_refused(url: str) -> None:
+    open_study(url, "s", space(), create=True)
+    with pytest.raises(ConfigurationError, match=r"is to minimize m, not to minimize m\[k\]"):
+        open_study(url, "s", space(key="k"), create=True)
+
+
+@pytest.mark.parametrize("ranges", [{"c": ["x", "z"]}, {"b": [1, 2, 3]}, {"c": ["y", "x"]}])
+def test_changed_categories_are_refused(url: str, ranges: dict[str, Any]) -> None:
+    study = open_study(url, "s", space(), create=True)
+    finished(study, {"a": 0.1, "b": 3, "c": "x"}, 1.0)
+    with pytest.raises(ConfigurationError, match="--study") as caught:
+        open_study(url, "s", space(ranges), create=True)
+    assert "eeipu.space." in caught.value.where
+
+
+def test_changed_bounds_are_welcome(url: str) -> None:
+    study = open_study(url, "s", space(), create=True)
+    finished(study, {"a": 0.1, "b": 3, "c": "x"}, 1.0)
+    ranges = {"a": {"low": 0.4, "high": 2}, "b": {"low": 2, "high": 5}, "c": ["x", "y"]}
+    assert open_study(url, "s", space(ranges), create=True).best() is not None
+
+
+def trial(number: int, *nodes: NodeRecord) -> TrialRecord:
+    return TrialRecord(number, "complete", {}, 1.0, nodes)
+
+
+def test_reasons_name_what_differs_from_the_nearest_trial() -> None:
+    base = {"code": "1", "params:m.lr": "1", "params:m": "1", "rows": "1"}
+
+    def ran(**changes: str) -> NodeRecord:
+        parts = {**base, **{k.replace("_", ":").replace("DOT", "."): v for k, v in changes.items()}}
+        return NodeRecord("n", "ran", 1.0, key=str(sorted(parts.items())), parts=parts)
+
+    history = [
+        trial(0, ran()),
+        trial(1, ran(params_mDOTlr="2", rows="2")),
+        trial(2, ran(params_mDOTlr="3")),
+        trial(3, ran(code="2", params_mDOTlr="2", rows="2")),
+        trial(4, NodeRecord("n", "reused", saved=1.0, key=ran().key, parts=base)),
+        trial(5, ran()),
+        trial(6, NodeRecord("n", "skipped")),
+        trial(7, NodeRecord("n", "ran", why_not="it is a generator")),
+    ]
+    said = [reasons(history, t.number)["n"] for t in history]
+    assert said[0] == "it had not run before"
+    assert said[1] == "against trial 0: parameter m.lr changed, input rows changed"
+    assert said[2] == "against trial 0: parameter m.lr changed"
+    assert said[3] == "against trial 1: its code changed"
+    assert said[4] == "same code, parameters and inputs as trial 0"
+    assert "no longer kept" in said[5]
+    assert "failed before" in said[6]
+    assert said[7] == "it is never cached: it is a generator"
