@@ -42,7 +42,10 @@ class Files(Protocol):
     def replace(self, path: str, data: bytes) -> None: ...
 
     def publish(self, produce: Callable[[IO[bytes]], str]) -> None:
-        """Write a file whose path ``produce`` returns, once it has written the content."""
+        """Write a file whose path ``produce`` returns, once it has written the content.
+
+        ``produce`` gets an unbuffered file.
+        """
 
     def touch(self, path: str) -> None:
         """Make a file as young as a new one, where that is possible."""
@@ -182,7 +185,7 @@ class LocalFiles:
         temporary = self._temporary()
         try:
             with self._create_exclusively(temporary) as file:
-                file.write(data)
+                _write_all(file, data)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
@@ -196,7 +199,7 @@ class LocalFiles:
         except FileNotFoundError:
             _make_private(os.path.dirname(path))
             descriptor = os.open(path, flags, 0o600)
-        return os.fdopen(descriptor, "wb")
+        return os.fdopen(descriptor, "wb", buffering=0)
 
     def _rename(self, source: str, path: str) -> None:
         target = self._path(path)
@@ -205,6 +208,12 @@ class LocalFiles:
         except FileNotFoundError:
             _make_private(os.path.dirname(target))
             os.replace(source, target)
+
+
+def _write_all(file: IO[bytes], data: bytes) -> None:
+    view = memoryview(data)
+    while view.nbytes:
+        view = view[file.write(view) :]
 
 
 def _make_private(folder: str) -> None:

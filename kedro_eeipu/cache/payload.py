@@ -8,17 +8,16 @@ its code: an object whose class was edited is another value to everything downst
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import io
 import json
 import mmap
 import pickle
 import struct
 import sys
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
+from kedro_eeipu.cache.chunks import ChunkWriter, digest_of, read_hashed
 from kedro_eeipu.cache.code import code_identity, is_project_object
 
 __all__ = ["Damaged", "Outdated", "TooLarge", "digest_of", "read", "write"]
@@ -26,8 +25,7 @@ __all__ = ["Damaged", "Outdated", "TooLarge", "digest_of", "read", "write"]
 _MAGIC = b"EEIPU-1\n"
 _FOOTER = struct.Struct("<Q8s")
 _OUT_OF_BAND = 1 << 18
-_PARALLEL = 1 << 22
-_CHUNK = 1 << 22
+_LARGE = 1 << 22
 _PLAIN_NODES = 10_000
 
 
@@ -43,34 +41,24 @@ class TooLarge(Exception):
     """The payload is larger than an entry may be."""
 
 
-class Sink(Protocol):
-    """Where a payload goes."""
-
-    def write(self, data: Any, /) -> Any: ...
-
-
-def write(value: Any, sink: Sink, limit: int | None = None) -> tuple[str, int]:
-    """Serialise ``value`` into ``sink``; return digest (hex sha256) and size in bytes.
+def write(value: Any, file: IO[bytes], limit: int | None = None) -> tuple[str, int]:
+    """Serialise ``value`` into an unbuffered ``file``; return digest (in hex) and size in bytes.
 
     Raises:
         TooLarge: more than ``limit`` bytes.
-        Exception: whatever pickling the value or writing to ``sink`` raises.
+        Exception: whatever pickling the value or writing to ``file`` raises.
     """
-    with _Hashing(sink, limit) as out:
+    with ChunkWriter(file) as writer:
+        out = _Limited(writer, limit)
         buffers: list[pickle.PickleBuffer] = []
         pickler = _Pickler(out, buffers)
         pickler.dump(_unshared(value))
-        stream = out.size
-        lengths = []
-        for buffer in buffers:
-            view = buffer.raw()
-            lengths.append(view.nbytes)
-            out.write(view)
+        stream = writer.size
+        lengths = [out.write(buffer.raw()) for buffer in buffers]
         code = {name: code_identity(obj).digest for name, obj in sorted(pickler.code.items())}
         index = json.dumps({"stream": stream, "buffers": lengths, "code": code}).encode()
-        out.write(index)
-        out.write(_FOOTER.pack(len(index), _MAGIC))
-        return out.digest(), out.size
+        out.write(index + _FOOTER.pack(len(index), _MAGIC))
+        return writer.finish(), writer.size
 
 
 def read(file: IO[bytes], size: int, digest: str) -> Any:
@@ -82,7 +70,9 @@ def read(file: IO[bytes], size: int, digest: str) -> Any:
         Exception: whatever unpickling raises.
     """
     segments = _segments(file, size)
-    parts = _read_hashed(file, segments, digest)
+    parts = [_memory(length) for length in segments]
+    if read_hashed(file, parts) != digest:
+        raise Damaged("its content does not match its digest")
     value = pickle.loads(parts[0], buffers=parts[1:-1])
     for name, recorded in json.loads(parts[-1][: -_FOOTER.size])["code"].items():
         if code_identity(_find(name)).digest != recorded:
@@ -97,14 +87,6 @@ def _find(name: str) -> Any:
     for part in path.split("."):
         found = getattr(found, part)
     return found
-
-
-def digest_of(file: IO[bytes]) -> str:
-    """Return the digest of the payload in ``file``, without looking into it."""
-    state = hashlib.sha256()
-    while chunk := file.read(_CHUNK):
-        state.update(chunk)
-    return state.hexdigest()
 
 
 def _segments(file: IO[bytes], size: int) -> list[int]:
@@ -128,105 +110,28 @@ def _segments(file: IO[bytes], size: int) -> list[int]:
     return segments
 
 
-def _read_hashed(file: IO[bytes], segments: list[int], digest: str) -> list[Any]:
-    state = hashlib.sha256()
-    parts = []
-    with _Background(sum(segments)) as background:
-        for length in segments:
-            part = _memory(length)
-            view = memoryview(part)
-            for start in range(0, length, _CHUNK):
-                chunk = view[start : start + _CHUNK]
-                if _read_fully(file, chunk) != len(chunk):
-                    raise Damaged("it is truncated")
-                background.run(state.update, chunk)
-            parts.append(part)
-    if state.hexdigest() != digest:
-        raise Damaged("its content does not match its digest")
-    return parts
-
-
 def _memory(length: int) -> bytearray | mmap.mmap:
     """Writable memory; fresh private pages for large blocks, which need not be zeroed first."""
-    if length >= _PARALLEL and hasattr(mmap, "MAP_ANONYMOUS"):
-        return mmap.mmap(-1, length, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    return bytearray(length)
+    if length < _LARGE or not hasattr(mmap, "MAP_ANONYMOUS"):
+        return bytearray(length)
+    memory = mmap.mmap(-1, length, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        with contextlib.suppress(OSError):
+            memory.madvise(mmap.MADV_HUGEPAGE)
+    return memory
 
 
-def _read_fully(file: IO[bytes], view: memoryview) -> int:
-    done = 0
-    while done < len(view):
-        count = file.readinto(view[done:])  # type: ignore[attr-defined]
-        if not count:
-            break
-        done += count
-    return done
+class _Limited:
+    """Passes writes on to ``out`` as long as they stay within ``limit`` bytes."""
 
-
-class _Background:
-    """Runs calls one after the other beside the caller, who waits for them at the end.
-
-    Hashing and file access both release the interpreter lock. Small payloads are not worth a
-    thread.
-    """
-
-    def __init__(self, size: int) -> None:
-        self._pool = ThreadPoolExecutor(1) if size >= _PARALLEL else None
-        self._last: Future | None = None
-
-    def __enter__(self) -> _Background:
-        return self
-
-    def run(self, call: Callable[[Any], Any], argument: Any) -> None:
-        if self._pool is None:
-            call(argument)
-        else:
-            self._last = self._pool.submit(call, argument)
-
-    def __exit__(self, *_: object) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=True)
-
-
-class _Hashing:
-    """A file that hashes and counts what passes through to ``sink``."""
-
-    def __init__(self, sink: Sink, limit: int | None) -> None:
-        self._sink, self._limit = sink, limit
-        self._state = hashlib.sha256()
-        self._pool: ThreadPoolExecutor | None = None
-        self.size = 0
-
-    def __enter__(self) -> _Hashing:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=True)
+    def __init__(self, out: ChunkWriter, limit: int | None) -> None:
+        self._out, self._limit = out, limit
 
     def write(self, data: Any) -> int:
-        view = memoryview(data).cast("B")
-        if self._limit is not None and self.size + view.nbytes > self._limit:
+        size = self._out.size + memoryview(data).nbytes
+        if self._limit is not None and size > self._limit:
             raise TooLarge(f"it takes more than the {self._limit} bytes an entry may have")
-        for start in range(0, view.nbytes, _CHUNK):
-            self._write_chunk(view[start : start + _CHUNK])
-        self.size += view.nbytes
-        return view.nbytes
-
-    def _write_chunk(self, chunk: memoryview) -> None:
-        if chunk.nbytes < _CHUNK:
-            self._state.update(chunk)
-            self._sink.write(chunk)
-            return
-        self._pool = self._pool or ThreadPoolExecutor(1)
-        hashed = self._pool.submit(self._state.update, chunk)
-        try:
-            self._sink.write(chunk)
-        finally:
-            hashed.result()
-
-    def digest(self) -> str:
-        return self._state.hexdigest()
+        return self._out.write(data)
 
 
 class _Pickler(pickle.Pickler):

@@ -347,6 +347,9 @@ class _Nowhere(io.RawIOBase):
     def write(self, data: Any, /) -> int:
         return len(data)
 
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        return offset
+
 
 def _serialise(value: Any, file: Any, limit: int | None) -> tuple[str, int]:
     try:

@@ -396,8 +396,9 @@ _edit(
     "x * 2",
     "x * 3",
     nodes=(
-        "import functools\n@functools.singledispatch\ndef node(x):\n    return x\n"
-        "@node.register\ndef _(x: float):\n    return x * 2\n"
+        "import functools\n@functools.singledispatch\ndef f(x):\n    return x\n"
+        "@f.register\ndef _(x: float):\n    return x * 2\n"
+        "def node(x):\n    return f(x)\n"
     ),
 )
 _edit(
