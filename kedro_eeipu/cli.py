@@ -137,12 +137,14 @@ def tune(
     from kedro_eeipu.view import LiveView, PlainView, outcome
 
     given = trials is not None or budget is not None
-    asked = Limits(parse_trials(trials), parse_budget(budget))
+    asked = (parse_trials(trials), parse_budget(budget))
     project = _load(metadata, **options)
     space = project.space
-    limits = asked if given else Limits(space.trials, space.budget)
+    limits = Limits(*asked) if given else Limits(space.trials, space.budget)
     _warn(space.warnings)
     console = _console(quiet=quiet)
+    if quiet:
+        logging.disable(logging.WARNING)
     view = (LiveView if console.is_terminal and not quiet else PlainView)(console, limits)
     opened = open_study(
         project.storage, _study_name(study, project.pipeline_name), space, create=True
@@ -208,11 +210,15 @@ def best(metadata: ProjectMetadata, study: str | None, form: str, **options: Any
 
 
 @eeipu.command()
-@project_options
 @study_option
 @click.option("--best", "use_best", is_flag=True, help="Apply the best trial.")
 @click.option("--trial", "number", type=int, default=None, help="Apply this trial.")
-@click.option("--into", default=None, help="Write into this configuration environment, unasked.")
+@click.option(
+    "--env", "-e", default=None, help="Write into this configuration environment, unasked."
+)
+@click.option("--tuned-env", default=None, help="Environment that `tune` was given, if any.")
+@click.option("--pipeline", "-p", default="__default__", help="Registered pipeline.")
+@click.option("--conf-source", default=None, help="Path of the configuration folder.")
 @click.pass_obj
 @reports_errors
 def apply(
@@ -220,23 +226,24 @@ def apply(
     study: str | None,
     use_best: bool,
     number: int | None,
-    into: str | None,
-    **options: Any,
+    env: str | None,
+    tuned_env: str | None,
+    pipeline: str,
+    conf_source: str | None,
 ) -> None:
     """Write a trial's values into conf/ and bring its outputs into the catalog."""
     from kedro_eeipu.apply import bring_outputs, overrides_yaml, write_overrides
 
     if use_best == (number is not None):
         raise ConfigurationError("say which trial", remedy="Pass either --best or --trial N.")
-    project = _load(metadata, **options)
+    project = _load(metadata, pipeline, tuned_env, {}, conf_source)
     opened = _open(project, study)
     trial = _chosen(opened, number)
-    env = into
     if env is None:
         click.echo(overrides_yaml(project, trial, opened.name))
-        if not click.confirm("Write this into conf/local, and its outputs into the catalog?"):
-            return
         env = "local"
+        if not click.confirm(f"Write this into conf/{env}, and its outputs into the catalog?"):
+            return
     target = write_overrides(project, trial, opened.name, env)
     click.echo(f"Wrote {target.relative_to(project.path).as_posix()}")
     brought = bring_outputs(project, trial)

@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+import yaml
 from kedro.config import MissingConfigException
 from kedro.framework.context import KedroContext
 from kedro.framework.project import pipelines
@@ -17,6 +18,7 @@ from kedro.framework.session import KedroServiceSession
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.runner import AbstractRunner
+from omegaconf.errors import OmegaConfBaseException
 
 from kedro_eeipu.cache.run_directory import RunDirectory
 from kedro_eeipu.cache.store import Store
@@ -81,8 +83,8 @@ class Project:
         session = KedroServiceSession.create(project_path=path, env=env, conf_source=conf_source)
         given = dict(runtime_params or {})
         context = session.load_context(given)
-        parameters = _parameters(context)
         where = parameters_file(path, env)
+        parameters = _parameters(context, where)
         space = parse_space(parameters, where)
         if pipeline_name not in pipelines:
             raise ConfigurationError(
@@ -291,11 +293,13 @@ def _credentials(context: KedroContext, name: str, key: str) -> dict[str, Any]:
     return dict(known[name])
 
 
-def _parameters(context: KedroContext) -> dict[str, Any]:
+def _parameters(context: KedroContext, where: str) -> dict[str, Any]:
     try:
         return dict(context.config_loader["parameters"])
     except MissingConfigException:
         return {}
+    except (yaml.YAMLError, OmegaConfBaseException, ValueError) as error:
+        raise ConfigurationError(str(error), where=where) from None
 
 
 def _close(name: str, known: Any) -> str:

@@ -40,11 +40,22 @@ class Limits:
         trials: Number of trials, earlier ones of the study counted in.
         budget: Seconds of node time, likewise.
         failures: Trials in a row that may fail with the same error.
+
+    Raises:
+        ConfigurationError: There is neither a number of trials nor a budget.
     """
 
     trials: int | None = None
     budget: float | None = None
     failures: int = 3
+
+    def __post_init__(self) -> None:
+        if self.trials is None and self.budget is None:
+            raise ConfigurationError(
+                "nothing says when to stop",
+                where="parameters.yml: eeipu",
+                remedy="Add `budget: 30min` or `trials: 100`, or pass --budget or --trials.",
+            )
 
 
 class Listener:
@@ -103,12 +114,6 @@ class EEIPURunner:
         runner: AbstractRunner | None = None,
         listener: Listener | None = None,
     ) -> None:
-        if limits.trials is None and limits.budget is None:
-            raise ConfigurationError(
-                "nothing says when to stop",
-                where="parameters.yml: eeipu",
-                remedy="Add `budget: 30min` or `trials: 100`, or pass --budget or --trials.",
-            )
         self.project = project
         self.study = study
         self.limits = limits

@@ -18,6 +18,7 @@ import yaml
 from kedro_eeipu.hooks import hooks
 
 _NUMBERS = itertools.count()
+os.environ["DO_NOT_TRACK"] = "1"
 
 NODES = """
 from pathlib import Path
@@ -209,7 +210,7 @@ class KedroProject:
 
     @staticmethod
     def environment() -> dict[str, str]:
-        return {**os.environ, "DO_NOT_TRACK": "1", "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+        return {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
 
     def files(self) -> dict[str, bytes]:
         """The user's files and their content: all but code, the log and the plugin's own."""

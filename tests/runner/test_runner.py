@@ -156,9 +156,9 @@ def test_nested_objective_key(project: Any) -> None:
     assert project.tuner().evaluate(DEFAULTS).value == 3.0
 
 
-def test_no_limit_is_refused(project: Any) -> None:
+def test_no_limit_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="when to stop"):
-        project.tuner(limits=Limits())
+        Limits()
 
 
 @pytest.mark.parametrize("context", ["fork", "spawn", "forkserver"])
@@ -265,8 +265,8 @@ def test_plain_run_is_untouched_by_the_plugin(project: Any) -> None:
 def test_mlflow_sees_one_run_per_trial_with_all_parameters(
     project: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mlflow = pytest.importorskip("mlflow")
-    pytest.importorskip("kedro_mlflow")
+    import mlflow
+
     uri = f"sqlite:///{project.path / 'mlflow.db'}"
     (project.path / "conf" / "local" / "mlflow.yml").write_text(
         f"server: {{mlflow_tracking_uri: '{uri}'}}\ntracking: {{experiment: {{name: tuning}}}}\n"

@@ -13,7 +13,6 @@ from kedro_eeipu.graph.space import parse_space
 from kedro_eeipu.study.explain import reasons
 from kedro_eeipu.study.storage import NodeRecord, TrialRecord, distributions, open_study
 
-
 RANGES = {"a": {"low": 0, "high": 1}, "b": {"low": 1, "high": 9}, "c": ["x", "y"]}
 
 

@@ -1,0 +1,329 @@
+"""The commands as a user types them: contract, exit codes, and errors without tracebacks."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+from kedro.framework.startup import bootstrap_project
+
+from kedro_eeipu.cli import commands
+
+
+class Shell:
+    """Runs `kedro eeipu …` of a project in this process."""
+
+    def __init__(self, project: Any) -> None:
+        self.project = project
+
+    def __call__(self, *arguments: str, say: str = "") -> Result:
+        self.project.bootstrap()
+        metadata = bootstrap_project(self.project.path)
+        try:
+            return CliRunner().invoke(commands, ["eeipu", *arguments], obj=metadata, input=say)
+        finally:
+            logging.disable(logging.NOTSET)
+
+    def json(self, *arguments: str) -> Any:
+        result = self(*arguments, "--format", "json")
+        assert result.exit_code == 0, result.stderr
+        return json.loads(result.stdout)
+
+
+@pytest.fixture
+def shell(project: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
+    monkeypatch.setenv("COLUMNS", "120")
+    return Shell(project)
+
+
+def block(project: Any, **changes: Any) -> None:
+    """Change keys of the `eeipu` block; `None` takes a key out."""
+    parameters = yaml.safe_load((project.path / "conf/base/parameters.yml").read_text())
+    for key, value in changes.items():
+        if value is None:
+            parameters["eeipu"].pop(key)
+        else:
+            parameters["eeipu"][key] = value
+    project.write_parameters(parameters)
+
+
+def refused(result: Result, *words: str) -> None:
+    assert result.exit_code == 2, result.output
+    assert "Traceback" not in result.output
+    for word in words:
+        assert word in result.stderr, result.stderr
+
+
+def test_plan_follows_its_contract(shell: Shell) -> None:
+    plan = shell.json("plan")
+    assert sorted(n for s in plan["stages"] for n in s["nodes"]) == sorted(
+        ["clean", "left", "right", "join", "score"]
+    )
+    assert all(set(s) == {"id", "nodes", "parameters"} for s in plan["stages"])
+    assert {n["name"]: n["parameters"] for n in plan["nodes"]}["left"] == ["left.weight"]
+    assert all(
+        set(n) == {"name", "stage", "parameters", "cacheable", "why_not"} for n in plan["nodes"]
+    )
+    assert all(n["cacheable"] and n["why_not"] is None for n in plan["nodes"])
+    assert shell.project.executions() == []
+
+
+def test_plan_says_why_a_node_is_never_cached(shell: Shell) -> None:
+    shell.project.write_settings({"cache": {"nodes": {"le*": {"cache": False}}}})
+    nodes = {n["name"]: n for n in shell.json("plan")["nodes"]}
+    assert nodes["left"]["why_not"] == "eeipu.yml says cache: false"
+    assert nodes["right"]["cacheable"]
+
+
+def test_tune_says_what_happens_and_what_came_out(shell: Shell) -> None:
+    result = shell("tune", "--trials", "4")
+    assert result.exit_code == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("trial   0")
+    assert "ran 5, reused 0 of 5 nodes" in lines[0]
+    assert any("reused" in line and "ran score" in line for line in lines)
+    assert "Best: metrics[loss]" in result.stdout
+    assert "with the defaults." in result.stdout
+    assert "clean.scale" in result.stdout
+    assert "0.5 … 2" in result.stdout
+    assert "node executions" in result.stdout
+    assert "saved" in result.stdout
+
+
+def test_tune_goes_on_and_says_so(shell: Shell) -> None:
+    shell("tune", "--trials", "2")
+    result = shell("tune", "--trials", "3")
+    assert "goes on after 2 trials" in result.stdout
+    assert [t["number"] for t in shell.json("trials")] == [0, 1, 2]
+
+
+def test_quiet_says_nothing(shell: Shell) -> None:
+    assert shell("tune", "--trials", "2", "--quiet").output == ""
+    assert len(shell.json("trials")) == 2
+
+
+def test_trials_follow_their_contract(shell: Shell) -> None:
+    shell("tune", "--trials", "3")
+    trials = shell.json("trials")
+    assert [t["number"] for t in trials] == [0, 1, 2]
+    keys = {"number", "state", "params", "value", "cost_seconds", "saved_seconds", "nodes", "error"}
+    assert all(set(t) == keys for t in trials)
+    node_keys = {"name", "status", "seconds", "reason", "key"}
+    assert all(set(n) == node_keys for t in trials for n in t["nodes"])
+    assert all(n["reason"] for t in trials for n in t["nodes"])
+    assert trials[0]["params"]["shift"] == 3.0
+    assert shell("trials").exit_code == 0
+
+
+def test_best_is_a_trial(shell: Shell) -> None:
+    shell("tune", "--trials", "4")
+    best = shell.json("best")
+    assert best["value"] == min(t["value"] for t in shell.json("trials"))
+    assert "clean.scale" in shell("best").stdout
+
+
+def test_studies_are_apart(shell: Shell) -> None:
+    shell("tune", "--trials", "2", "--study", "one", "--sampler", "random")
+    shell("tune", "--trials", "3", "--study", "two", "--seed", "4")
+    assert len(shell.json("trials", "--study", "one")) == 2
+    assert len(shell.json("trials", "--study", "two")) == 3
+    refused(shell("trials", "--study", "three"), "no study 'three'", "one, two")
+
+
+def test_params_and_env_reach_the_run(shell: Shell) -> None:
+    shell.project.write_parameters({"shift": 5.0}, env="other")
+    shell("tune", "--trials", "1", "--env", "other", "--params", "right.power=1")
+    (trial,) = shell.json("trials", "--env", "other")
+    assert trial["params"]["shift"] == 5.0
+    assert trial["value"] == abs(2 * 6 + 6 - 5)
+
+
+def test_apply_writes_the_values_and_brings_the_outputs(shell: Shell) -> None:
+    shell("tune", "--trials", "4")
+    before = shell.project.files()
+    best = shell.json("best")
+    shell.project.executions()
+    result = shell("apply", "--best", "--env", "tuned")
+    assert result.exit_code == 0, result.stderr
+    assert shell.project.executions() == [], "nothing is run"
+    after = shell.project.files()
+    new = set(after) - set(before)
+    assert new == {"conf/tuned/parameters_eeipu.yml", "data/cleaned.json", "data/metrics.json"}
+    assert {k: after[k] for k in before} == before, "the user's own files are untouched"
+    assert json.loads(after["data/metrics.json"])["loss"] == best["value"]
+    done = shell.project.kedro("run", "--env", "tuned")
+    assert done.returncode == 0, done.stderr
+    assert (
+        json.loads((shell.project.path / "data/metrics.json").read_text())["loss"] == best["value"]
+    )
+
+
+def test_apply_asks_first(shell: Shell) -> None:
+    shell("tune", "--trials", "2")
+    before = shell.project.files()
+    result = shell("apply", "--trial", "1", say="n\n")
+    assert "shift:" in result.stdout
+    assert shell.project.files() == before
+    result = shell("apply", "--trial", "1", say="y\n")
+    assert "Wrote conf/local/parameters_eeipu.yml" in result.stdout
+
+
+def test_apply_into_a_file_that_sets_the_same_key_is_refused(shell: Shell) -> None:
+    shell("tune", "--trials", "2")
+    shell.project.write_parameters({"shift": 1.0}, env="local")
+    refused(
+        shell("apply", "--best", "--env", "local"),
+        "conf/local/parameters.yml",
+        "already sets shift",
+        "--env tuned",
+    )
+
+
+@pytest.mark.parametrize("arguments", [(), ("--best", "--trial", "1")])
+def test_apply_wants_one_trial(shell: Shell, arguments: tuple[str, ...]) -> None:
+    refused(shell("apply", *arguments), "--best or --trial N")
+
+
+def test_apply_of_a_trial_that_is_not_there(shell: Shell) -> None:
+    shell("tune", "--trials", "2")
+    refused(shell("apply", "--trial", "7"), "no complete trial 7", "kedro eeipu trials")
+
+
+def test_no_block_prints_one_to_paste(shell: Shell) -> None:
+    parameters = yaml.safe_load((shell.project.path / "conf/base/parameters.yml").read_text())
+    del parameters["eeipu"]
+    shell.project.write_parameters(parameters)
+    result = shell("tune")
+    refused(result, "conf/base/parameters.yml", "eeipu:", "space:", "clean.scale:")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"space": {"clean.scal": {"low": 0.1, "high": 1.0}}}, ["clean.scal", "clean.scale"]),
+        ({"space": {"left.other": ["untouched", "b"]}}, ["left.other", "no node", "left.weight"]),
+        ({"space": {"shift": {"low": 2.0, "high": 1.0}}}, ["eeipu.space.shift", "not below"]),
+        ({"objective": {"dataset": "metric", "direction": "minimize"}}, ["metric", "metrics"]),
+        ({"objective": {"dataset": "raw", "direction": "minimize"}}, ["raw", "produces"]),
+        ({"budget": "soon"}, ["eeipu.budget", "30min"]),
+        ({"trials": 0}, ["eeipu.trials"]),
+        ({"trials": None}, ["when to stop", "--budget"]),
+        ({"sapce": {}}, ["sapce", "space"]),
+    ],
+)
+def test_bad_configuration_is_refused_before_anything_runs(
+    shell: Shell, changes: dict[str, Any], words: list[str]
+) -> None:
+    block(shell.project, **changes)
+    refused(
+        shell("tune"), *words, "conf/base/parameters.yml" if changes != {"trials": None} else ""
+    )
+    assert shell.project.executions() == []
+    assert not (shell.project.path / ".eeipu" / "study.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"cahce": {}}, ["cahce", "cache"]),
+        ({"cache": {"max_size": "big"}}, ["cache.max_size", "20GB"]),
+        ({"cache": {"runs": "yes"}}, ["cache.runs"]),
+        ({"cache": {"nodes": {"left": {"depends_on": 3}}}}, ["cache.nodes.left"]),
+        ({"cache": {"credentials": "s3"}}, ["credentials.yml", "s3"]),
+    ],
+)
+def test_bad_settings_are_refused(shell: Shell, settings: dict[str, Any], words: list[str]) -> None:
+    shell.project.write_settings(settings)
+    refused(shell("tune"), *words, "eeipu.yml")
+
+
+def test_unknown_names_are_refused(shell: Shell) -> None:
+    refused(shell("tune", "--pipeline", "training"), "no pipeline 'training'", "__default__")
+    refused(shell("tune", "--runner", "SlowRunner"), "SlowRunner", "ThreadRunner")
+    refused(shell("tune", "--trials", "0"), "--trials")
+    refused(shell("tune", "--budget", "soon"), "--budget")
+
+
+def test_default_outside_its_range_is_a_warning(shell: Shell) -> None:
+    block(shell.project, space={"shift": {"low": 10.0, "high": 20.0}})
+    result = shell("tune", "--trials", "1")
+    assert result.exit_code == 0
+    assert "outside" in result.stderr
+    assert shell.json("trials")[0]["params"] == {"shift": 10.0}
+
+
+def test_changed_categories_are_refused(shell: Shell) -> None:
+    block(shell.project, space={"clean.kind": ["plain", "fancy"]})
+    shell("tune", "--trials", "1")
+    block(shell.project, space={"clean.kind": ["plain", "other"]})
+    refused(shell("tune", "--trials", "2"), "clean.kind", "--study")
+
+
+def test_broken_yaml_is_a_message(shell: Shell) -> None:
+    path = shell.project.path / "conf" / "base" / "parameters.yml"
+    path.write_text(path.read_text() + "\n  broken: [1,\n")
+    result = shell("tune")
+    refused(result, "parameters.yml")
+
+
+def test_failing_study_exits_with_one(shell: Shell) -> None:
+    nodes = shell.project.source / "nodes.py"
+    nodes.write_text(nodes.read_text().replace('ran("score")', 'raise RuntimeError("no licence")'))
+    result = shell("tune", "--trials", "9")
+    assert result.exit_code == 1
+    assert "no licence" in result.stderr
+    assert "Traceback" not in result.output
+    assert all(t["nodes"][-1]["status"] == "failed" for t in shell.json("trials"))
+
+
+def test_live_view_in_a_terminal(project: Any) -> None:
+    """The whole command under a pseudo-terminal: what is redrawn, and what stays."""
+    pid, terminal = pty.fork()
+    if pid == 0:  # pragma: no cover - the child
+        os.chdir(project.path)
+        os.environ.update(project.environment(), TERM="xterm-256color")
+        arguments = project.command("eeipu", "tune", "--trials", "3")
+        os.execv(arguments[0], arguments)
+    seen = b""
+    while True:
+        try:
+            chunk = os.read(terminal, 65536)
+        except OSError:
+            break
+        if not chunk:
+            break
+        seen += chunk
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, seen.decode()
+    text = seen.decode()
+    assert "node time" in text
+    assert "choosing the next trial" in text
+    assert "Best: metrics[loss]" in text
+
+
+def test_importing_the_plugin_does_not_import_torch() -> None:
+    script = (
+        "import kedro_eeipu.cli, kedro_eeipu.hooks, sys\n"
+        "print([m for m in ('torch', 'botorch', 'optuna', 'pandas') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_project_path_with_spaces(tmp_path: Path) -> None:
+    from conftest import KedroProject
+
+    project = KedroProject(tmp_path / "a project with spaces")
+    result = Shell(project)("tune", "--trials", "1")
+    assert result.exit_code == 0, result.stderr
