@@ -25,6 +25,8 @@ _CUT_SAMPLES = 16
 _LOCAL_SPREAD = 0.1
 _STARTS = 24
 _STARTS_PER_CUT = 3
+_EVALUATIONS = 30
+_TOLERANCE = 1e-3  # in log units of the acquisition per unit of a column
 _RELAX_ABOVE = 8
 _NEIGHBOUR_ROUNDS = 4
 _MAX_CATEGORIES_TRIED = 16
@@ -162,7 +164,9 @@ class CutSearch:
 
         lower = torch.where(free, 0.0, z)
         upper = torch.where(free, 1.0, z)
-        moved, _ = minimize_rows(negative, z, lower, upper)
+        moved, _ = minimize_rows(
+            negative, z, lower, upper, max_evaluations=_EVALUATIONS, tolerance=_TOLERANCE
+        )
         moved = self.table.impose(self.space.snap(moved.detach()), cut)
         with torch.no_grad():
             moved_value = self._evaluate(moved, cut, self.acquisition)

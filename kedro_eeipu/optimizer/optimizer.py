@@ -32,7 +32,7 @@ from kedro_eeipu.optimizer.surrogates import (
     fit_hyperparameters,
 )
 from kedro_eeipu.optimizer.warmup import warmup_points
-from kedro_eeipu.optimizer.warping import warp_objective
+from kedro_eeipu.optimizer.warping import warpings
 
 _MAX_CUTS = 48
 _INCUMBENTS = 4
@@ -227,19 +227,26 @@ class Optimizer:
     def _proposal_seed(self, pending: Sequence[object]) -> int:
         return (self._seed * 1_000_003 + 7919 * len(self._trials) + len(pending)) % 2**31
 
-    def _fit(self, part: TrainingData) -> Hyperparameters:
+    def _fit(self, part: TrainingData, start: Hyperparameters | None = None) -> Hyperparameters:
         y = (part.y - part.offset) / part.scale
         if len(y) == 0:
             ones = torch.ones(self._space.d, dtype=torch.float64)
             return Hyperparameters(ones, ones[:1], 1.0, 0.0)
         column = self._space.feature_column
-        return fit_hyperparameters(part.features, y, column, part.groups, self._space.d)
+        return fit_hyperparameters(part.features, y, column, part.groups, self._space.d, start)
 
     def _fitted_objective(self, features: Tensor) -> tuple[TrainingData, Hyperparameters]:
         rows = [t for t, trial in enumerate(self._trials) if trial.y is not None]
         y = torch.tensor([self._trials[t].y for t in rows], dtype=torch.float64)
-        data = TrainingData(features[rows], warp_objective(y), self._objective_groups())
-        return data, self._fit(data)
+        best: tuple[float, TrainingData, Hyperparameters] | None = None
+        for warped in warpings(y):
+            data = TrainingData(features[rows], warped.y, self._objective_groups())
+            fit = self._fit(data, None if best is None else best[2])
+            evidence = fit.log_posterior + warped.log_slope
+            if best is None or evidence > best[0]:
+                best = evidence, data, fit
+        assert best is not None
+        return best[1], best[2]
 
     def _objective_groups(self) -> tuple[frozenset[int], ...]:
         """All columns, then the columns that enter with each stage."""
@@ -258,12 +265,16 @@ class Optimizer:
             everything += observed[-1][1].tolist()
         usual = sum(everything) / len(everything) if everything else 0.0
         data = []
-        for (rows, y), columns in zip(observed, self._graph.columns, strict=True):
+        for s, (rows, y) in enumerate(observed):
             offset = float(y.mean()) if len(y) else usual
             scale = float(y.std(correction=0)) if len(y) > 1 else 1.0
             scale = max(scale, _SMALLEST_LOG_COST_SCALE)
-            data.append(TrainingData(features[rows], y, (columns,), offset, scale))
+            data.append(TrainingData(features[rows], y, self._cost_groups(s), offset, scale))
         return data
+
+    def _cost_groups(self, s: int) -> tuple[frozenset[int], ...]:
+        """All columns that reach the stage: what happens upstream may change what it costs."""
+        return (self._graph.columns[s],)
 
     def _imagine(
         self,

@@ -66,9 +66,10 @@ class Gamma:
         return math.log(self.concentration / self.rate)
 
 
-# The priors of BoTorch up to 0.11.
+# The priors of BoTorch up to 0.11; components after the first are there only if the data want them.
 LENGTHSCALE_PRIOR = Gamma(3.0, 6.0)
 OUTPUTSCALE_PRIOR = Gamma(2.0, 0.15)
+FURTHER_OUTPUTSCALE_PRIOR = Gamma(1.0, 1.0)
 NOISE_PRIOR = Gamma(1.1, 0.05)
 
 
@@ -107,11 +108,13 @@ class _Matern52(torch.autograd.Function):
         return grad * (-5 / 6) * (1 + t) * decay
 
 
-def _squared_differences(features: Tensor, feature_column: Tensor, d: int) -> Tensor:
-    """Per column of x, `d x n x n`."""
-    difference = features.T[:, :, None] - features.T[:, None, :]
-    out = torch.zeros(d, *difference.shape[1:], dtype=features.dtype)
-    return out.index_add_(0, feature_column, difference * difference)
+def _squared_differences(
+    features: Tensor, feature_column: Tensor, d: int, first: Tensor, second: Tensor
+) -> Tensor:
+    """Per column of x between the points `first` and `second`, `d x pairs`."""
+    difference = (features[first] - features[second]).square().T
+    out = torch.zeros(d, len(first), dtype=features.dtype)
+    return out.index_add_(0, feature_column, difference)
 
 
 def _membership(groups: Sequence[frozenset[int]], d: int) -> Tensor:
@@ -128,6 +131,7 @@ def fit_hyperparameters(
     feature_column: Tensor,
     groups: Sequence[frozenset[int]],
     d: int,
+    start: Hyperparameters | None = None,
 ) -> Hyperparameters:
     """MAP hyperparameters; the constant is profiled out in closed form.
 
@@ -137,6 +141,7 @@ def fit_hyperparameters(
         feature_column: `D`, the column of x that each feature belongs to.
         groups: the columns that each of the C kernel components sees.
         d: number of columns of x.
+        start: of a similar fit, to start from; by default the middle of the priors.
     """
     n = len(y)
     if n > _MAX_FIT_POINTS:
@@ -144,9 +149,9 @@ def fit_hyperparameters(
         features, y, n = features[keep], y[keep], _MAX_FIT_POINTS
     used = torch.tensor(sorted(frozenset().union(*groups)), dtype=torch.long)
     k, components = len(used), len(groups)
-    differences = _squared_differences(features, feature_column, d)[used].reshape(k, n * n)
+    first, second = torch.triu_indices(n, n, offset=1)
+    differences = _squared_differences(features, feature_column, d, first, second)[used]
     seen = _membership(groups, d)[:, used]
-    eye = torch.eye(n, dtype=torch.float64)
     constant = 0.0
     scales, noise_at = slice(k, k + components), k + components
 
@@ -158,8 +163,10 @@ def fit_hyperparameters(
         t = _SQRT5 * ((seen * weight) @ differences).clamp(min=0).sqrt()
         decay = outputscale[:, None] * torch.exp(-t)
         kernel = (1 + t + t * t / 3) * decay
-        jitter = _JITTER * float(outputscale.sum())
-        covariance = kernel.sum(0).reshape(n, n) + (noise + jitter) * eye
+        variance = float(outputscale.sum())
+        covariance = torch.zeros(n, n, dtype=torch.float64)
+        covariance[second, first] = kernel.sum(0)  # the lower triangle is all that is read
+        covariance.diagonal().fill_(variance * (1 + _JITTER) + noise)
         factor, failed = torch.linalg.cholesky_ex(covariance)
         if int(failed):
             return 1e10, np.zeros_like(theta)
@@ -170,30 +177,37 @@ def fit_hyperparameters(
         a = inverse @ residual
         value = 0.5 * float(residual @ a) + float(factor.diagonal().log().sum())
         # d value / d K, then the chain rule down to the logarithms of l, outputscale, noise.
-        slope = (0.5 * (inverse - a[:, None] * a[None, :])).reshape(-1)
+        # Pairs stand for both triangles of the symmetric K.
+        slope = inverse[first, second] - a[first] * a[second]
+        trace = 0.5 * float(inverse.diagonal().sum() - a @ a)
         slope_r2 = (-5 / 6) * slope * (1 + t) * decay
         gradient = np.empty_like(theta)
         gradient[:k] = (-2 * weight * ((seen.T @ slope_r2) * differences).sum(-1)).numpy()
-        gradient[scales] = (kernel @ slope).numpy()
-        gradient[noise_at] = noise * float(slope[:: n + 1].sum())
+        gradient[scales] = (kernel @ slope + outputscale * trace).numpy()
+        gradient[noise_at] = noise * trace
         for prior, part in _priors(k, components):
             value -= float(prior.log_density(theta[part]).sum())
             gradient[part] -= prior.slope(theta[part])
         return value, gradient
 
-    start = np.empty(k + components + 1)
-    start[:k] = LENGTHSCALE_PRIOR.log_start
-    start[scales] = -math.log(components)
-    start[noise_at] = math.log(1e-2)
+    theta = np.empty(k + components + 1)
+    if start is None:
+        theta[:k] = LENGTHSCALE_PRIOR.log_start
+        theta[scales] = -math.log(components)
+        theta[noise_at] = math.log(1e-2)
+    else:
+        theta[:k] = start.lengthscale[used].log().numpy()
+        theta[scales] = start.outputscale.log().numpy()
+        theta[noise_at] = math.log(start.noise)
     bounds = [_BOUNDS["lengthscale"]] * k
     bounds += [_BOUNDS["outputscale"]] * components + [_BOUNDS["noise"]]
     result = minimize(
         negative_log_posterior,
-        start,
+        theta,
         jac=True,
         method="L-BFGS-B",
         bounds=bounds,
-        options={"maxiter": _MAX_ITERATIONS, "ftol": 1e-7},
+        options={"maxiter": _MAX_ITERATIONS, "ftol": 1e-5},
     )
     value, _ = negative_log_posterior(result.x)
     lengthscale = torch.ones(d, dtype=torch.float64)
@@ -206,7 +220,8 @@ def fit_hyperparameters(
 def _priors(k: int, components: int) -> list[tuple[Gamma, slice]]:
     return [
         (LENGTHSCALE_PRIOR, slice(0, k)),
-        (OUTPUTSCALE_PRIOR, slice(k, k + components)),
+        (OUTPUTSCALE_PRIOR, slice(k, k + 1)),
+        (FURTHER_OUTPUTSCALE_PRIOR, slice(k + 1, k + components)),
         (NOISE_PRIOR, slice(k + components, k + components + 1)),
     ]
 

@@ -1,0 +1,141 @@
+"""Compare samplers on synthetic pipelines and write docs/benchmark.md.
+
+    python tests/benchmarks/run.py                            # everything, resumes where it was
+    python tests/benchmarks/run.py --problems chain5 --seeds 3 --samplers "EEIPU (ours)"
+
+Results are kept in tests/benchmarks/results.jsonl, one line a run; delete lines to run them again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from problems import PROBLEMS, Problem
+from samplers import SAMPLERS
+from scipy.stats import wilcoxon
+from simulate import WARMUP, simulate
+
+RESULTS = Path(__file__).with_name("results.jsonl")
+TABLE = Path(__file__).parents[2] / "docs" / "benchmark.md"
+OURS = "EEIPU (ours)"
+Runs = dict[tuple[str, str, int], dict[str, Any]]
+
+
+def load() -> Runs:
+    """Finished runs by problem, sampler and seed."""
+    if not RESULTS.exists():
+        return {}
+    rows = [json.loads(line) for line in RESULTS.read_text().splitlines()]
+    return {(row["problem"], row["sampler"], row["seed"]): row for row in rows}
+
+
+def compute(problems: Sequence[str], samplers: Sequence[str], seeds: int) -> None:
+    """Run what is missing, seed by seed, so that an early stop leaves comparable runs."""
+    done = load()
+    for seed in range(seeds):
+        for name in problems:
+            for sampler in samplers:
+                if (name, sampler, seed) in done:
+                    continue
+                problem = PROBLEMS[name]
+                run = simulate(problem, SAMPLERS[sampler](problem, seed), seed)
+                run = {"problem": name, "sampler": sampler, "seed": seed, **_rounded(run)}
+                with RESULTS.open("a") as file:
+                    file.write(json.dumps(run) + "\n")
+                print(f"{name:14} {sampler:26} {seed:3}  {run['best'][-1]:.4f}", flush=True)
+
+
+def _rounded(run: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: [float(f"{v:.6g}") for v in value] if isinstance(value, list) else value
+        for key, value in run.items()
+    }
+
+
+def _regret(problem: Problem, run: dict[str, Any], share: float = 1.0) -> float:
+    """Distance to the maximum of the best value seen within a share of the budget."""
+    within = [
+        b for c, b in zip(run["cost"], run["best"], strict=True) if c <= share * problem.budget
+    ]
+    return problem.maximum - within[-1]
+
+
+def _p_value(ours: list[float], theirs: list[float]) -> str:
+    """One-sided paired Wilcoxon test that our regrets are smaller."""
+    if len(ours) < 5 or ours == theirs:
+        return ""
+    return f"{wilcoxon(ours, theirs, alternative='less').pvalue:.3f}"
+
+
+def section(problem: Problem, runs: Runs) -> list[str]:
+    """Markdown table of one problem; every sampler on the seeds that all of them have."""
+    names = [s for s in SAMPLERS if any(key[:2] == (problem.name, s) for key in runs)]
+    common = set.intersection(
+        *({seed for p, s, seed in runs if (p, s) == (problem.name, name)} for name in names)
+    )
+    seeds = sorted(common)
+    if not seeds:
+        return []
+    lines = [
+        f"## {problem.name}",
+        "",
+        f"{problem.d} parameters, {len(problem.own)} stages of usually "
+        f"{', '.join(f'{v:g}' for v in problem.seconds)} s, budget {problem.budget:g} s, "
+        f"{len(seeds)} seeds.",
+        "",
+        "| sampler | evaluations | regret at half the budget | final regret | worst "
+        "| p (ours is lower) | seconds per proposal |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    ours = [_regret(problem, runs[problem.name, OURS, seed]) for seed in seeds]
+    for name in names:
+        cells = [runs[problem.name, name, seed] for seed in seeds]
+        final = [_regret(problem, run) for run in cells]
+        half = [_regret(problem, run, 0.5) for run in cells]
+        seconds = [t for run in cells for t in run["ask_seconds"]]
+        lines.append(
+            f"| {name} | {statistics.median(len(run['cost']) for run in cells):g} "
+            f"| {statistics.median(half):.3g} | {statistics.median(final):.3g} | {max(final):.3g} "
+            f"| {'' if name == OURS else _p_value(ours, final)} "
+            f"| {statistics.median(seconds or [0.0]):.2g} |"
+        )
+    return [*lines, ""]
+
+
+def write_table() -> None:
+    """All finished runs as docs/benchmark.md."""
+    runs = load()
+    lines = [
+        "# Benchmark",
+        "",
+        "Written by `python tests/benchmarks/run.py`. Synthetic pipelines with known maxima, "
+        f"defined in `tests/benchmarks/problems.py`. Every sampler starts from the same {WARMUP} "
+        "space-filling points and pays only for stages that it has not computed before; the budget "
+        "counts the warm-up. Medians over the seeds; regret is the distance to the maximum.",
+        "",
+    ]
+    for problem in PROBLEMS.values():
+        if any(key[:2] == (problem.name, OURS) for key in runs):
+            lines += section(problem, runs)
+    TABLE.write_text("\n".join(lines))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--problems", nargs="*", default=list(PROBLEMS), choices=list(PROBLEMS))
+    parser.add_argument("--samplers", nargs="*", default=list(SAMPLERS), choices=list(SAMPLERS))
+    parser.add_argument("--seeds", type=int, default=10)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    compute(arguments.problems, arguments.samplers, arguments.seeds)
+    write_table()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,268 @@
+"""The samplers that are compared, all behind `ask` and `tell` on the unit cube."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import optuna
+import torch
+from botorch.acquisition.analytic import LogExpectedImprovement
+from botorch.fit import fit_gpytorch_mll
+from botorch.models import SingleTaskGP
+from botorch.models.transforms import Standardize
+from botorch.optim import optimize_acqf
+from botorch.utils.transforms import t_batch_mode_transform
+from gpytorch.kernels import MaternKernel, ScaleKernel
+from gpytorch.likelihoods import GaussianLikelihood
+from gpytorch.mlls import ExactMarginalLogLikelihood
+from gpytorch.priors import GammaPrior
+from problems import Problem
+from simulate import Point, Sampler
+from torch import Tensor
+
+from kedro_eeipu.optimizer import Dimension, Optimizer
+from kedro_eeipu.optimizer.optimize import CutTable
+from kedro_eeipu.optimizer.surrogates import Hyperparameters, TrainingData
+
+
+class EEIPU:
+    """The optimizer of this package, or a variant of it."""
+
+    def __init__(
+        self, problem: Problem, seed: int, variant: type[Optimizer] = Optimizer, warmup: int = 2
+    ) -> None:
+        self.optimizer = variant(problem.dimensions, problem.stages, seed=seed, warmup=warmup)
+
+    def ask(self, budget_left: float) -> Point:
+        return self.optimizer.ask(budget_left=budget_left).x
+
+    def tell(
+        self,
+        x: Point,
+        y: float,
+        stage_costs: Mapping[int, float],
+        load_costs: Mapping[int, float],
+    ) -> None:
+        self.optimizer.tell(x, y, stage_costs, load_costs)
+
+
+class PaperOptimizer(Optimizer):
+    """EEIPU from the formulas of the paper.
+
+    One Matern-5/2 kernel for the objective, which is standardised but not warped; the cost of a
+    stage as a function of the stage's own parameters; prefixes of the five best trials.
+    """
+
+    def _fitted_objective(self, features: Tensor) -> tuple[TrainingData, Hyperparameters]:
+        y = torch.tensor([trial.y for trial in self._trials], dtype=torch.float64)
+        everything = frozenset(range(self._space.d))
+        data = TrainingData(features, (y - y.mean()) / y.std(), (everything,))
+        return data, self._fit(data)
+
+    def _cost_groups(self, s: int) -> tuple[frozenset[int], ...]:
+        return (self._graph.own_columns[s],)
+
+    def _cut_table(
+        self,
+        available: Mapping[int, frozenset[int]],
+        pending: list[Point],
+        ranked: list[int],
+    ) -> CutTable:
+        best = sorted(ranked, key=lambda t: self._trials[t].y or 0.0, reverse=True)[:5]
+        return super()._cut_table(available, pending, best)
+
+
+class PaperEEIPUInBox:
+    """EEIPU from the paper, searching the box that the points seen so far span, as released."""
+
+    def __init__(self, problem: Problem, seed: int) -> None:
+        self.problem = problem
+        self.seed = seed
+        self.told: list[tuple[Point, float, Mapping[int, float], Mapping[int, float]]] = []
+
+    def ask(self, budget_left: float) -> Point:
+        points = np.array([x for x, *_ in self.told])
+        low, high = points.min(0), points.max(0)
+        optimizer = PaperOptimizer(
+            [Dimension()] * self.problem.d, self.problem.stages, seed=self.seed, warmup=2
+        )
+        for x, *rest in self.told:
+            optimizer.tell((np.array(x) - low) / (high - low), *rest)
+        proposal = optimizer.ask(budget_left=budget_left)
+        x = (low + np.array(proposal.x) * (high - low)).tolist()
+        for j, owner in enumerate(proposal.owners):
+            if owner is not None:
+                x[j] = self.told[owner][0][j]
+        return tuple(x)
+
+    def tell(
+        self,
+        x: Point,
+        y: float,
+        stage_costs: Mapping[int, float],
+        load_costs: Mapping[int, float],
+    ) -> None:
+        self.told.append((x, y, stage_costs, load_costs))
+
+
+class Random:
+    """Uniform points; with `levels` points of a grid, so that stages are met again."""
+
+    def __init__(self, problem: Problem, seed: int, levels: int = 0) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.d = problem.d
+        self.levels = levels
+
+    def ask(self, budget_left: float) -> Point:
+        u = self.rng.random(self.d)
+        if self.levels:
+            u = np.floor(u * self.levels) / (self.levels - 1)
+        return tuple(u.tolist())
+
+    def tell(
+        self,
+        x: Point,
+        y: float,
+        stage_costs: Mapping[int, float],
+        load_costs: Mapping[int, float],
+    ) -> None:
+        """Random points do not learn."""
+
+
+class OptunaSampler:
+    """A sampler of Optuna."""
+
+    def __init__(self, problem: Problem, sampler: optuna.samplers.BaseSampler) -> None:
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self.study = optuna.create_study(direction="maximize", sampler=sampler)
+        self.ranges: dict[str, optuna.distributions.BaseDistribution] = {
+            f"x{j}": optuna.distributions.FloatDistribution(0, 1) for j in range(problem.d)
+        }
+
+    def ask(self, budget_left: float) -> Point:
+        trial = self.study.ask(self.ranges)
+        return tuple(trial.params[name] for name in self.ranges)
+
+    def tell(
+        self,
+        x: Point,
+        y: float,
+        stage_costs: Mapping[int, float],
+        load_costs: Mapping[int, float],
+    ) -> None:
+        self.study.add_trial(
+            optuna.trial.create_trial(
+                params=dict(zip(self.ranges, x, strict=True)), distributions=self.ranges, value=y
+            )
+        )
+
+
+class BoTorchEI:
+    """BoTorch's LogEI, divided by the expected cost of the whole pipeline if `cost_exponent` > 0.
+
+    Args:
+        problem: what is tuned.
+        seed: of the restarts.
+        gamma_priors: Matern-5/2 with Gamma priors, as BoTorch up to 0.11, instead of its default.
+        cost_exponent: of the cost, as a function of the share of the budget that is left:
+            none is LogEI, always 1 is EI per unit cost, the share itself is CArBO's cooling.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        seed: int,
+        *,
+        gamma_priors: bool = False,
+        cost_exponent: Callable[[float], float] | None = None,
+    ) -> None:
+        self.d = problem.d
+        self.seed = seed
+        self.gamma_priors = gamma_priors
+        self.cost_exponent = cost_exponent
+        self.x: list[Point] = []
+        self.y: list[float] = []
+        self.seconds: list[float] = []
+
+    def _fit(self, x: Tensor, y: Tensor) -> SingleTaskGP:
+        kernel, likelihood = None, None
+        if self.gamma_priors:
+            base = MaternKernel(nu=2.5, ard_num_dims=self.d, lengthscale_prior=GammaPrior(3.0, 6.0))
+            kernel = ScaleKernel(base, outputscale_prior=GammaPrior(2.0, 0.15))
+            likelihood = GaussianLikelihood(noise_prior=GammaPrior(1.1, 0.05))
+        model = SingleTaskGP(
+            x,
+            y[:, None],
+            covar_module=kernel,
+            likelihood=likelihood,
+            outcome_transform=Standardize(1),
+        )
+        fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
+        return model
+
+    def ask(self, budget_left: float) -> Point:
+        x = torch.tensor(self.x, dtype=torch.float64)
+        y = torch.tensor(self.y, dtype=torch.float64)
+        with torch.random.fork_rng(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.manual_seed(self.seed * 10_000 + len(self.x))
+            acquisition: LogExpectedImprovement = LogExpectedImprovement(self._fit(x, y), y.max())
+            if self.cost_exponent is not None:
+                seconds = torch.tensor(self.seconds, dtype=torch.float64)
+                acquisition = _PerUnitCost(
+                    acquisition, self._fit(x, seconds.log()), self.cost_exponent(budget_left)
+                )
+            bounds = torch.stack([torch.zeros(self.d), torch.ones(self.d)]).double()
+            best, _ = optimize_acqf(acquisition, bounds, q=1, num_restarts=4, raw_samples=256)
+        return tuple(best[0].tolist())
+
+    def tell(
+        self,
+        x: Point,
+        y: float,
+        stage_costs: Mapping[int, float],
+        load_costs: Mapping[int, float],
+    ) -> None:
+        self.x.append(x)
+        self.y.append(y)
+        self.seconds.append(sum(stage_costs.values()) + sum(load_costs.values()))
+
+
+class _PerUnitCost(LogExpectedImprovement):
+    """log EI - exponent * E[log cost]."""
+
+    def __init__(
+        self, log_ei: LogExpectedImprovement, log_cost: SingleTaskGP, exponent: float
+    ) -> None:
+        super().__init__(log_ei.model, log_ei.best_f)
+        self.log_cost = log_cost
+        self.exponent = exponent
+
+    @t_batch_mode_transform(expected_q=1)
+    def forward(self, X: Tensor) -> Tensor:
+        return super().forward(X) - self.exponent * self.log_cost.posterior(X).mean[..., 0, 0]
+
+
+SAMPLERS: dict[str, Callable[[Problem, int], Sampler]] = {
+    "EEIPU (ours)": EEIPU,
+    "EEIPU (paper)": lambda p, seed: EEIPU(p, seed, PaperOptimizer),
+    "EEIPU (paper, in the box)": PaperEEIPUInBox,
+    "EI per unit cost": lambda p, seed: BoTorchEI(
+        p, seed, gamma_priors=True, cost_exponent=lambda left: 1.0
+    ),
+    "CArBO cooling": lambda p, seed: BoTorchEI(
+        p, seed, gamma_priors=True, cost_exponent=lambda left: left
+    ),
+    "LogEI": BoTorchEI,
+    "LogEI (Gamma priors)": lambda p, seed: BoTorchEI(p, seed, gamma_priors=True),
+    "Optuna GP": lambda p, seed: OptunaSampler(
+        p, optuna.samplers.GPSampler(seed=seed, n_startup_trials=0)
+    ),
+    "Optuna TPE": lambda p, seed: OptunaSampler(
+        p, optuna.samplers.TPESampler(seed=seed, n_startup_trials=0)
+    ),
+    "random, grid of 4": lambda p, seed: Random(p, seed, levels=4),
+    "random": Random,
+}
