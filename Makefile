@@ -19,8 +19,6 @@ export OMP_NUM_THREADS = 1
 demo: .venv/.installed
 	cd demo_project && ../.venv/bin/kedro eeipu tune
 
-# kedro-mlflow's default store is a folder, which mlflow refuses unless it is told not to.
-test: export MLFLOW_ALLOW_FILE_STORE = true
 test: .venv-test/.installed
 	.venv-test/bin/python -m pytest $(PYTEST_ARGS)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -151,6 +152,7 @@ class Project:
             Exception: Whatever a node, a dataset or Kedro itself raised.
         """
         hooks.announce(run)
+        outer = _active_mlflow_run()
         try:
             self.session.run(
                 run_id=run.run_id,
@@ -166,6 +168,10 @@ class Project:
                 )
         finally:
             hooks.forget(run)
+            # kedro-mlflow leaves its run open when asked to nest, and always when interrupted;
+            # the next trial would then log into it.
+            while _active_mlflow_run() not in (None, outer):
+                sys.modules["mlflow"].end_run()
 
     @contextmanager
     def quiet(self) -> Iterator[None]:
@@ -187,6 +193,13 @@ class Project:
             kedro_logger.setLevel(level)
             for name, plugin in silenced:
                 manager.register(plugin, name=name)
+
+
+def _active_mlflow_run() -> str | None:
+    """Id of the MLflow run that is open in this process, if MLflow is in use at all."""
+    mlflow: Any = sys.modules.get("mlflow")
+    run = None if mlflow is None else mlflow.active_run()
+    return None if run is None else str(run.info.run_id)
 
 
 def check_reach(pipeline: Pipeline, space: SearchSpace, where: str) -> None:

@@ -123,7 +123,7 @@ class KedroProject:
         )
         for name, text in {
             "__init__": "",
-            "settings": "",
+            "settings": 'DISABLE_HOOKS_FOR_PLUGINS = ("kedro-mlflow",)\n',
             "pipeline_registry": "from .pipeline import create_pipeline\n\n\n"
             "def register_pipelines():\n    return {'__default__': create_pipeline()}\n",
         }.items():

@@ -267,6 +267,7 @@ def test_mlflow_sees_one_run_per_trial_with_all_parameters(
 ) -> None:
     import mlflow
 
+    (project.source / "settings.py").write_text("")
     uri = f"sqlite:///{project.path / 'mlflow.db'}"
     (project.path / "conf" / "local" / "mlflow.yml").write_text(
         f"server: {{mlflow_tracking_uri: '{uri}'}}\ntracking: {{experiment: {{name: tuning}}}}\n"
