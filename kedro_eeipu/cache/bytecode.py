@@ -35,7 +35,8 @@ _SUPERINSTRUCTIONS = {
 _COSMETIC_NAMES = frozenset({"__doc__", "__firstlineno__", "__static_attributes__"})
 # Code that looks names up in strings sees more than its instructions say.
 _SEES_LOCALS = frozenset({"locals", "vars", "dir", "eval", "exec", "currentframe", "_getframe"})
-_SEES_GLOBALS = frozenset({"eval", "exec", "query", "evaluate", "sql", "globals"})
+_SEES_GLOBALS = frozenset({"eval", "exec", "query", "evaluate", "sql"})
+_SEES_EVERYTHING = frozenset({"eval", "exec", "globals"})
 _SEES_DOCS = frozenset({"__doc__", "getdoc"})
 _SEES_HINTS = frozenset(
     {"__annotations__", "get_type_hints", "get_annotations", "signature", "getfullargspec"}
@@ -59,9 +60,10 @@ class Use(NamedTuple):
     """A name that code looks up outside itself.
 
     Attributes:
-        kind: ``"global"``, ``"word"`` (a global only mentioned in a string), ``"free"`` (a closure
-            variable), or an import inside the function: ``"package"`` (``import a.b``, which gives
-            ``a``), ``"module"`` (``import a.b as m``) or ``"member"`` (``from a import b``).
+        kind: ``"global"``, ``"word"`` (a global only mentioned in a string), ``"namespace"`` (any
+            global at all), ``"free"`` (a closure variable), or an import inside the function:
+            ``"package"`` (``import a.b``, which gives ``a``), ``"module"`` (``import a.b as m``)
+            or ``"member"`` (``from a import b``).
         name: of the variable, or of the module with leading dots where the import is relative.
         chain: attributes looked up on it at once, as in ``name.a.b``; for ``"member"`` the
             imported name comes first.
@@ -115,6 +117,8 @@ def _facts(code: CodeType) -> CodeFacts:
     uses = dict.fromkeys(scope.uses)
     if names & _SEES_GLOBALS:
         uses.update(dict.fromkeys(Use("word", word) for word in sorted(words)))
+    if any(use.kind == "global" and use.name in _SEES_EVERYTHING for use in uses):
+        uses[Use("namespace", "")] = None
     return CodeFacts(
         digest=digest,
         hints=_digest(reader.hints),

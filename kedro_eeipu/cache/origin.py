@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import functools
+import importlib.machinery
 import importlib.metadata
 import importlib.util
 import os
 import site
 import sys
 import sysconfig
+import types
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Origin", "is_project_object", "origin_of"]
+__all__ = ["PYTHON", "Origin", "is_compiled", "is_project_object", "origin_of"]
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -39,9 +41,19 @@ _PYTHON = Origin("python", PYTHON)
 
 
 def is_project_object(obj: Any) -> bool:
-    """Whether a function or class was defined in project code."""
-    module = getattr(obj, "__module__", None)
-    return isinstance(module, str) and origin_of(module).is_project
+    """Whether a function or class, or the code in a function, was written in the project."""
+    modules = [getattr(obj, "__module__", None)]
+    if isinstance(obj, types.FunctionType):
+        modules.append(obj.__globals__.get("__name__"))  # wraps() changes __module__
+    return any(isinstance(name, str) and origin_of(name).is_project for name in modules)
+
+
+def is_compiled(module: Any) -> bool:
+    """Whether a module is project code without bytecode, of which nothing can be said."""
+    if not isinstance(module, str) or not origin_of(module).is_project:
+        return False
+    file = _file_of(sys.modules.get(module)) or ""
+    return file.endswith(tuple(importlib.machinery.EXTENSION_SUFFIXES))
 
 
 def origin_of(module: str) -> Origin:

@@ -18,7 +18,8 @@ import sys
 from typing import IO, Any
 
 from kedro_eeipu.cache.chunks import ChunkWriter, digest_of, read_hashed
-from kedro_eeipu.cache.code import code_identity, is_project_object
+from kedro_eeipu.cache.code import code_identity
+from kedro_eeipu.cache.origin import is_project_object
 
 __all__ = ["Damaged", "Outdated", "TooLarge", "digest_of", "read", "write"]
 

@@ -223,6 +223,24 @@ _edit(
     nodes="TABLE = {'a': 2}\ndef node(x):\n    return x * TABLE['a']\n",
 )
 _edit(
+    "set of functions",
+    "x + 1",
+    "x + 2",
+    nodes=(
+        "def one(x):\n    return x + 1\nALL = {one, len}\n"
+        "def node(x):\n    return [f(x) for f in ALL if f is not len]\n"
+    ),
+)
+_edit(
+    "default dictionary",
+    "'a': 2",
+    "'a': 3",
+    nodes=(
+        "import collections\nT = collections.defaultdict(int, {'a': 2})\n"
+        "def node(x):\n    return x * T['a']\n"
+    ),
+)
+_edit(
     "dispatch table entry",
     "'f': one",
     "'f': two",
@@ -332,6 +350,25 @@ _edit(
     ),
 )
 _edit(
+    "second value of a closure",
+    "make(1, 2)",
+    "make(1, 3)",
+    nodes=(
+        "def make(a, b):\n    def inner(x):\n        return a + b * x\n    return inner\n"
+        "node = make(1, 2)\n"
+    ),
+)
+_edit(
+    "module in a closure",
+    "x * 2",
+    "x * 3",
+    helpers="def f(x):\n    return x * 2\n",
+    nodes=(
+        "import helpers\ndef make(mod):\n    def inner(x):\n        return mod.f(x)\n"
+        "    return inner\nnode = make(helpers)\n"
+    ),
+)
+_edit(
     "function in a closure",
     "x + 1",
     "x + 2",
@@ -389,6 +426,36 @@ _edit(
     nodes=(
         "import functools\n@functools.lru_cache(None)\ndef helper(x):\n    return x * 2\n"
         "def node(x):\n    return helper(x)\n"
+    ),
+)
+_edit(
+    "partial under lru_cache",
+    "f, 2",
+    "f, 3",
+    nodes=(
+        "import functools\ndef f(k, x):\n    return x * k\n"
+        "helper = functools.lru_cache(functools.partial(f, 2))\n"
+        "def node(x):\n    return helper(x)\n"
+    ),
+)
+_edit(
+    "decorator around a library function",
+    "'1'",
+    "'2'",
+    nodes=(
+        "import functools, json\ndef deco(f):\n    @functools.wraps(f)\n"
+        "    def inner(x):\n        return f(x) + '1'\n    return inner\n"
+        "dumps = deco(json.dumps)\ndef node(x):\n    return dumps(x)\n"
+    ),
+)
+_edit(
+    "function under a decorator of a library",
+    "x * 2",
+    "x * 3",
+    nodes=(
+        "import contextlib\nclass C(contextlib.ContextDecorator):\n"
+        "    def __enter__(self):\n        pass\n    def __exit__(self, *e):\n        pass\n"
+        "@C()\ndef helper(x):\n    return x * 2\ndef node(x):\n    return helper(x)\n"
     ),
 )
 _edit(
@@ -451,6 +518,16 @@ _edit(
     "return 3",
     nodes=(
         "class M:\n    @property\n    def k(self):\n        return 2\n"
+        "def node(x):\n    return x * M().k\n"
+    ),
+)
+_edit(
+    "descriptor derived from property",
+    "+ 1",
+    "+ 2",
+    nodes=(
+        "class P(property):\n    def __get__(self, o, t=None):\n        return self.fget(o) + 1\n"
+        "class M:\n    @P\n    def k(self):\n        return 2\n"
         "def node(x):\n    return x * M().k\n"
     ),
 )

@@ -97,8 +97,16 @@ def test_case_08_name_of_a_local_counts_if_a_string_mentions_it(project) -> None
     assert _changes(project, text, "a = 1\n    b = 2", "b = 1\n    a = 2")
 
 
-def test_case_08_name_computed_at_run_time_is_invisible(project) -> None:
+def test_case_08_name_computed_from_globals_means_the_whole_module(project) -> None:
     text = "def f(x):\n    return x * 2\ndef node(x):\n    return globals()['F'.lower()](x)\n"
+    assert _changes(project, text, "x * 2", "x * 3")
+
+
+def test_case_08_what_is_found_at_run_time_is_invisible(project) -> None:
+    text = (
+        "import sys\ndef f(x):\n    return x * 2\n"
+        "def node(x):\n    return vars(sys.modules['nodes'])['f'](x)\n"
+    )
     assert not _changes(project, text, "x * 2", "x * 3")
 
 
@@ -214,6 +222,9 @@ _UNIDENTIFIABLE = {
         "class M:\n    def __init__(self):\n        self.h = open(__file__)\n"
         "    def __call__(self, x):\n        return x\nnode = M()\n"
     ),
+    "ufunc made of a function": (
+        "import numpy as np\nH = np.frompyfunc(lambda x: x, 1, 1)\ndef node(x):\n    return H(x)\n"
+    ),
     "huge": "H = list(range(1_000_000))\ndef node(x):\n    return H\n",
 }
 
@@ -231,6 +242,7 @@ _STATELESS = {
     "lock": "import threading\nlock = threading.Lock()\ndef node(x):\n    return lock\n",
     "environment": "from os import environ\ndef node(x):\n    return environ['HOME']\n",
     "data frame": "import pandas as pd\nD = pd.DataFrame({'a': [1]})\ndef node(x):\n    return D\n",
+    "special ufunc": "from numpy import exp\ndef node(x):\n    return exp(x)\n",
     "ufunc": "import numpy as np\nF = np.add\ndef node(x):\n    return F(x, x)\n",
     "random generator": (
         "import numpy as np\nR = np.random.default_rng(0)\ndef node(x):\n    return R.normal()\n"
