@@ -123,7 +123,7 @@ class KedroProject:
         )
         for name, text in {
             "__init__": "",
-            "settings": 'DISABLE_HOOKS_FOR_PLUGINS = ("kedro-mlflow",)\n',
+            "settings": 'DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow",)\n',
             "pipeline_registry": "from .pipeline import create_pipeline\n\n\n"
             "def register_pipelines():\n    return {'__default__': create_pipeline()}\n",
         }.items():
@@ -162,8 +162,10 @@ class KedroProject:
         """Make this project the one of this process, its code read anew."""
         from kedro.framework.startup import bootstrap_project
 
+        # Kedro reads the settings of a package once in a process.
         for name in [m for m in sys.modules if m.split(".")[0] == self.package]:
-            del sys.modules[name]
+            if not name.endswith(".settings"):
+                del sys.modules[name]
         bootstrap_project(self.path)
 
     def load(self, **options: Any) -> Any:

@@ -108,6 +108,14 @@ def test_ragged_batch_predicts_as_each_alone() -> None:
     assert deviation[2].tolist() == pytest.approx([0.5] * 10)
 
 
+def test_fitted_values_are_the_posterior_mean_at_the_training_points() -> None:
+    x, y = data(20)
+    part = TrainingData(x, 5 * y + 2, (ALL,), 2.0, 5.0)
+    h = fit_hyperparameters(x, y, COLUMNS, part.groups, D)
+    model = Surrogates([part], [h], COLUMNS)
+    assert torch.allclose(model.fitted(0), model.posterior(x)[0][0], atol=1e-5)
+
+
 def test_unseen_columns_have_no_effect() -> None:
     x, y = data(20)
     seen = frozenset({0, 1})
