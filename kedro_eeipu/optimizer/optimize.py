@@ -23,6 +23,7 @@ from kedro_eeipu.optimizer.space import Space
 _FREE_SAMPLES = 384
 _CUT_SAMPLES = 16
 _LOCAL_SPREAD = 0.1
+_SCREENED_AT_ONCE = 128  # keeps the kernel matrices in the processor's cache
 _STARTS = 24
 _STARTS_PER_CUT = 3
 _EVALUATIONS = 30
@@ -84,13 +85,15 @@ class CutSearch:
         self.incumbents = incumbents
         self.seed = seed
 
+    @torch.no_grad()
     def run(self) -> list[Candidate]:
         """Candidates, the best first."""
         z, cut = self._samples()
-        with torch.no_grad():
-            chosen = self._select(self._evaluate(z, cut, self.acquisition.coarse()), cut)
-            z, cut = z[chosen], cut[chosen]
-            value = self._evaluate(z, cut, self.acquisition)
+        coarse = self.acquisition.coarse()
+        rows = zip(z.split(_SCREENED_AT_ONCE), cut.split(_SCREENED_AT_ONCE), strict=True)
+        chosen = self._select(torch.cat([self._evaluate(*row, coarse) for row in rows]), cut)
+        z, cut = z[chosen], cut[chosen]
+        value = self._evaluate(z, cut, self.acquisition)
         discrete = self.space.levels > 0
         many = self.space.ordered & (self.space.levels > _RELAX_ABOVE) & ~self.space.controls
         z, value = self._ascend(z, cut, value, ~discrete | many)
@@ -158,8 +161,9 @@ class CutSearch:
 
         def negative(point: Tensor) -> tuple[Tensor, Tensor]:
             point = point.requires_grad_()
-            out = -self.acquisition(self.space.features(point, active), share, load)
-            (gradient,) = torch.autograd.grad(out.sum(), point)
+            with torch.enable_grad():
+                out = -self.acquisition(self.space.features(point, active), share, load)
+                (gradient,) = torch.autograd.grad(out.sum(), point)
             return out.detach(), torch.where(free, gradient, 0.0)
 
         lower = torch.where(free, 0.0, z)
@@ -168,8 +172,7 @@ class CutSearch:
             negative, z, lower, upper, max_evaluations=_EVALUATIONS, tolerance=_TOLERANCE
         )
         moved = self.table.impose(self.space.snap(moved.detach()), cut)
-        with torch.no_grad():
-            moved_value = self._evaluate(moved, cut, self.acquisition)
+        moved_value = self._evaluate(moved, cut, self.acquisition)
         better = moved_value > value
         return torch.where(better[:, None], moved, z), torch.where(better, moved_value, value)
 
@@ -179,8 +182,7 @@ class CutSearch:
             row, neighbour = self._neighbours(z, cut)
             if len(row) == 0:
                 break
-            with torch.no_grad():
-                neighbour_value = self._evaluate(neighbour, cut[row], self.acquisition)
+            neighbour_value = self._evaluate(neighbour, cut[row], self.acquisition)
             best = value.clone()
             best.scatter_reduce_(0, row, neighbour_value, "amax")
             improved = torch.nonzero(neighbour_value >= best[row])[:, 0]

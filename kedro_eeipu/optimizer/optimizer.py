@@ -150,7 +150,7 @@ class Optimizer:
         Returns:
             A proposal that repeats no told or pending configuration while the space has others.
         """
-        with _one_thread():
+        with _one_thread(), torch.no_grad():
             running = [tuple(float(v) for v in x) for x in pending]
             if available is None:
                 available = {
@@ -207,7 +207,7 @@ class Optimizer:
         surrogates = Surrogates(data, fitted, self._space.feature_column)
         if pending:
             surrogates = self._imagine(pending, surrogates, data, fitted)
-        scores = surrogates.posterior(data[0].features)[0][0]
+        scores = surrogates.fitted(0)[: len(objective.y)]
         samples = base_samples(max(1, len(self._graph)))[:, : len(self._graph)]
         eta = min(1.0, max(0.0, budget_left))
         acquisition = EEIPU(surrogates, float(scores.max()), eta, samples)
@@ -336,9 +336,8 @@ class Optimizer:
         z = self._space.reveal(torch.tensor([candidate.x], dtype=torch.float64))
         features = self._space.features(z, self._space.active(z))
         share, load = table.share[[candidate.cut]], table.load[[candidate.cut]]
-        with torch.no_grad():
-            log_ei, log_inverse = acquisition.parts(features, share, load)
-            mean, deviation = acquisition.surrogates.posterior(features)
+        log_ei, log_inverse = acquisition.parts(features, share, load)
+        mean, deviation = acquisition.surrogates.posterior(features)
         seconds = (share[0] * torch.exp(mean[1:, 0] + deviation[1:, 0] ** 2 / 2)).sum() + load[0]
         return {
             "log_ei": float(log_ei),

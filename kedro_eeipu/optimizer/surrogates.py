@@ -38,7 +38,7 @@ from torch import Tensor
 _SQRT5 = math.sqrt(5.0)
 _JITTER = 1e-8
 # Hyperparameters are fitted on at most this many points; predictions use all.
-_MAX_FIT_POINTS = 200
+_MAX_FIT_POINTS = 150
 _MAX_ITERATIONS = 50
 _BOUNDS = {
     "lengthscale": (math.log(5e-3), math.log(1e3)),
@@ -264,6 +264,7 @@ class Surrogates:
         hyperparameters: Sequence[Hyperparameters],
         feature_column: Tensor,
     ) -> None:
+        self._data, self._hyperparameters = data, hyperparameters
         m, longest = len(data), max(len(part.y) for part in data)
         self._surrogate = torch.tensor([i for i, part in enumerate(data) for _ in part.groups])
         self._component_scale = torch.cat([h.outputscale for h in hyperparameters])[:, None, None]
@@ -279,12 +280,13 @@ class Surrogates:
             inputs.append(torch.nn.functional.pad(scaled, (0, 0, 0, longest - n)))
             if n == 0:
                 continue
-            difference = torch.cdist(scaled, scaled, compute_mode="donot_use_mm_for_euclid_dist")
-            kernel = (h.outputscale[:, None, None] * _Matern52.apply(difference**2)).sum(0)
-            eye = torch.eye(n, dtype=torch.float64)
-            covariance = kernel + (h.noise + _JITTER * float(h.outputscale.sum())) * eye
+            covariance = torch.zeros(n, n, dtype=torch.float64)
+            for component, outputscale in zip(scaled, h.outputscale, strict=True):
+                covariance += outputscale * _Matern52.apply(torch.cdist(component, component) ** 2)
+            variance = float(h.outputscale.sum())
+            covariance.diagonal().fill_(variance * (1 + _JITTER) + h.noise)
             inverse_factor = torch.linalg.solve_triangular(
-                torch.linalg.cholesky(covariance), eye, upper=False
+                torch.linalg.cholesky(covariance), torch.eye(n, dtype=torch.float64), upper=False
             )
             residual = (part.y - part.offset) / part.scale - h.constant
             self._inverse_factor[i, :n, :n] = inverse_factor
@@ -296,6 +298,15 @@ class Surrogates:
         self._constant = _column([h.constant for h in hyperparameters])
         self._offset = _column([part.offset for part in data])
         self._scale = _column([part.scale for part in data])
+
+    def fitted(self, i: int) -> Tensor:
+        """Posterior mean of surrogate i at its own n training points, in its unit.
+
+        From K a = y - constant without a kernel evaluation: what is left of y is its noise's part.
+        """
+        part, h = self._data[i], self._hyperparameters[i]
+        noise = h.noise + _JITTER * float(h.outputscale.sum())
+        return part.y - part.scale * noise * self._a[i, : len(part.y), 0]
 
     def posterior(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of the noise-free functions, each `M x B`, own units.
