@@ -10,15 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kedro_eeipu.errors import ConfigurationError
-from kedro_eeipu.graph.space import (
-    Objective,
-    Range,
-    example_block,
-    override,
-    parse_budget,
-    parse_space,
-    parse_trials,
-)
+from kedro_eeipu.graph.parse import example_block, parse_budget, parse_space, parse_trials
+from kedro_eeipu.graph.space import Objective, Range, override
 
 PARAMETERS = {
     "model": {"rate": 0.05, "depth": 3, "kernel": "rbf", "fast": True, "note": None},

@@ -9,7 +9,7 @@ import optuna
 import pytest
 
 from kedro_eeipu.errors import ConfigurationError
-from kedro_eeipu.graph.space import parse_space
+from kedro_eeipu.graph.parse import parse_space
 from kedro_eeipu.study.explain import reasons
 from kedro_eeipu.study.storage import NodeRecord, TrialRecord, distributions, open_study
 

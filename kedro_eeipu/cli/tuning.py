@@ -1,86 +1,47 @@
-"""``kedro eeipu``: the commands."""
+"""``plan``, ``tune``, ``trials``, ``best`` and ``apply``."""
 
 from __future__ import annotations
 
-import functools
-import json
 import logging
 import signal
 import sys
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from kedro.framework.cli.utils import _split_params
 
-from kedro_eeipu.errors import ConfigurationError, EEIPUError
+from kedro_eeipu.cli.common import (
+    chosen,
+    format_option,
+    load_project,
+    make_console,
+    open_recorded,
+    print_json,
+    project_options,
+    reports_errors,
+    study_name,
+    study_option,
+    warn,
+)
+from kedro_eeipu.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from kedro.framework.startup import ProjectMetadata
 
-    from kedro_eeipu.project import Project
-    from kedro_eeipu.study.storage import TrialRecord, TrialStudy
+    from kedro_eeipu.study.storage import TrialRecord
 
 SAMPLER_NAMES = ("eeipu", "random", "tpe", "gp")
 
 
-def reports_errors(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Show a user's mistake as a message, with exit code 2 for configuration and 1 otherwise."""
-
-    @functools.wraps(command)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return command(*args, **kwargs)
-        except EEIPUError as error:
-            click.secho(f"Error: {error}", fg="red", err=True)
-            sys.exit(2 if isinstance(error, ConfigurationError) else 1)
-
-    return wrapper
-
-
-def project_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options that say which pipeline of the project, and with which configuration."""
-    for option in (
-        click.option("--pipeline", "-p", default="__default__", help="Registered pipeline."),
-        click.option("--env", "-e", default=None, help="Configuration environment."),
-        click.option(
-            "--params", default="", callback=_split_params, help="Parameters, as for `kedro run`."
-        ),
-        click.option("--conf-source", default=None, help="Path of the configuration folder."),
-    ):
-        command = option(command)
-    return command
-
-
-study_option = click.option(
-    "--study", default=None, help="Study (default: named after the pipeline)."
-)
-format_option = click.option(
-    "--format", "form", type=click.Choice(["text", "json"]), default="text", help="Output format."
-)
-
-
-@click.group(name="commands")
-def commands() -> None:
-    """Commands that the plugin adds to Kedro."""
-
-
-@commands.group(name="eeipu")
-def eeipu() -> None:
-    """Tune the parameters of a whole pipeline, paying only for the nodes that change."""
-
-
-@eeipu.command()
+@click.command()
 @project_options
 @format_option
 @click.pass_obj
 @reports_errors
 def plan(metadata: ProjectMetadata, form: str, **options: Any) -> None:
     """Show the stages: which range reaches which node, and what can be reused."""
-    project = _load(metadata, **options)
+    project = load_project(metadata, **options)
     graph = project.stage_graph()
     from kedro_eeipu.graph.stages import touches
 
@@ -99,16 +60,16 @@ def plan(metadata: ProjectMetadata, form: str, **options: Any) -> None:
         stages = [
             {"id": s.id, "nodes": list(s.nodes), "parameters": list(s.parameters)} for s in graph
         ]
-        _print_json({"stages": stages, "nodes": nodes})
+        print_json({"stages": stages, "nodes": nodes})
         return
     from kedro_eeipu.view import plan_tables
 
-    _warn(project.space.warnings)
+    warn(project.space.warnings)
     for table in plan_tables(graph, nodes):
-        _console().print(table)
+        make_console().print(table)
 
 
-@eeipu.command()
+@click.command()
 @project_options
 @study_option
 @click.option("--trials", type=int, default=None, help="Number of trials, earlier ones included.")
@@ -131,23 +92,23 @@ def tune(
     **options: Any,
 ) -> None:
     """Run trials until the budget is used; stop it any time, the same command goes on."""
-    from kedro_eeipu.graph.space import parse_budget, parse_trials
+    from kedro_eeipu.graph.parse import parse_budget, parse_trials
     from kedro_eeipu.runner import EEIPURunner, Limits
     from kedro_eeipu.study.storage import open_study
     from kedro_eeipu.view import LiveView, PlainView, outcome
 
     given = trials is not None or budget is not None
     asked = (parse_trials(trials), parse_budget(budget))
-    project = _load(metadata, **options)
+    project = load_project(metadata, **options)
     space = project.space
     limits = Limits(*asked) if given else Limits(space.trials, space.budget)
-    _warn(space.warnings)
-    console = _console(quiet=quiet)
+    warn(space.warnings)
+    console = make_console(quiet=quiet)
     if quiet:
         logging.disable(logging.WARNING)
     view = (LiveView if console.is_terminal and not quiet else PlainView)(console, limits)
     opened = open_study(
-        project.storage, _study_name(study, project.pipeline_name), space, create=True
+        project.storage, study_name(study, project.pipeline_name), space, create=True
     )
     tuner = EEIPURunner(
         project,
@@ -168,7 +129,7 @@ def tune(
     outcome(console, result, space)
 
 
-@eeipu.command()
+@click.command()
 @project_options
 @study_option
 @format_option
@@ -176,17 +137,17 @@ def tune(
 @reports_errors
 def trials(metadata: ProjectMetadata, study: str | None, form: str, **options: Any) -> None:
     """List the trials of a study."""
-    opened = _open(_load(metadata, **options), study)
+    opened = open_recorded(load_project(metadata, **options), study)
     found = opened.trials()
     if form == "json":
-        _print_json([trial_json(found, t) for t in found])
+        print_json([trial_json(found, t) for t in found])
         return
     from kedro_eeipu.view import trials_table
 
-    _console().print(trials_table(found))
+    make_console().print(trials_table(found))
 
 
-@eeipu.command()
+@click.command()
 @project_options
 @study_option
 @format_option
@@ -194,22 +155,22 @@ def trials(metadata: ProjectMetadata, study: str | None, form: str, **options: A
 @reports_errors
 def best(metadata: ProjectMetadata, study: str | None, form: str, **options: Any) -> None:
     """Show the best trial of a study beside the defaults."""
-    project = _load(metadata, **options)
-    opened = _open(project, study)
-    trial = _chosen(opened, None)
+    project = load_project(metadata, **options)
+    opened = open_recorded(project, study)
+    trial = chosen(opened, None)
     if form == "json":
-        _print_json(trial_json(opened.trials(), trial))
+        print_json(trial_json(opened.trials(), trial))
         return
     from kedro_eeipu.view import values_table
 
-    console = _console()
+    console = make_console()
     console.print(
         f"Trial {trial.number}: {project.space.objective} {trial.value:.6g}", highlight=False
     )
     console.print(values_table(project.space, trial))
 
 
-@eeipu.command()
+@click.command()
 @study_option
 @click.option("--best", "use_best", is_flag=True, help="Apply the best trial.")
 @click.option("--trial", "number", type=int, default=None, help="Apply this trial.")
@@ -236,9 +197,9 @@ def apply(
 
     if use_best == (number is not None):
         raise ConfigurationError("say which trial", remedy="Pass either --best or --trial N.")
-    project = _load(metadata, pipeline, tuned_env, {}, conf_source)
-    opened = _open(project, study)
-    trial = _chosen(opened, number)
+    project = load_project(metadata, pipeline, tuned_env, {}, conf_source)
+    opened = open_recorded(project, study)
+    trial = chosen(opened, number)
     if env is None:
         click.echo(overrides_yaml(project, trial, opened.name))
         env = "local"
@@ -279,59 +240,6 @@ def trial_json(found: Sequence[TrialRecord], trial: TrialRecord) -> dict[str, An
     }
 
 
-def _load(
-    metadata: ProjectMetadata, pipeline: str, env: str | None, params: Any, conf_source: str | None
-) -> Project:
-    from kedro_eeipu.project import Project
-
-    _logs_to_stderr()
-    return Project.load(
-        Path(metadata.project_path),
-        env=env,
-        pipeline_name=pipeline,
-        runtime_params=params or {},
-        conf_source=conf_source,
-    )
-
-
-def _logs_to_stderr() -> None:
-    """Keep stdout for what the command prints: Kedro's log goes there by default."""
-    from rich.console import Console
-    from rich.logging import RichHandler
-
-    for handler in logging.getLogger().handlers:
-        if isinstance(handler, RichHandler):
-            handler.console = Console(stderr=True)
-    logging.getLogger("kedro").setLevel(logging.WARNING)
-    # Kedro calls it for every context, so once a trial.
-    warnings.filterwarnings("ignore", message=r"\s*register_new_resolver")
-
-
-def _open(project: Project, study: str | None) -> TrialStudy:
-    from kedro_eeipu.study.storage import open_study
-
-    return open_study(project.storage, _study_name(study, project.pipeline_name))
-
-
-def _study_name(study: str | None, pipeline: str) -> str:
-    return study or ("default" if pipeline == "__default__" else pipeline)
-
-
-def _chosen(study: TrialStudy, number: int | None) -> TrialRecord:
-    if number is None:
-        found = study.best()
-        if found is None:
-            raise ConfigurationError(f"study '{study.name}' has no complete trial yet")
-        return found
-    known = study.trials()
-    if not 0 <= number < len(known) or known[number].value is None:
-        raise ConfigurationError(
-            f"study '{study.name}' has no complete trial {number}",
-            remedy="`kedro eeipu trials` lists them.",
-        )
-    return known[number]
-
-
 def _runner(name: str) -> Any:
     from kedro.utils import load_obj
 
@@ -343,21 +251,6 @@ def _runner(name: str) -> Any:
             where="--runner",
             remedy="Known: SequentialRunner, ThreadRunner, ParallelRunner, or a dotted path.",
         ) from None
-
-
-def _console(quiet: bool = False) -> Any:
-    from rich.console import Console
-
-    return Console(quiet=quiet)
-
-
-def _warn(warnings: Sequence[str]) -> None:
-    for warning in warnings:
-        click.secho(f"Warning: {warning}", fg="yellow", err=True)
-
-
-def _print_json(document: Any) -> None:
-    click.echo(json.dumps(document, indent=2))
 
 
 def _interrupt_on_sigterm() -> None:

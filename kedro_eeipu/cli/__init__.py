@@ -1,0 +1,23 @@
+"""``kedro eeipu``: the commands. They decide nothing; each room has one module of them."""
+
+from __future__ import annotations
+
+import click
+
+from kedro_eeipu.cli.tuning import apply, best, plan, trials, tune
+
+__all__ = ["commands"]
+
+
+@click.group(name="commands")
+def commands() -> None:
+    """Commands that the plugin adds to Kedro."""
+
+
+@commands.group(name="eeipu")
+def eeipu() -> None:
+    """Tune the parameters of a whole pipeline, paying only for the nodes that change."""
+
+
+for command in (plan, tune, trials, best, apply):
+    eeipu.add_command(command)

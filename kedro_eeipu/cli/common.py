@@ -1,0 +1,127 @@
+"""What the commands share: options, errors, loading a project and opening its study."""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from kedro.framework.cli.utils import _split_params
+
+from kedro_eeipu.errors import ConfigurationError, EEIPUError
+
+if TYPE_CHECKING:
+    from kedro.framework.startup import ProjectMetadata
+
+    from kedro_eeipu.project import Project
+    from kedro_eeipu.study.storage import TrialRecord, TrialStudy
+
+
+def reports_errors(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Show a user's mistake as a message, with exit code 2 for configuration and 1 otherwise."""
+
+    @functools.wraps(command)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except EEIPUError as error:
+            click.secho(f"Error: {error}", fg="red", err=True)
+            sys.exit(2 if isinstance(error, ConfigurationError) else 1)
+
+    return wrapper
+
+
+def project_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options that say which pipeline of the project, and with which configuration."""
+    for option in (
+        click.option("--pipeline", "-p", default="__default__", help="Registered pipeline."),
+        click.option("--env", "-e", default=None, help="Configuration environment."),
+        click.option(
+            "--params", default="", callback=_split_params, help="Parameters, as for `kedro run`."
+        ),
+        click.option("--conf-source", default=None, help="Path of the configuration folder."),
+    ):
+        command = option(command)
+    return command
+
+
+study_option = click.option(
+    "--study", default=None, help="Study (default: named after the pipeline)."
+)
+format_option = click.option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", help="Output format."
+)
+
+
+def load_project(
+    metadata: ProjectMetadata, pipeline: str, env: str | None, params: Any, conf_source: str | None
+) -> Project:
+    from kedro_eeipu.project import Project
+
+    _logs_to_stderr()
+    return Project.load(
+        Path(metadata.project_path),
+        env=env,
+        pipeline_name=pipeline,
+        runtime_params=params or {},
+        conf_source=conf_source,
+    )
+
+
+def _logs_to_stderr() -> None:
+    """Keep stdout for what the command prints: Kedro's log goes there by default."""
+    from rich.console import Console
+    from rich.logging import RichHandler
+
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, RichHandler):
+            handler.console = Console(stderr=True)
+    logging.getLogger("kedro").setLevel(logging.WARNING)
+    # Kedro calls it for every context, so once a trial.
+    warnings.filterwarnings("ignore", message=r"\s*register_new_resolver")
+
+
+def open_recorded(project: Project, study: str | None) -> TrialStudy:
+    from kedro_eeipu.study.storage import open_study
+
+    return open_study(project.storage, study_name(study, project.pipeline_name))
+
+
+def study_name(study: str | None, pipeline: str) -> str:
+    return study or ("default" if pipeline == "__default__" else pipeline)
+
+
+def chosen(study: TrialStudy, number: int | None) -> TrialRecord:
+    if number is None:
+        found = study.best()
+        if found is None:
+            raise ConfigurationError(f"study '{study.name}' has no complete trial yet")
+        return found
+    known = study.trials()
+    if not 0 <= number < len(known) or known[number].value is None:
+        raise ConfigurationError(
+            f"study '{study.name}' has no complete trial {number}",
+            remedy="`kedro eeipu trials` lists them.",
+        )
+    return known[number]
+
+
+def make_console(quiet: bool = False) -> Any:
+    from rich.console import Console
+
+    return Console(quiet=quiet)
+
+
+def warn(warnings: Sequence[str]) -> None:
+    for warning in warnings:
+        click.secho(f"Warning: {warning}", fg="yellow", err=True)
+
+
+def print_json(document: Any) -> None:
+    click.echo(json.dumps(document, indent=2))
