@@ -44,7 +44,10 @@ class Definition:
             body += {
                 "attribute": [f"    x += {module}.{used}{call}"],
                 "local": [f"    from {module} import {used}", f"    x += {used}{call}"],
-                "local alias": [f"    import {module} as m", f"    x += m.{used}{call}"],
+                "local alias": [
+                    f"    import {module} as a_{module}",
+                    f"    x += a_{module}.{used}{call}",
+                ],
                 "method": [f"    x += Box.{module}_{used}(x)"],
                 "comprehension": [f"    x += sum([{module}.{used}{call} for x in (x, 1)])"],
             }[style]
