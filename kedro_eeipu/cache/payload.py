@@ -141,6 +141,7 @@ class _Pickler(pickle.Pickler):
     def __init__(self, file: Any, buffers: list[pickle.PickleBuffer]) -> None:
         super().__init__(file, protocol=5, buffer_callback=self._keep_apart)
         self._buffers = buffers
+        self._dtypes: dict[str, Any] = {}
         self.code: dict[str, Any] = {}
 
     def _keep_apart(self, buffer: pickle.PickleBuffer) -> bool:
@@ -155,7 +156,26 @@ class _Pickler(pickle.Pickler):
     def reducer_override(self, obj: Any) -> Any:
         if callable(obj) and hasattr(obj, "__qualname__") and is_project_object(obj):
             self.code[f"{obj.__module__}:{obj.__qualname__}"] = obj
+        numpy = sys.modules.get("numpy")
+        if numpy is not None and type(obj) is numpy.ndarray:
+            if not (obj.flags.c_contiguous or obj.flags.f_contiguous):
+                obj = numpy.ascontiguousarray(obj)  # what it is once it has been loaded
+            return self._with_one_dtype(obj.__reduce_ex__(5), numpy.dtype)
         return NotImplemented
+
+    def _with_one_dtype(self, reduced: tuple, dtype: type) -> tuple:
+        """Let equal data types be one object.
+
+        Arrays that were loaded have types of their own, computed ones share them, and pickle
+        writes an object once: equal arrays would have different digests.
+        """
+
+        def one(item: Any) -> Any:
+            if not isinstance(item, dtype) or item.fields or item.metadata:  # type: ignore[attr-defined]
+                return item
+            return self._dtypes.setdefault(item.str, item)  # type: ignore[attr-defined]
+
+        return tuple(tuple(map(one, part)) if type(part) is tuple else part for part in reduced)
 
 
 class _NotPlain(Exception):

@@ -69,6 +69,13 @@ def test_sharing_of_lists_survives() -> None:
     assert back[1] is back
 
 
+def test_case_12_equal_arrays_have_equal_digests_however_types_are_shared() -> None:
+    arrays = {"a": np.arange(10), "b": np.arange(10)[::2], "c": np.array(["x", None])}
+    apart = {name: pickle.loads(pickle.dumps(array)) for name, array in arrays.items()}
+    assert _written(arrays)[1] == _written(apart)[1]
+    assert _written(np.arange(10))[1] != _written(np.arange(10.0))[1]
+
+
 @pytest.mark.parametrize("size", [10, 100_000, 2_000_000])
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_arrays_come_back_writable_in_their_layout(size: int, order: str) -> None:
@@ -108,6 +115,14 @@ _FRAMES = {
     "large": pd.DataFrame(np.random.default_rng(0).normal(size=(200_000, 5))),
     "empty": pd.DataFrame(),
 }
+
+
+@pytest.mark.parametrize("name", ["multi index", "large", "empty"])
+def test_case_12_equal_frames_have_equal_digests(name: str) -> None:
+    frame = _FRAMES[name]
+    assert _written(_again(frame))[1] == _written(frame)[1]
+    columns = list(frame)
+    assert _written(_again(frame)[columns])[1] == _written(frame[columns])[1]
 
 
 @pytest.mark.parametrize("frame", _FRAMES.values(), ids=_FRAMES)
