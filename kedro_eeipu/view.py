@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from kedro_eeipu.graph import SearchSpace, StageGraph
+from kedro_eeipu.graph import SearchSpace, Stage, StageGraph
 from kedro_eeipu.hooks import PlannedRun
 from kedro_eeipu.runner import EEIPURunner, Limits, Listener, Outcome
 from kedro_eeipu.study.storage import TrialRecord
@@ -84,18 +83,19 @@ class PlainView(Listener):
     def _used(self) -> str:
         if self.limits.budget is None:
             return f"{self.spent:.1f} s used"
-        return f"{self.spent:.1f} of {self.limits.budget:g} s used"
+        return f"{_of(self.spent, self.limits.budget)} used"
 
 
 class LiveView(PlainView):
-    """The pipeline's nodes with their state, the best so far and what is used, redrawn in place."""
+    """A row per trial, and below them the trial in hand, node by node, redrawn in place."""
 
     def __init__(self, console: Console, limits: Limits) -> None:
         super().__init__(console, limits)
         self._run: PlannedRun | None = None
         self._number = 0
+        self._params: Mapping[str, Any] = {}
         self._trials: list[TrialRecord] = []
-        self._started = time.monotonic()
+        self._headed = False
         self._live = Live(
             console=console, get_renderable=self._render, refresh_per_second=8, transient=True
         )
@@ -113,59 +113,127 @@ class LiveView(PlainView):
         self._trials = runner.study.trials()
 
     def trial_started(self, number: int, params: Mapping[str, Any], run: PlannedRun) -> None:
-        self._number, self._run = number, run
+        self._number, self._params, self._run = number, params, run
 
     def trial_finished(self, trial: TrialRecord) -> None:
         self._run = None
         self._trials.append(trial)
-        super().trial_finished(trial)
+        self.spent += trial.cost
+        before = self.best
+        self._keep_best(trial)
+        if not self._headed:
+            self._headed = True
+            head = f"{'trial':>5} {'value':>11} {'cost':>9} {'saved':>9}  nodes run"
+            self._row(Text(head, style="dim"))
+        self._row(_row(trial, better=self.best is not before))
+
+    def _row(self, text: Text) -> None:
+        self.console.print(text, no_wrap=True, overflow="ellipsis", crop=True)
 
     def _render(self) -> RenderableType:
-        saved = sum(t.saved for t in self._trials)
-        lines: list[RenderableType] = [
-            Text.assemble(
-                ("best ", "dim"),
-                (self._best(), "bold"),
-                f"  {sparkline(self._running_best())}",
-                ("   saved ", "dim"),
-                f"{duration(saved)}",
-                ("   node time ", "dim"),
-                self._used(),
-            )
-        ]
-        share = self._share()
+        events = self._events()
+        spent = self.spent + sum(float(e.get("seconds", 0.0)) for e in events.values())
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(style="dim", no_wrap=True)
+        grid.add_column(no_wrap=True, overflow="ellipsis")
+        grid.add_row("best", Text.assemble((self._best(), "bold"), "  ", self._improvement()))
+        grid.add_row("used", self._progress(spent))
+        share = self._share(spent)
         if share is not None:
-            lines.append(ProgressBar(total=1.0, completed=share, width=60))
-        lines.append(self._nodes())
-        return Group(*lines)
+            grid.add_row("", ProgressBar(total=1.0, completed=share, width=self._width() - 6))
+        return Group("", *self._trial(events), grid)
 
-    def _nodes(self) -> Text:
+    def _trial(self, events: Mapping[str, Mapping[str, Any]]) -> list[RenderableType]:
+        """What the trial in hand tries, and what has become of each node."""
         run = self._run
         if run is None or run.plan is None:
-            return Text("choosing the next trial …", style="dim")
-        events = run.directory.nodes()
-        text = Text(f"trial {self._number:>3}  ")
-        for name in run.plan.actions:
-            mark, style = _MARKS[events.get(name, {"status": "waiting"})["status"]]
-            text.append(f"{mark} {name}  ", style=style)
+            return [Text("choosing the next trial …", style="dim")]
+        states = {
+            name: str(events.get(name, {"status": "waiting"})["status"])
+            for name in run.plan.actions
+        }
+        counts = Text("  ")
+        for state in ("reused", "ran", "running", "waiting"):
+            mark, style = _MARKS[state]
+            count = sum(s == state for s in states.values())
+            counts.append(f"{mark} {count} {state}   ", style=style)
+        return [self._tried(), self._nodes(states), counts]
+
+    def _tried(self) -> Text:
+        """The values of the trial in hand that are not the best trial's."""
+        known = {} if self.best is None else self.best.params
+        differs = {p: v for p, v in self._params.items() if p not in known or known[p] != v}
+        text = Text.assemble((f"trial {self._number}", "bold"), "  ", overflow="ellipsis")
+        text.append("  ".join(f"{p} {scalar(v)}" for p, v in differs.items()), style="magenta")
+        text.truncate(2 * self._width() - 4, overflow="ellipsis")
         return text
 
-    def _share(self) -> float | None:
+    def _nodes(self, states: Mapping[str, str]) -> Table:
+        columns = max(1, self._width() // (max(map(len, states)) + 4))
+        most = columns * max(3, self.console.height - 10)
+        if len(states) > most:  # the counts below tell of the others
+            told = {n: s for n, s in states.items() if s not in ("reused", "waiting")}
+            states = dict(list(told.items())[-most:])
+        cells = []
+        for name, state in states.items():
+            mark, style = _MARKS[state]
+            cells.append(Text(f"{mark} {name}", style=style, no_wrap=True, overflow="ellipsis"))
+        grid = Table.grid(padding=(0, 0, 0, 2), pad_edge=True)
+        for i in range(0, len(cells), columns):
+            grid.add_row(*cells[i : i + columns])
+        return grid
+
+    def _events(self) -> dict[str, dict[str, Any]]:
+        try:
+            return {} if self._run is None else self._run.directory.nodes()
+        except FileNotFoundError:  # the run has just ended, and its directory with it
+            return {}
+
+    def _progress(self, spent: float) -> str:
+        budget, trials = self.limits.budget, self.limits.trials
+        seconds = f"{spent:.1f} s" if budget is None else _of(spent, budget)
+        count = f"{len(self._trials)}" if trials is None else f"{len(self._trials)} of {trials}"
+        saved = duration(sum(t.saved for t in self._trials))
+        return f"{seconds} of node time   {count} trials   {saved} saved by reuse"
+
+    def _share(self, spent: float) -> float | None:
         shares = []
         if self.limits.budget is not None:
-            shares.append(self.spent / self.limits.budget)
+            shares.append(spent / self.limits.budget)
         if self.limits.trials is not None:
             shares.append(len(self._trials) / self.limits.trials)
         return min(1.0, max(shares)) if shares else None
 
-    def _running_best(self) -> list[float]:
+    def _width(self) -> int:
+        return min(self.console.width, 120)
+
+    def _improvement(self) -> str:
         values: list[float] = []
         for trial in self._trials:
             if trial.value is None:
                 continue
             better = max if self.maximize else min
             values.append(better(values[-1], trial.value) if values else trial.value)
-        return values[-24:]
+        return sparkline(values[-24:])
+
+
+def _row(trial: TrialRecord, better: bool) -> Text:
+    """A finished trial, marked when it is better than all before it."""
+    ran = [n.name for n in trial.nodes if n.status in ("ran", "failed")]
+    text = Text(f"{trial.number:>5} ")
+    if trial.value is None:
+        text.append(f"{'failed':>11}", style="red")
+    else:
+        value = f"{'★ ' if better else ''}{trial.value:.6g}"
+        text.append(f"{value:>11}", style="bold green" if better else "")
+    text.append(f" {duration(trial.cost):>9} {duration(trial.saved):>9}  ")
+    if trial.error:
+        return text.append(trial.error.split("\n")[0], style="red")
+    what = "all" if len(ran) == len(trial.nodes) else f"{len(ran)} of"
+    text.append(f"{what} {len(trial.nodes)}")
+    if 0 < len(ran) < len(trial.nodes):
+        text.append(f": {', '.join(ran)}", style="dim")
+    return text
 
 
 def sparkline(values: Sequence[float]) -> str:
@@ -183,6 +251,12 @@ def duration(seconds: float) -> str:
     if seconds < 7200:
         return f"{seconds / 60:.1f} min"
     return f"{seconds / 3600:.1f} h"
+
+
+def _of(spent: float, budget: float) -> str:
+    if budget < 120:
+        return f"{spent:.1f} of {budget:g} s"
+    return f"{duration(spent)} of {duration(budget)}"
 
 
 def outcome(console: Console, result: Outcome, space: SearchSpace) -> None:
@@ -211,47 +285,61 @@ def outcome(console: Console, result: Outcome, space: SearchSpace) -> None:
 
 def values_table(space: SearchSpace, trial: TrialRecord) -> Table:
     """A trial's values beside the defaults and the ranges."""
-    table = Table(box=None, pad_edge=False, header_style="dim")
+    table = _table()
     table.add_column("parameter", no_wrap=True)
-    table.add_column("best", justify="right", style="bold")
-    table.add_column("default", justify="right")
+    table.add_column("best", justify="right", style="bold", no_wrap=True)
+    table.add_column("default", justify="right", no_wrap=True)
     table.add_column("range", style="dim")
     for r in space:
         value = scalar(trial.params[r.path]) if r.path in trial.params else "-"
-        table.add_row(r.path, value, scalar(r.default), r.describe())
+        limits = r.describe().replace("(", "").replace(")", "")
+        table.add_row(Text(r.path), Text(value), Text(scalar(r.default)), _cut(limits))
     return table
 
 
 def plan_tables(graph: StageGraph, nodes: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
-    """The stages and the nodes, as `kedro eeipu plan` shows them."""
-    stages = Table(
-        title="Stages", title_justify="left", box=None, pad_edge=False, header_style="dim"
-    )
-    for column in ("stage", "nodes", "run again when one of these changes"):
-        stages.add_column(column)
-    for s in graph:
-        stages.add_row(s.id, ", ".join(s.nodes), ", ".join(s.parameters) or "never: paid once")
-    table = Table(
-        title="\nNodes", title_justify="left", box=None, pad_edge=False, header_style="dim"
-    )
-    for column in ("node", "stage", "own ranges", "reuse"):
-        table.add_column(column)
-    for n in nodes:
-        reuse = "yes" if n["cacheable"] else f"no: {n['why_not']}"
-        table.add_row(n["name"], n["stage"], ", ".join(n["parameters"]) or "-", reuse)
-    return [stages, table]
+    """The stages, node by node with the ranges it takes, as `kedro eeipu plan` shows them."""
+    own = {n["name"]: n["parameters"] for n in nodes}
+    table = _table()
+    for column in ("stage", "after", "node"):
+        table.add_column(column, no_wrap=True, overflow="ellipsis")
+    table.add_column("ranges it takes")
+    for stage in graph:
+        after = ", ".join(graph[p].id for p in sorted(_nearest(graph, stage))) or "-"
+        for i, name in enumerate(stage.nodes):
+            first = ("", "") if i else (stage.id, after)
+            table.add_row(*first, Text(name), Text("\n".join(own[name])))
+    never = [
+        Text.assemble((n["name"], "bold"), f" is never reused: {n['why_not']}.")
+        for n in nodes
+        if not n["cacheable"]
+    ]
+    legend = "A stage runs again when one of its ranges or a stage before it changes."
+    if any(s.cacheable and not s.parameters for s in graph):
+        legend += "\nWhat no range reaches is paid once."
+    return [table, Text(f"\n{legend}", style="dim"), *never]
+
+
+def _nearest(graph: StageGraph, stage: Stage) -> set[int]:
+    """The parents of a stage that no other parent of it already builds on."""
+
+    def ancestors(i: int) -> set[int]:
+        return set(graph[i].parents).union(*map(ancestors, graph[i].parents))
+
+    return set(stage.parents).difference(*map(ancestors, stage.parents))
 
 
 def trials_table(trials: Sequence[TrialRecord]) -> Table:
     """The trials of a study, one a row."""
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("trial", justify="right")
-    table.add_column("state")
+    table = _table()
+    table.add_column("trial", justify="right", no_wrap=True)
+    table.add_column("state", no_wrap=True)
     for column in ("value", "cost s", "saved s", "ran", "reused"):
-        table.add_column(column, justify="right")
-    table.add_column("why it failed", overflow="ellipsis", no_wrap=True)
+        table.add_column(column, justify="right", no_wrap=True)
+    if any(t.error for t in trials):
+        table.add_column("why it failed")
     for t in trials:
-        table.add_row(
+        cells = [
             str(t.number),
             t.state,
             "-" if t.value is None else f"{t.value:.6g}",
@@ -259,9 +347,18 @@ def trials_table(trials: Sequence[TrialRecord]) -> Table:
             f"{t.saved:.2f}",
             str(sum(n.status in ("ran", "failed") for n in t.nodes)),
             str(sum(n.status == "reused" for n in t.nodes)),
-            Text((t.error or "").split("\n")[0]),
-        )
+        ]
+        table.add_row(*cells, *([_cut(t.error.split("\n")[0])] if t.error else []))
     return table
+
+
+def _table() -> Table:
+    return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+
+
+def _cut(text: str) -> Text:
+    """What may be shortened to the width of the terminal, and is never wrapped."""
+    return Text(text, no_wrap=True, overflow="ellipsis")
 
 
 def scalar(value: Any) -> str:
