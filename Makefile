@@ -20,7 +20,7 @@ demo: .venv/.installed
 	cd demo_project && ../.venv/bin/kedro eeipu tune
 
 test: .venv-test/.installed
-	.venv-test/bin/python -m pytest $(PYTEST_ARGS)
+	.venv-test/bin/python -m pytest -n auto $(PYTEST_ARGS)
 
 lint: .venv-test/.installed
 	.venv-test/bin/ruff check .

@@ -1,8 +1,9 @@
-"""What one run leaves for its own processes: outputs it produced, loads, and its nodes' events.
+"""What one run tells its own processes: outputs it produced, loads, and its nodes' events.
 
-Under ``ParallelRunner`` each node runs in a process of its own, so what happened is told through
-small files, each written once and renamed into place. The directory outlives a killed process:
-the costs of an interrupted trial are read from it when the study goes on.
+In one process this is told in memory. Under ``ParallelRunner`` each node runs in a process of its
+own, so once the object has been pickled all is told through small files, each written once and
+renamed into place. How a node ended is always written: when a process was killed, the costs of
+its interrupted trial are read from there.
 """
 
 from __future__ import annotations
@@ -40,6 +41,16 @@ class RunDirectory:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._told: dict[tuple[str, str], Any] = {}
+        self._shared = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Another process is about to get a copy: from now on the files are what counts.
+        if not self._shared:
+            self._shared = True
+            for (kind, name), told in list(self._told.items()):
+                self._write(kind, name, told)
+        return {"path": self.path, "_told": {}, "_shared": True}
 
     @functools.cached_property
     def scratch(self) -> Store:
@@ -48,16 +59,18 @@ class RunDirectory:
 
     def put_output(self, dataset: str, output: Output) -> None:
         """Tell where a dataset's content lies."""
-        self._write("output", dataset, {"blob": asdict(output.blob), "scratch": output.scratch})
+        self._tell("output", dataset, {"blob": asdict(output.blob), "scratch": output.scratch})
 
     def output(self, dataset: str) -> Output | None:
         """Where a dataset's content lies, ``None`` when the run has not produced it."""
-        told = self._read("output", dataset)
+        told = self._told.get(("output", dataset))
+        if told is None and self._shared:
+            told = self._read("output", dataset)
         return None if told is None else Output(Blob(**told["blob"]), told["scratch"])
 
     def put_node(self, node: str, event: Mapping[str, Any]) -> None:
         """Tell what is known of a node by now; a later event replaces an earlier one."""
-        self._write("node", node, {"name": node, **event})
+        self._tell("node", node, {"name": node, **event}, lasting=event["status"] != "running")
 
     def nodes(self) -> dict[str, dict[str, Any]]:
         """The latest event of every node, by name."""
@@ -65,9 +78,7 @@ class RunDirectory:
 
     def put_load(self, dataset: str, seconds: float) -> None:
         """Tell that a dataset was read from the cache, and how long that took."""
-        self._write(
-            "load", f"{dataset}\0{os.getpid()}\0{threading.get_ident()}", [dataset, seconds]
-        )
+        self._tell("load", f"{dataset}\0{os.getpid()}\0{threading.get_ident()}", [dataset, seconds])
 
     def loads(self) -> dict[str, float]:
         """Seconds of the slowest read from the cache, by dataset."""
@@ -86,6 +97,11 @@ class RunDirectory:
         """Delete the directory and all in it."""
         shutil.rmtree(self.path, ignore_errors=True)
 
+    def _tell(self, kind: str, name: str, told: Any, lasting: bool = False) -> None:
+        self._told[kind, name] = told
+        if self._shared or lasting:
+            self._write(kind, name, told)
+
     def _write(self, kind: str, name: str, told: Any) -> None:
         target = self.path / f"{kind}-{_file_name(name)}"
         temporary = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}")
@@ -99,6 +115,8 @@ class RunDirectory:
             return None
 
     def _all(self, kind: str) -> list[Any]:
+        if self._told and not self._shared:
+            return [told for (k, _), told in list(self._told.items()) if k == kind]
         return [json.loads(path.read_text()) for path in sorted(self.path.glob(f"{kind}-*"))]
 
 

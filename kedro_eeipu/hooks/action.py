@@ -260,7 +260,7 @@ class NodeAction:
             "seconds": 0.0 if record else self._seconds,
             "saved": float(record.meta.get("seconds", 0.0)) if record else 0.0,
             "key": self._key or (record.key if record else None),
-            "parts": self.parts(),
+            "parts": {} if status == "running" else self.parts(),
         }
         if self.why_not:
             event["why_not"] = self.why_not

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -118,7 +117,6 @@ class TrialStudy:
 
     def __init__(self, study: optuna.Study) -> None:
         self.optuna = study
-        self._running: dict[int, FrozenTrial] = {}
 
     @property
     def name(self) -> str:
@@ -138,25 +136,21 @@ class TrialStudy:
         attributes: Mapping[str, Any],
     ) -> int:
         """Record that a trial runs, in one transaction; returns its number."""
-        token = uuid.uuid4().hex
-        self.optuna.add_trial(
-            create_trial(
-                state=TrialState.RUNNING,
-                params=dict(params),
-                distributions={path: distributions[path] for path in params},
-                user_attrs={
-                    "uuid": token,
-                    "run_id": run_id,
-                    "host": socket.gethostname(),
-                    "pid": os.getpid(),
-                    **attributes,
-                },
-            )
+        template = create_trial(
+            state=TrialState.RUNNING,
+            params=dict(params),
+            distributions={path: distributions[path] for path in params},
+            user_attrs={
+                "run_id": run_id,
+                "host": socket.gethostname(),
+                "pid": os.getpid(),
+                **attributes,
+            },
         )
-        trials = self.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        trial = next(t for t in reversed(trials) if t.user_attrs.get("uuid") == token)
-        self._running = {trial.number: trial}
-        return trial.number
+        # What `Study.add_trial` does, which does not tell the number.
+        storage = self.optuna._storage
+        trial_id = storage.create_new_trial(self.optuna._study_id, template_trial=template)
+        return storage.get_trial_number_from_id(trial_id)
 
     def finish(
         self,
@@ -168,7 +162,11 @@ class TrialStudy:
         interrupted: bool = False,
     ) -> TrialRecord:
         """Record how a trial ended: complete with a value, or failed with a reason."""
-        known = self._frozen(number)
+        # Through the storage: `optuna.Trial` asks the study's sampler for parameters when it is
+        # made, and `Study.tell` reads the trial three times.
+        storage, study_id = self.optuna._storage, self.optuna._study_id
+        trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, number)
+        running = storage.get_trial(trial_id)
         attributes: dict[str, Any] = {
             "nodes": json.dumps([n.to_json() for n in nodes]),
             "cost": round(sum(n.seconds for n in nodes), 6),
@@ -178,15 +176,14 @@ class TrialStudy:
             attributes["error"] = error
         if interrupted:
             attributes["interrupted"] = True
-        # Not through `optuna.Trial`: making one asks the study's sampler for parameters.
         for key, told in attributes.items():
-            self.optuna._storage.set_trial_user_attr(known._trial_id, key, told)
+            storage.set_trial_user_attr(trial_id, key, told)
         if value is None:
-            self.optuna.tell(number, state=TrialState.FAIL)
+            storage.set_trial_state_values(trial_id, TrialState.FAIL)
         else:
-            self.optuna.tell(number, value)
+            storage.set_trial_state_values(trial_id, TrialState.COMPLETE, [value])
         return replace(
-            _record(known),
+            _record(running),
             state="failed" if value is None else "complete",
             value=value,
             nodes=tuple(nodes),
@@ -212,11 +209,6 @@ class TrialStudy:
             if t.user_attrs.get("host") == socket.gethostname()
             and not _alive(int(t.user_attrs.get("pid", 0)))
         ]
-
-    def _frozen(self, number: int) -> FrozenTrial:
-        if number not in self._running:
-            self._running[number] = self.optuna.get_trials(deepcopy=False)[number]
-        return self._running[number]
 
 
 def open_study(
