@@ -86,13 +86,13 @@ class Project:
         context = session.load_context(given)
         where = parameters_file(path, env)
         parameters = _parameters(context, where)
-        space = parse_space(parameters, where)
         if pipeline_name not in pipelines:
             raise ConfigurationError(
                 f"there is no pipeline '{pipeline_name}'",
                 remedy=_close(pipeline_name, pipelines) + f"Known: {', '.join(sorted(pipelines))}.",
             )
         pipeline = pipelines[pipeline_name]
+        space = parse_space(parameters, where, sorted(pipeline.outputs()))
         check_reach(pipeline, space, where)
         check_objective(pipeline, space, where)
         settings = load_settings(context)

@@ -8,6 +8,7 @@ its interrupted trial are read from there.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -117,7 +118,12 @@ class RunDirectory:
     def _all(self, kind: str) -> list[Any]:
         if self._told and not self._shared:
             return [told for (k, _), told in list(self._told.items()) if k == kind]
-        return [json.loads(path.read_text()) for path in sorted(self.path.glob(f"{kind}-*"))]
+        found = []
+        for path in sorted(self.path.glob(f"{kind}-*")):
+            # A view may look while the run ends and its directory goes.
+            with contextlib.suppress(FileNotFoundError):
+                found.append(json.loads(path.read_text()))
+        return found
 
 
 def _file_name(name: str) -> str:

@@ -163,11 +163,8 @@ def best(metadata: ProjectMetadata, study: str | None, form: str, **options: Any
         return
     from kedro_eeipu.view import values_table
 
-    console = make_console()
-    console.print(
-        f"Trial {trial.number}: {project.space.objective} {trial.value:.6g}", highlight=False
-    )
-    console.print(values_table(project.space, trial))
+    click.echo(f"Trial {trial.number}: {project.space.objective} {trial.value:.6g}")
+    make_console().print(values_table(project.space, trial))
 
 
 @click.command()

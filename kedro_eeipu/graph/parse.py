@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -13,12 +13,15 @@ from kedro_eeipu.graph.space import Objective, Range, Scalar, SearchSpace, looku
 RANGE_KEYS = {"low", "high", "log", "step", "choices", "when"}
 
 
-def parse_space(parameters: Mapping[str, Any], where: str = "parameters.yml") -> SearchSpace:
+def parse_space(
+    parameters: Mapping[str, Any], where: str = "parameters.yml", outputs: Sequence[str] = ()
+) -> SearchSpace:
     """Read and check the ``eeipu`` block of a project's parameters.
 
     Args:
         parameters: The merged parameters of the run environment, the ``eeipu`` block among them.
         where: The file to name in errors.
+        outputs: Datasets that the pipeline produces, to name one in an example.
 
     Raises:
         ConfigurationError: There is no block (the remedy is one to paste), or something in it is
@@ -30,7 +33,7 @@ def parse_space(parameters: Mapping[str, Any], where: str = "parameters.yml") ->
             "there is no `eeipu` block, so nothing to tune",
             where=where,
             remedy="Add one, for example (mend the objective and the ranges):\n\n"
-            + example_block(parameters),
+            + example_block(parameters, outputs),
         )
     if not isinstance(block, Mapping):
         raise ConfigurationError("`eeipu` must be a mapping", where=where)
@@ -40,7 +43,7 @@ def parse_space(parameters: Mapping[str, Any], where: str = "parameters.yml") ->
         raise ConfigurationError(
             "`space` must map parameter paths to ranges",
             where=f"{where}: eeipu.space",
-            remedy="For example:\n\n" + example_block(parameters),
+            remedy="For example:\n\n" + example_block(parameters, outputs),
         )
     warnings: list[str] = []
     ranges = {}
@@ -92,7 +95,9 @@ def parse_trials(trials: Any, where: str = "--trials") -> int | None:
     return trials
 
 
-def example_block(parameters: Mapping[str, Any], limit: int = 6) -> str:
+def example_block(
+    parameters: Mapping[str, Any], outputs: Sequence[str] = (), limit: int = 6
+) -> str:
     """An ``eeipu`` block to paste, its ranges made from the project's own numbers and booleans."""
     lines = []
     for path, value in scalar_paths(parameters):
@@ -100,15 +105,20 @@ def example_block(parameters: Mapping[str, Any], limit: int = 6) -> str:
             lines.append(f"    {path}: [true, false]")
         elif isinstance(value, int) and value > 0:
             lines.append(f"    {path}: {{low: {max(1, value // 2)}, high: {value * 2}}}")
+        elif isinstance(value, float) and 0 < value < 1:
+            lines.append(f"    {path}: {{low: {value / 2:.3}, high: {(1 + value) / 2:.3}}}")
         elif isinstance(value, float) and value > 0:
             lines.append(f"    {path}: {{low: {value / 10:.3}, high: {value * 10:.3}, log: true}}")
         if len(lines) == limit:
             break
     lines = lines or ["    model.learning_rate: {low: 1.0e-4, high: 1.0e-1, log: true}"]
+    likely = ("metric", "score", "eval", "result", "loss", "accuracy")
+    named = [name for name in outputs if any(word in name.lower() for word in likely)]
+    dataset = next(iter([*named, *outputs]), "metrics")
     return "\n".join(
         [
             "eeipu:",
-            "  objective: {dataset: metrics, key: accuracy, direction: maximize}",
+            f"  objective: {{dataset: {dataset}, key: accuracy, direction: maximize}}",
             "  space:",
             *lines,
             "  budget: 30min",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -46,11 +47,14 @@ class RunPlan:
 
     def nodes_to_run(self) -> list[Node]:
         """Copies of the nodes that must be called, with their actions for functions."""
-        return [
-            action.node._copy(func=_callable(action))
-            for name, action in self.actions.items()
-            if name not in self.reused
-        ]
+        with warnings.catch_warnings():
+            # Kedro warns of a dotted dataset name whenever such a node is made.
+            warnings.simplefilter("ignore", UserWarning)
+            return [
+                action.node._copy(func=_callable(action))
+                for name, action in self.actions.items()
+                if name not in self.reused
+            ]
 
     def close(self) -> None:
         """Give up all leases of this process."""

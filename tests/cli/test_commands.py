@@ -129,7 +129,9 @@ def test_best_is_a_trial(shell: Shell) -> None:
     shell("tune", "--trials", "4")
     best = shell.json("best")
     assert best["value"] == min(t["value"] for t in shell.json("trials"))
-    assert "clean.scale" in shell("best").stdout
+    shown = shell("best").stdout
+    assert f"Trial {best['number']}: metrics[loss] {best['value']:.6g}" in shown
+    assert "clean.scale" in shown
 
 
 def test_studies_are_apart(shell: Shell) -> None:

@@ -135,7 +135,8 @@ def test_missing_block_prints_one_to_paste() -> None:
         parse_space(PARAMETERS, "p.yml")
     pasted = yaml.safe_load(caught.value.remedy.split("\n\n")[1])
     assert parse_space({**PARAMETERS, **pasted}).paths
-    assert "model.rate" in example_block(PARAMETERS)
+    assert "model.rate: {low: 0.025, high: 0.525}" in example_block(PARAMETERS)
+    assert "dataset: big.metrics," in example_block(PARAMETERS, ["aaa", "big.metrics"])
 
 
 @pytest.mark.parametrize(
