@@ -26,6 +26,7 @@ _LOCAL_SPREAD = 0.1
 _SCREENED_AT_ONCE = 128  # keeps the kernel matrices in the processor's cache
 _STARTS = 24
 _STARTS_PER_CUT = 3
+_POLISHED = 8  # starts whose levels are improved, where there are any
 _EVALUATIONS = 30
 _TOLERANCE = 1e-3  # in log units of the acquisition per unit of a column
 _RELAX_ABOVE = 8
@@ -98,6 +99,8 @@ class CutSearch:
         many = self.space.ordered & (self.space.levels > _RELAX_ABOVE) & ~self.space.controls
         z, value = self._ascend(z, cut, value, ~discrete | many)
         if bool(discrete.any()):
+            kept = torch.argsort(value, descending=True, stable=True)[:_POLISHED]
+            z, cut, value = z[kept], cut[kept], value[kept]
             for _ in range(2):
                 z, value = self._step_levels(z, cut, value)
                 z, value = self._ascend(z, cut, value, ~discrete)

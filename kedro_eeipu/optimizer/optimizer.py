@@ -50,7 +50,8 @@ class Proposal:
         x: configuration of length d on the unit cube, NaN where a parameter is inactive.
         owners: per column the index of the trial whose exact value is reused there, else None.
         reused: stages expected to be served from the cache.
-        info: of a model-based proposal `log_ei`, `log_inverse_cost` and `expected_cost` (seconds).
+        info: of a model-based proposal `log_ei` (EI in standard deviations of the told, possibly
+            warped, objectives), `log_inverse_cost` and `expected_cost` (seconds).
     """
 
     x: tuple[float, ...]
@@ -123,10 +124,13 @@ class Optimizer:
             load_costs: seconds to load the outputs of the stages that were reused.
 
         Raises:
-            ValueError: x has the wrong length.
+            ValueError: x has the wrong length, or a cost is of no stage, negative or not finite.
         """
         if len(x) != self._space.d:
             raise ValueError(f"x has {len(x)} of {self._space.d} columns")
+        for s, seconds in [*stage_costs.items(), *(load_costs or {}).items()]:
+            if not 0 <= s < len(self._graph) or not 0 <= seconds < math.inf:
+                raise ValueError(f"stage {s} cannot have cost {seconds} seconds")
         value = None if y is None or not math.isfinite(y) else float(y)
         point = tuple(float(v) for v in x)
         self._trials.append(_Trial(point, value, dict(stage_costs), dict(load_costs or {})))
@@ -310,7 +314,7 @@ class Optimizer:
         values = torch.zeros(len(cuts), self._space.d, dtype=torch.float64)
         fixed = torch.zeros(len(cuts), self._space.d, dtype=torch.bool)
         share = torch.ones(len(cuts), len(self._graph), dtype=torch.float64)
-        load = torch.zeros(len(cuts), dtype=torch.float64)
+        load = torch.full((len(cuts),), _SMALLEST_COST, dtype=torch.float64)
         load_seconds = self._load_seconds()
         for c, cut in enumerate(cuts):
             for j, value in cut.values.items():

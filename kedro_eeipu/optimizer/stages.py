@@ -32,11 +32,13 @@ class StageGraph:
     so A(s) is closed under controlling columns here.
 
     Raises:
-        ValueError: a stage names an unknown column or stage, the stages form a cycle, or a stage
-            lacks a column of its parents.
+        ValueError: there are no stages, a stage names an unknown column or stage, the stages form
+            a cycle, or a stage lacks a column of its parents.
     """
 
     def __init__(self, stages: Sequence[Stage], space: Space) -> None:
+        if not stages:
+            raise ValueError("there are no stages")
         for s, stage in enumerate(stages):
             if any(not 0 <= j < space.d for j in stage.parameters):
                 raise ValueError(f"stage {s}: no such column among {sorted(stage.parameters)}")
@@ -59,7 +61,7 @@ class StageGraph:
             self.columns[s].difference(*(self.columns[p] for p in self.parents[s]))
             for s in range(len(stages))
         ]
-        self.reached = frozenset().union(*self.columns) if stages else frozenset()
+        self.reached = frozenset().union(*self.columns)
         self.reusable_sets = self._reusable_sets()
 
     def __len__(self) -> int:

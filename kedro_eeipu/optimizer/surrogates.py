@@ -286,7 +286,7 @@ class Surrogates:
             variance = float(h.outputscale.sum())
             covariance.diagonal().fill_(variance * (1 + _JITTER) + h.noise)
             inverse_factor = torch.linalg.solve_triangular(
-                torch.linalg.cholesky(covariance), torch.eye(n, dtype=torch.float64), upper=False
+                _cholesky(covariance), torch.eye(n, dtype=torch.float64), upper=False
             )
             residual = (part.y - part.offset) / part.scale - h.constant
             self._inverse_factor[i, :n, :n] = inverse_factor
@@ -324,6 +324,17 @@ class Surrogates:
         explained = (k @ self._inverse_factor.transpose(1, 2)).square().sum(-1)
         variance = (self._variance - explained).clamp(min=1e-10)
         return self._offset + self._scale * mean, self._scale * variance.sqrt()
+
+
+def _cholesky(covariance: Tensor) -> Tensor:
+    """Cholesky factor, with just as much added to the diagonal as it takes."""
+    factor, failed = torch.linalg.cholesky_ex(covariance)
+    jitter = _JITTER * float(covariance.diagonal().max())
+    while int(failed):
+        jitter *= 10
+        eye = torch.eye(len(covariance), dtype=torch.float64)
+        factor, failed = torch.linalg.cholesky_ex(covariance + jitter * eye)
+    return factor
 
 
 def _column(values: Sequence[float]) -> Tensor:

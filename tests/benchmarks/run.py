@@ -11,19 +11,20 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from problems import PROBLEMS, Problem
-from samplers import SAMPLERS
+from samplers import ABLATIONS, SAMPLERS
 from scipy.stats import wilcoxon
 from simulate import WARMUP, simulate
 
 RESULTS = Path(__file__).with_name("results.jsonl")
 TABLE = Path(__file__).parents[2] / "docs" / "benchmark.md"
 OURS = "EEIPU (ours)"
+EVERY = SAMPLERS | ABLATIONS
 Runs = dict[tuple[str, str, int], dict[str, Any]]
 
 
@@ -44,7 +45,7 @@ def compute(problems: Sequence[str], samplers: Sequence[str], seeds: int) -> Non
                 if (name, sampler, seed) in done:
                     continue
                 problem = PROBLEMS[name]
-                run = simulate(problem, SAMPLERS[sampler](problem, seed), seed)
+                run = simulate(problem, EVERY[sampler](problem, seed), seed)
                 run = {"problem": name, "sampler": sampler, "seed": seed, **_rounded(run)}
                 with RESULTS.open("a") as file:
                     file.write(json.dumps(run) + "\n")
@@ -73,9 +74,9 @@ def _p_value(ours: list[float], theirs: list[float]) -> str:
     return f"{wilcoxon(ours, theirs, alternative='less').pvalue:.3f}"
 
 
-def section(problem: Problem, runs: Runs) -> list[str]:
+def section(problem: Problem, names: Iterable[str], runs: Runs) -> list[str]:
     """Markdown table of one problem; every sampler on the seeds that all of them have."""
-    names = [s for s in SAMPLERS if any(key[:2] == (problem.name, s) for key in runs)]
+    names = [s for s in names if any(key[:2] == (problem.name, s) for key in runs)]
     common = set.intersection(
         *({seed for p, s, seed in runs if (p, s) == (problem.name, name)} for name in names)
     )
@@ -122,14 +123,18 @@ def write_table() -> None:
     ]
     for problem in PROBLEMS.values():
         if any(key[:2] == (problem.name, OURS) for key in runs):
-            lines += section(problem, runs)
+            lines += section(problem, SAMPLERS, runs)
+    lines += ["# Ablations", "", "Ours, and ours with one thing changed.", ""]
+    for problem in PROBLEMS.values():
+        if any((problem.name, name) == key[:2] for name in ABLATIONS for key in runs):
+            lines += section(problem, [OURS, *ABLATIONS], runs)
     TABLE.write_text("\n".join(lines))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--problems", nargs="*", default=list(PROBLEMS), choices=list(PROBLEMS))
-    parser.add_argument("--samplers", nargs="*", default=list(SAMPLERS), choices=list(SAMPLERS))
+    parser.add_argument("--samplers", nargs="*", default=list(EVERY), choices=list(EVERY))
     parser.add_argument("--seeds", type=int, default=10)
     arguments = parser.parse_args()
     torch.set_num_threads(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import optuna
@@ -22,7 +23,7 @@ from problems import Problem
 from simulate import Point, Sampler
 from torch import Tensor
 
-from kedro_eeipu.optimizer import Dimension, Optimizer
+from kedro_eeipu.optimizer import Dimension, Optimizer, Proposal
 from kedro_eeipu.optimizer.optimize import CutTable
 from kedro_eeipu.optimizer.surrogates import Hyperparameters, TrainingData
 
@@ -72,6 +73,60 @@ class PaperOptimizer(Optimizer):
     ) -> CutTable:
         best = sorted(ranked, key=lambda t: self._trials[t].y or 0.0, reverse=True)[:5]
         return super()._cut_table(available, pending, best)
+
+
+class OneKernel(Optimizer):
+    """Without the kernels of single stages."""
+
+    def _objective_groups(self) -> tuple[frozenset[int], ...]:
+        return (frozenset(range(self._space.d)),)
+
+
+class NoWarping(Optimizer):
+    """Objectives on their own scale."""
+
+    def _fitted_objective(self, features: Tensor) -> tuple[TrainingData, Hyperparameters]:
+        y = torch.tensor([trial.y for trial in self._trials], dtype=torch.float64)
+        data = TrainingData(features, (y - y.mean()) / y.std(), self._objective_groups())
+        return data, self._fit(data)
+
+
+class NoMemory(Optimizer):
+    """Full price for every trial: nothing but the empty cut is searched."""
+
+    def _cut_table(
+        self,
+        available: Mapping[int, frozenset[int]],
+        pending: list[Point],
+        ranked: list[int],
+    ) -> CutTable:
+        return super()._cut_table(available, pending, [])
+
+
+class NoCooling(Optimizer):
+    """Cost counts in full to the end."""
+
+    def ask(self, *, budget_left: float = 1.0, **arguments: Any) -> Proposal:
+        return super().ask(budget_left=1.0, **arguments)
+
+
+class FivePrefixes(Optimizer):
+    """Cuts of the five best trials only."""
+
+    def _cut_table(
+        self,
+        available: Mapping[int, frozenset[int]],
+        pending: list[Point],
+        ranked: list[int],
+    ) -> CutTable:
+        return super()._cut_table(available, pending, ranked[:5])
+
+
+class OwnCosts(Optimizer):
+    """The cost of a stage as a function of the parameters that enter with it."""
+
+    def _cost_groups(self, s: int) -> tuple[frozenset[int], ...]:
+        return (self._graph.own_columns[s],)
 
 
 class PaperEEIPUInBox:
@@ -265,4 +320,13 @@ SAMPLERS: dict[str, Callable[[Problem, int], Sampler]] = {
     ),
     "random, grid of 4": lambda p, seed: Random(p, seed, levels=4),
     "random": Random,
+}
+
+ABLATIONS: dict[str, Callable[[Problem, int], Sampler]] = {
+    "without memory": lambda p, seed: EEIPU(p, seed, NoMemory),
+    "without cooling": lambda p, seed: EEIPU(p, seed, NoCooling),
+    "five best trials' cuts": lambda p, seed: EEIPU(p, seed, FivePrefixes),
+    "costs of own parameters": lambda p, seed: EEIPU(p, seed, OwnCosts),
+    "without stage kernels": lambda p, seed: EEIPU(p, seed, OneKernel),
+    "without warping": lambda p, seed: EEIPU(p, seed, NoWarping),
 }

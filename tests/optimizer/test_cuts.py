@@ -124,6 +124,7 @@ def test_many_parallel_stages_stay_few_sets() -> None:
 @pytest.mark.parametrize(
     "stages",
     [
+        [],
         [Stage(frozenset({9}), frozenset())],
         [Stage(frozenset({0}), frozenset({0}))],
         [Stage(frozenset({0}), frozenset({1})), Stage(frozenset({0}), frozenset({0}))],

@@ -199,3 +199,26 @@ def test_wrong_lengths_are_refused() -> None:
         optimizer.tell([0.1], 1.0, {})
     with pytest.raises(ValueError, match="3 columns"):
         Optimizer([Dimension()] * 3, CHAIN, default=[0.5])
+
+
+@pytest.mark.parametrize("costs", [{3: 1.0}, {0: -1.0}, {0: math.nan}, {0: math.inf}])
+def test_impossible_costs_are_refused(costs: dict[int, float]) -> None:
+    with pytest.raises(ValueError, match="stage"):
+        Optimizer([Dimension()] * 3, CHAIN).tell([0.1, 0.2, 0.3], 1.0, costs)
+
+
+def test_one_stage_without_parameters_and_parameters_of_no_stage() -> None:
+    stages = [Stage(frozenset(), frozenset()), Stage(frozenset({0}), frozenset({0}))]
+    proposals = simulate(Optimizer([Dimension()] * 2, stages, warmup=3), 8, stages=2)
+    assert all(0 in proposal.reused for proposal in proposals[1:])
+
+
+def test_objectives_of_many_magnitudes_and_a_terrible_point() -> None:
+    optimizer = Optimizer([Dimension()] * 3, CHAIN, seed=0, warmup=8)
+    best = -math.inf
+    for i in range(30):
+        proposal = optimizer.ask(budget_left=1 - i / 30)
+        y = -math.exp(20 * (sum((v - 0.4) ** 2 for v in proposal.x) - 0.5)) - (1e9 if i == 2 else 0)
+        optimizer.tell(proposal.x, y, dict.fromkeys({0, 1, 2} - proposal.reused, 1.0))
+        best = max(best, -sum((v - 0.4) ** 2 for v in proposal.x))
+    assert best > -0.02
