@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,6 +40,8 @@ class Limits:
         trials: Number of trials, earlier ones of the study counted in.
         budget: Seconds of node time, likewise.
         failures: Trials in a row that may fail with the same error.
+        repeats: Trials in a row that may have the parameters of earlier ones. They cost nothing,
+            so in a space with few configurations no budget would ever be used up.
 
     Raises:
         ConfigurationError: There is neither a number of trials nor a budget.
@@ -48,6 +50,7 @@ class Limits:
     trials: int | None = None
     budget: float | None = None
     failures: int = 3
+    repeats: int = 10
 
     def __post_init__(self) -> None:
         if self.trials is None and self.budget is None:
@@ -162,6 +165,8 @@ class EEIPURunner:
             return f"all {self.limits.trials} trials are done"
         if self.limits.budget is not None and spent >= self.limits.budget:
             return f"the budget of {self.limits.budget:g} s of node time is used up"
+        if _repeats(trials, self.limits.repeats):
+            return f"the last {self.limits.repeats} trials repeat earlier ones: nothing new is left"
         return ""
 
     def evaluate(self, params: Mapping[str, Any], proposing: float = 0.0) -> TrialRecord:
@@ -337,6 +342,14 @@ def node_records(directory: RunDirectory, run: PlannedRun | None = None) -> list
         load = sum(loads.get(dataset, 0.0) for dataset in outputs)
         records.append(NodeRecord.from_json({**event, "name": name, "load": load}))
     return records
+
+
+def _repeats(trials: Sequence[TrialRecord], count: int) -> bool:
+    """Whether each of the last `count` trials has the parameters of one before it."""
+    if len(trials) <= count:
+        return False
+    known = [t.params for t in trials if not t.interrupted]
+    return all(params in known[: -count + i] for i, params in enumerate(known[-count:]))
 
 
 def _error_text(error: Exception, nodes: list[NodeRecord]) -> str:

@@ -156,6 +156,19 @@ def test_nested_objective_key(project: Any) -> None:
     assert project.tuner().evaluate(DEFAULTS).value == 3.0
 
 
+@pytest.mark.parametrize("sampler", ["eeipu", "random"])
+def test_exhausted_space_ends_the_study(project: Any, sampler: str) -> None:
+    import yaml
+
+    parameters = yaml.safe_load((project.path / "conf/base/parameters.yml").read_text())
+    parameters["eeipu"]["space"] = {"right.power": [1, 2], "shift": [3.0, 4.0]}
+    project.write_parameters(parameters)
+    result = project.tuner(limits=Limits(budget=3600), sampler=sampler).run()
+    assert "nothing new is left" in result.stopped
+    assert len({tuple(t.params.values()) for t in result.trials}) == 4
+    assert len(result.trials) < 40
+
+
 def test_no_limit_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="when to stop"):
         Limits()
