@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -164,7 +164,7 @@ class LiveView(PlainView):
         known = {} if self.best is None else self.best.params
         differs = {p: v for p, v in self._params.items() if p not in known or known[p] != v}
         text = Text.assemble((f"trial {self._number}", "bold"), "  ", overflow="ellipsis")
-        text.append("  ".join(f"{p} {scalar(v)}" for p, v in differs.items()), style="magenta")
+        text.append("  ".join(f"{p}={scalar(v)}" for p, v in differs.items()), style="magenta")
         text.truncate(2 * self._width() - 4, overflow="ellipsis")
         return text
 
@@ -305,7 +305,8 @@ def plan_tables(graph: StageGraph, nodes: Sequence[Mapping[str, Any]]) -> list[R
         table.add_column(column, no_wrap=True, overflow="ellipsis")
     table.add_column("ranges it takes")
     for stage in graph:
-        after = ", ".join(graph[p].id for p in sorted(_nearest(graph, stage))) or "-"
+        taken = [path for name in stage.nodes for path in own[name]]
+        after = ", ".join(graph[p].id for p in sorted(_nearest(graph, stage, taken))) or "-"
         for i, name in enumerate(stage.nodes):
             first = ("", "") if i else (stage.id, after)
             table.add_row(*first, Text(name), Text("\n".join(own[name])))
@@ -320,13 +321,23 @@ def plan_tables(graph: StageGraph, nodes: Sequence[Mapping[str, Any]]) -> list[R
     return [table, Text(f"\n{legend}", style="dim"), *never]
 
 
-def _nearest(graph: StageGraph, stage: Stage) -> set[int]:
-    """The parents of a stage that no other parent of it already builds on."""
+def _nearest(graph: StageGraph, stage: Stage, own: Collection[str]) -> set[int]:
+    """The stages that a stage directly follows, those left out that another of them follows."""
 
     def ancestors(i: int) -> set[int]:
         return set(graph[i].parents).union(*map(ancestors, graph[i].parents))
 
-    return set(stage.parents).difference(*map(ancestors, stage.parents))
+    # A stage that is never served is nobody's parent, but its ranges reach what comes after it.
+    known = set(own).union(*(graph[p].parameters for p in stage.parents))
+    passed_on = {
+        i
+        for i, s in enumerate(graph)
+        if not s.cacheable
+        and s is not stage
+        and set(s.parameters) - known
+        and set(s.parameters) <= set(stage.parameters)
+    }
+    return set(stage.parents).difference(*map(ancestors, stage.parents)) | passed_on
 
 
 def trials_table(trials: Sequence[TrialRecord]) -> Table:
