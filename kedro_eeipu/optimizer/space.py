@@ -180,6 +180,6 @@ class Space:
             if dimension.ordered:
                 parts.append(z[..., j : j + 1])
             else:
-                hot = torch.nn.functional.one_hot(level[..., j], dimension.levels)
+                hot = torch.nn.functional.one_hot(level[..., j], dimension.levels).to(z.dtype)
                 parts.append(hot * active[..., j : j + 1] / 2**0.5)
         return torch.cat(parts, dim=-1)

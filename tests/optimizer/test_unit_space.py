@@ -68,3 +68,26 @@ def test_contradictions_are_refused(dimensions: list[Dimension]) -> None:
 def test_size_counts_levels() -> None:
     assert Space([Dimension(levels=3), Dimension(levels=4)]).size == 12
     assert Space([Dimension(levels=3), Dimension()]).size == 0
+
+
+def test_features_of_categories_alone_are_in_double_precision() -> None:
+    space = Space([Dimension(levels=2, ordered=False), Dimension(levels=3, ordered=False)])
+    z = points([0, 0.5], [1, 1])
+    assert space.features(z, space.active(z)).dtype == torch.float64
+
+
+def test_levels_at_places_of_their_own() -> None:
+    places = (0.0, 0.5, 0.8, 1.0)  # 1, 2, 3, 4 on a logarithmic scale, roughly
+    space = Space([Dimension(levels=4, places=places), Dimension(levels=3)])
+    z = points([0.2, 0.2], [0.26, 0.3], [0.64, 0.8], [0.66, 1.0])
+    assert space.level(z)[:, 0].tolist() == [0, 1, 1, 2]
+    assert space.snap(z)[:, 0].tolist() == [0.0, 0.5, 0.5, 0.8]
+    assert space.snap(space.snap(z)).tolist() == space.snap(z).tolist()
+    with pytest.raises(ValueError, match="places"):
+        Space([Dimension(levels=3, places=(0.0, 1.0))])
+
+
+def test_continuous_proposals_lie_on_a_fine_grid() -> None:
+    space = Space([Dimension()])
+    (snapped,) = space.snap(points([1 / 3])).tolist()
+    assert snapped[0] == round(1e12 / 3) / 1e12
