@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 import optuna
@@ -23,21 +22,34 @@ from problems import Problem
 from simulate import Point, Sampler
 from torch import Tensor
 
-from kedro_eeipu.optimizer import Dimension, Optimizer, Proposal
+from kedro_eeipu.optimizer import Dimension, Optimizer
 from kedro_eeipu.optimizer.optimize import CutTable
 from kedro_eeipu.optimizer.surrogates import Hyperparameters, TrainingData
 
 
 class EEIPU:
-    """The optimizer of this package, or a variant of it."""
+    """The optimizer of this package, or a variant of it.
+
+    Args:
+        problem: what is tuned.
+        seed: of the optimizer.
+        variant: the optimizer's class.
+        cooling: whether the exponent of cost is the share of the budget that is left, or 1.
+    """
 
     def __init__(
-        self, problem: Problem, seed: int, variant: type[Optimizer] = Optimizer, warmup: int = 2
+        self,
+        problem: Problem,
+        seed: int,
+        variant: type[Optimizer] = Optimizer,
+        *,
+        cooling: bool = False,
     ) -> None:
-        self.optimizer = variant(problem.dimensions, problem.stages, seed=seed, warmup=warmup)
+        self.optimizer = variant(problem.dimensions, problem.stages, seed=seed, warmup=2)
+        self.cooling = cooling
 
     def ask(self, budget_left: float) -> Point:
-        return self.optimizer.ask(budget_left=budget_left).x
+        return self.optimizer.ask(budget_left=budget_left if self.cooling else 1.0).x
 
     def tell(
         self,
@@ -101,13 +113,6 @@ class NoMemory(Optimizer):
         ranked: list[int],
     ) -> CutTable:
         return super()._cut_table(available, pending, [])
-
-
-class NoCooling(Optimizer):
-    """Cost counts in full to the end."""
-
-    def ask(self, *, budget_left: float = 1.0, **arguments: Any) -> Proposal:
-        return super().ask(budget_left=1.0, **arguments)
 
 
 class FivePrefixes(Optimizer):
@@ -302,7 +307,7 @@ class _PerUnitCost(LogExpectedImprovement):
 
 SAMPLERS: dict[str, Callable[[Problem, int], Sampler]] = {
     "EEIPU (ours)": EEIPU,
-    "EEIPU (paper)": lambda p, seed: EEIPU(p, seed, PaperOptimizer),
+    "EEIPU (paper)": lambda p, seed: EEIPU(p, seed, PaperOptimizer, cooling=True),
     "EEIPU (paper, in the box)": PaperEEIPUInBox,
     "EI per unit cost": lambda p, seed: BoTorchEI(
         p, seed, gamma_priors=True, cost_exponent=lambda left: 1.0
@@ -322,11 +327,13 @@ SAMPLERS: dict[str, Callable[[Problem, int], Sampler]] = {
     "random": Random,
 }
 
+COOLED = "ours with cooling"
+# One thing less each, all with cooling, so that they are to be compared with `COOLED`.
 ABLATIONS: dict[str, Callable[[Problem, int], Sampler]] = {
-    "without memory": lambda p, seed: EEIPU(p, seed, NoMemory),
-    "without cooling": lambda p, seed: EEIPU(p, seed, NoCooling),
-    "five best trials' cuts": lambda p, seed: EEIPU(p, seed, FivePrefixes),
-    "costs of own parameters": lambda p, seed: EEIPU(p, seed, OwnCosts),
-    "without stage kernels": lambda p, seed: EEIPU(p, seed, OneKernel),
-    "without warping": lambda p, seed: EEIPU(p, seed, NoWarping),
+    COOLED: lambda p, seed: EEIPU(p, seed, cooling=True),
+    "without memory": lambda p, seed: EEIPU(p, seed, NoMemory, cooling=True),
+    "five best trials' cuts": lambda p, seed: EEIPU(p, seed, FivePrefixes, cooling=True),
+    "costs of own parameters": lambda p, seed: EEIPU(p, seed, OwnCosts, cooling=True),
+    "without stage kernels": lambda p, seed: EEIPU(p, seed, OneKernel, cooling=True),
+    "without warping": lambda p, seed: EEIPU(p, seed, NoWarping, cooling=True),
 }
