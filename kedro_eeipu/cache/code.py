@@ -40,6 +40,8 @@ _COSMETIC_CLASS_ENTRIES = frozenset(
         *("__firstlineno__", "__static_attributes__", "_abc_impl", "__abstractmethods__"),
         *("__parameters__", "__orig_bases__", "__type_params__", "__class_vars__"),
         *("model_fields", "model_computed_fields", "_member_map_", "_value2member_map_"),
+        # written into the class when it is first pickled or checked against
+        *("__slotnames__", "__protocol_attrs__", "__non_callable_proto_members__"),
     }
 )
 _HINTS_ARE_MEANT = ("__dataclass_fields__", "__pydantic_fields__", "__attrs_attrs__", "_fields")

@@ -22,7 +22,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import IO, Any
 
 from fsspec import AbstractFileSystem
 
@@ -199,8 +199,9 @@ def _type_digest(kind: type) -> bytes:
 
 # --- files ----------------------------------------------------------------------------------------
 
-_local_digests: dict[tuple, str] = {}
-_local_digests_lock = threading.Lock()
+_local_files: dict[tuple, tuple[str, frozenset[str]]] = {}
+_local_files_lock = threading.Lock()
+_PICKLE_SUFFIXES = (".pkl", ".pickle", ".p")
 
 
 def content_token(fs: AbstractFileSystem, path: str) -> str:
@@ -209,7 +210,8 @@ def content_token(fs: AbstractFileSystem, path: str) -> str:
     The path itself is not part of it, so equal content elsewhere has the same token; in a
     directory the relative names of the files are. A local file is read and hashed (once, as long
     as its size, times and inode stay as they are); a remote one is trusted to its filesystem's
-    checksum or strong entity tag where there is one, and read where there is none.
+    checksum or strong entity tag where there is one, and read where there is none. Of a pickle, the
+    code of the project's classes in it is part of the content.
 
     Raises:
         Unidentifiable: the path is missing, unreadable, not a regular file, or changes meanwhile.
@@ -242,6 +244,17 @@ def _local_token(path: str) -> str:
     return "directory:" + fingerprint(members)
 
 
+def _local_file_digest(path: str) -> str:
+    return _with_code(*_local_file(os.path.abspath(path)))
+
+
+def _with_code(digest: str, names: frozenset[str]) -> str:
+    """Digest of a file's bytes and of the project code that it names."""
+    from kedro_eeipu.cache.pickled import project_code
+
+    return fingerprint([digest, project_code(names)]) if names else digest
+
+
 def _walk(top: str) -> list[str]:
     """Every file below ``top``, symbolic links followed."""
     files, seen = [], set()
@@ -259,23 +272,33 @@ def _walk(top: str) -> list[str]:
     return files
 
 
-def _local_file_digest(path: str) -> str:
-    path = os.path.abspath(path)
+def _local_file(path: str) -> tuple[str, frozenset[str]]:
+    """Digest of the bytes, and the project code that they name if they are a pickle."""
     for _ in range(3):
         before = os.stat(path)
         if not stat.S_ISREG(before.st_mode):
             raise Unidentifiable(f"{path} is not a regular file")
         identity = (path, *_version(before))
-        known = _local_digests.get(identity)
+        known = _local_files.get(identity)
         if known is not None:
             return known
-        digest = _hash_file(path)
+        with open(path, "rb") as file:
+            found = (_hash_file(path), _names_in(file))
         if _version(os.stat(path)) == identity[1:]:
             if not _is_racy(before):
-                with _local_digests_lock:
-                    _local_digests[identity] = digest
-            return digest
+                with _local_files_lock:
+                    _local_files[identity] = found
+            return found
     raise Unidentifiable(f"{path} keeps changing while it is read")
+
+
+def _names_in(file: IO[bytes]) -> frozenset[str]:
+    from kedro_eeipu.cache.pickled import project_globals
+
+    try:
+        return project_globals(file)
+    except OverflowError as error:
+        raise Unidentifiable(f"which classes are in it cannot be told: {error}") from error
 
 
 def _version(status: os.stat_result) -> tuple[int, ...]:
@@ -311,6 +334,14 @@ def _remote_token(fs: AbstractFileSystem, path: str) -> str:
 
 
 def _remote_file_digest(fs: AbstractFileSystem, path: str, info: dict[str, Any]) -> str:
+    names: frozenset[str] = frozenset()
+    if path.endswith(_PICKLE_SUFFIXES):
+        with fs.open(path, "rb") as file:
+            names = _names_in(file)
+    return _with_code(_remote_content(fs, path, info), names)
+
+
+def _remote_content(fs: AbstractFileSystem, path: str, info: dict[str, Any]) -> str:
     for name in ("md5Hash", "content_md5", "ContentMD5", "ETag", "etag"):
         checksum = info.get(name)
         if isinstance(checksum, bytes | bytearray):

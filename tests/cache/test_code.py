@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import inspect
 import json
 import os
+import pickle
 import subprocess
 import sys
 import time
+import typing
 from pathlib import Path
 
 import pytest
@@ -150,6 +154,32 @@ _STABLE = {
         "helpers.cached(x), helpers.re.compile('a')\n"
     ),
 }
+
+
+def test_using_a_class_does_not_change_it(project) -> None:
+    text = (
+        "import abc, enum, dataclasses, typing\n"
+        "class Kind(enum.Enum):\n    A = 1\n    B = 2\n"
+        "class Base(abc.ABC):\n    @abc.abstractmethod\n    def f(self): ...\n"
+        "@dataclasses.dataclass(order=True)\nclass M(Base):\n    k: int = 1\n"
+        "    def f(self):\n        return super().__init__()\n"
+        "@typing.runtime_checkable\nclass P(typing.Protocol):\n    k: int\n"
+        "class S:\n    __slots__ = ('k',)\n    def __init__(self):\n        self.k = 1\n"
+        "def node(x):\n    return Kind, M, P, S\n"
+    )
+    with project({"nodes.py": text}) as nodes:
+        before = code_identity(nodes.node)
+        model = nodes.M(3)
+        model.f()
+        copy.deepcopy([model, nodes.S()])
+        pickle.loads(pickle.dumps([model, nodes.Kind.A, nodes.S()], 2))
+        assert isinstance(model, nodes.P)
+        assert not isinstance(1, nodes.Base)
+        typing.get_type_hints(nodes.M)
+        assert inspect.signature(nodes.M)
+        assert nodes.M(1) < nodes.M(2)
+        hash(nodes.Kind.A), list(nodes.Kind), repr(model)
+        assert code_identity(nodes.node) == before
 
 
 def test_case_11_mutual_recursion_terminates_whatever_comes_first(project) -> None:

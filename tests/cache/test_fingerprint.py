@@ -9,6 +9,7 @@ import enum
 import math
 import os
 import pathlib
+import pickle
 import subprocess
 import sys
 
@@ -303,6 +304,55 @@ def test_case_18_file_that_keeps_changing(
     monkeypatch.setattr(module, "_hash_file", read_while_somebody_appends)
     with pytest.raises(Unidentifiable, match="changing"):
         content_token(LOCAL, str(file))
+
+
+_CLASSES = (
+    "import enum\nclass Kind(enum.Enum):\n    A = 1\n"
+    "class Model:\n    def __init__(self, k):\n        self.k = k\n"
+    "    def predict(self, x):\n        return self.k * x\n"
+    "    class Inner:\n        def get(self):\n            return 1\n"
+)
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+@pytest.mark.parametrize(
+    ("edit", "counts"),
+    [
+        (("self.k * x", "self.k - x"), True),
+        (("return 1", "return 2"), True),
+        (("A = 1", "B = 1\n    A = 2"), True),
+        (("import enum", "# comment\nimport enum"), False),
+    ],
+)
+def test_case_05_class_of_a_pickled_input(
+    protocol: int, edit: tuple[str, str], counts: bool, project, tmp_path: pathlib.Path
+) -> None:
+    file = tmp_path / "model.pkl"
+    fs = fsspec.filesystem("memory")
+    with project({"nodes.py": _CLASSES}) as nodes:
+        value = ["text", nodes.Model(1), {"a": nodes.Model.Inner()}, nodes.Model(2), nodes.Kind.A]
+        file.write_bytes(pickle.dumps(value, protocol))
+        fs.pipe_file("/pickles/model.pkl", file.read_bytes())
+        before = [content_token(LOCAL, str(file)), content_token(fs, "/pickles/model.pkl")]
+    with project({"nodes.py": _CLASSES.replace(*edit)}):
+        after = [content_token(LOCAL, str(file)), content_token(fs, "/pickles/model.pkl")]
+    assert [b != a for b, a in zip(before, after, strict=True)] == [counts, counts]
+
+
+@pytest.mark.parametrize("content", [b"", b"\x80", b"\x80\x04", b"\x80\x05 text", b"\x80\x99."])
+def test_file_that_only_begins_like_a_pickle(content: bytes, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "data").write_bytes(content)
+    assert content_token(LOCAL, str(tmp_path / "data")).startswith("file:")
+
+
+def test_pickle_is_not_loaded_to_look_into_it(tmp_path: pathlib.Path) -> None:
+    class Bomb:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "exploded"),)
+
+    (tmp_path / "data.pkl").write_bytes(pickle.dumps(Bomb()))
+    content_token(LOCAL, str(tmp_path / "data.pkl"))
+    assert not (tmp_path / "exploded").exists()
 
 
 def test_remote_files_are_read_or_known_by_their_checksum() -> None:

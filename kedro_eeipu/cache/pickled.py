@@ -1,0 +1,105 @@
+"""What code a pickle file needs, told without unpickling it.
+
+A pickled object is its state in the file and its class in the project; when the class is edited,
+the file is another input although its bytes are the same.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pickletools
+from typing import IO, Any
+
+from kedro_eeipu.cache.origin import origin_of
+
+__all__ = ["project_code", "project_globals"]
+
+_MAX_OPERATIONS = 3_000_000
+_STRINGS = frozenset({"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE"})
+_PUTS = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})
+_GETS = frozenset({"GET", "BINGET", "LONG_BINGET"})
+
+
+def project_globals(file: IO[bytes]) -> frozenset[str]:
+    """Return ``"module:qualname"`` of the project's classes and functions that a pickle names.
+
+    A file that is not a pickle names none. Where a pickle is followed by other data, as joblib
+    writes it, what comes before counts.
+
+    Raises:
+        OverflowError: the pickle is too long to be read operation by operation.
+    """
+    head = file.read(2)
+    file.seek(0)
+    if len(head) < 2 or head[0] != 0x80 or not 2 <= head[1] <= 5:
+        return frozenset()
+    found = set()
+    for module, name in _globals(file):
+        if origin_of(module).is_project:
+            found.add(f"{module}:{name}")
+    return frozenset(found)
+
+
+def _globals(file: IO[bytes]) -> set[tuple[str, str]]:
+    """Names that a pickle looks up.
+
+    Module and name are on the stack when STACK_GLOBAL runs: the last two strings that were pushed
+    or fetched from the memo.
+    """
+    found: set[tuple[str, str]] = set()
+    memo: dict[int, Any] = {}
+    strings: list[Any] = []
+    latest: Any = None
+    operations = 0
+    try:
+        for opcode, given, _ in pickletools.genops(file):
+            argument: Any = given
+            operations += 1
+            if operations > _MAX_OPERATIONS:
+                break
+            name = opcode.name
+            if name in _STRINGS:
+                latest = argument
+                strings = [*strings[-1:], latest]
+            elif name in _GETS:
+                latest = memo.get(int(argument))
+                if isinstance(latest, str):
+                    strings = [*strings[-1:], latest]
+            elif name == "MEMOIZE":
+                memo[len(memo)] = latest
+            elif name in _PUTS:
+                memo[int(argument)] = latest
+            else:
+                if name == "STACK_GLOBAL" and len(strings) == 2:
+                    found.add((strings[0], strings[1]))
+                elif name == "GLOBAL":
+                    module, _, qualname = argument.partition(" ")
+                    found.add((module, qualname))
+                latest = None
+    except Exception:
+        return found  # the pickle ended; whatever follows is data
+    if operations > _MAX_OPERATIONS:
+        raise OverflowError("the pickle is too long to be looked through")
+    return found
+
+
+def project_code(names: frozenset[str]) -> dict[str, str]:
+    """Return the digests of the code behind ``names``, which is imported for it.
+
+    Raises:
+        Unidentifiable: the code cannot be identified.
+    """
+    from kedro_eeipu.cache.code import code_identity
+
+    digests = {}
+    for name in names:
+        module, _, path = name.partition(":")
+        try:
+            found: Any = importlib.import_module(module)
+            for part in path.split("."):
+                found = getattr(found, part)
+        except (ImportError, AttributeError):
+            digests[name] = "absent"
+        else:
+            digests[name] = code_identity(found).digest
+    return digests
