@@ -17,7 +17,9 @@ from kedro.framework.context import KedroContext
 from kedro.framework.project import pipelines
 from kedro.framework.session import KedroServiceSession
 from kedro.io import CatalogProtocol
+from kedro.io.core import is_parameter
 from kedro.pipeline import Pipeline
+from kedro.pipeline.transcoding import _strip_transcoding
 from kedro.runner import AbstractRunner
 from omegaconf.errors import OmegaConfBaseException
 
@@ -121,12 +123,17 @@ class Project:
         return Planner(self.store, self.settings.cache, self.path)
 
     def dry_plan(self) -> RunPlan:
-        """What a run with the project's own values would do; nothing is run or kept."""
+        """What a run with the project's own values would do; nothing is run or kept.
+
+        Raises:
+            ConfigurationError: Trials of this pipeline could not be kept from each other.
+        """
         if self._dry is None:
             context = self.session.load_context(self.runtime_params)
             directory = RunDirectory(self.home / "runs" / "plan")
             try:
                 catalog: CatalogProtocol = context._get_catalog()
+                check_files(self.pipeline, catalog)
                 self._dry = self.planner.plan(self.pipeline, catalog, directory)
             finally:
                 directory.remove()
@@ -242,6 +249,37 @@ def check_objective(pipeline: Pipeline, space: SearchSpace, where: str) -> None:
         )
 
 
+def check_files(pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+    """Refuse an input that lies in a file which a node writes under another name.
+
+    Trials keep what they produce in the cache, so such an input would be read as an earlier plain
+    run left it.
+
+    Raises:
+        ConfigurationError: There is one.
+    """
+    files = {name: _file(catalog, name) for name in pipeline.all_outputs()}
+    produced = {_strip_transcoding(name) for name in files}
+    for name in sorted(pipeline.inputs()):
+        if is_parameter(name) or _strip_transcoding(name) in produced:
+            continue
+        own = _file(catalog, name)
+        for other, written in files.items():
+            if own and written and (own == written or own.startswith(f"{written}/")):
+                raise ConfigurationError(
+                    f"'{name}' reads {own}, which a node of the pipeline writes as '{other}'",
+                    where="catalog.yml",
+                    remedy=f"Let its nodes take '{other}' as their input: trials write no files.",
+                )
+
+
+def _file(catalog: CatalogProtocol, name: str) -> str:
+    """Where a declared dataset lies, empty for one that does not lie in files."""
+    dataset: Any = catalog.get(name) if name in catalog else None
+    path = getattr(dataset, "_filepath", None) or getattr(dataset, "_path", None)
+    return "" if path is None else f"{getattr(dataset, '_protocol', '')}:{path}"
+
+
 def parameters_file(path: Path, env: str | None) -> str:
     """The file that holds the ``eeipu`` block, as a user would name it."""
     for folder in dict.fromkeys(filter(None, (env, "local", "base"))):
@@ -307,6 +345,13 @@ def _credentials(context: KedroContext, name: str, key: str) -> dict[str, Any]:
 
 
 def _parameters(context: KedroContext, where: str) -> dict[str, Any]:
+    folder = Path(str(context.config_loader.conf_source)) / (context.env or "")
+    if context.env and not folder.exists():
+        raise ConfigurationError(
+            f"there is no configuration environment '{context.env}'",
+            where="--env",
+            remedy=f"It would be the folder {folder}.",
+        )
     try:
         return dict(context.config_loader["parameters"])
     except MissingConfigException:

@@ -142,6 +142,7 @@ class EEIPURunner:
         """
         lock = self.project.home / f"{self.study.name}.lock"
         with only_driver(lock, self.study.name), self.project.quiet():
+            self.project.dry_plan()
             self._recover()
             self.listener.study_started(self)
             while True:

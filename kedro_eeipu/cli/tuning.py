@@ -40,7 +40,10 @@ SAMPLER_NAMES = ("eeipu", "random", "tpe", "gp")
 @click.pass_obj
 @reports_errors
 def plan(metadata: ProjectMetadata, form: str, **options: Any) -> None:
-    """Show the stages: which range reaches which node, and what can be reused."""
+    """Show the stages, and what can be reused.
+
+    Which range reaches which node, which nodes run again together, and which are never cached.
+    """
     project = load_project(metadata, **options)
     graph = project.stage_graph()
     from kedro_eeipu.graph.stages import touches
@@ -73,10 +76,14 @@ def plan(metadata: ProjectMetadata, form: str, **options: Any) -> None:
 @project_options
 @study_option
 @click.option("--trials", type=int, default=None, help="Number of trials, earlier ones included.")
-@click.option("--budget", default=None, help="Node time: seconds, or 30min, 2h.")
+@click.option(
+    "--budget",
+    default=None,
+    help="Node time: seconds, or 30min, 2h; the last trial may overrun.",
+)
 @click.option("--sampler", type=click.Choice(SAMPLER_NAMES), default="eeipu", show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the sampler.")
-@click.option("--runner", "-r", default="SequentialRunner", help="Kedro runner for the nodes.")
+@click.option("--runner", "-r", default="SequentialRunner", show_default=True, help="Kedro runner.")
 @click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
 @click.pass_obj
 @reports_errors
@@ -91,7 +98,10 @@ def tune(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Run trials until the budget is used; stop it any time, the same command goes on."""
+    """Run trials until the budget is used.
+
+    Stop it any time: the same command goes on. Trials write to the cache only.
+    """
     from kedro_eeipu.graph.parse import parse_budget, parse_trials
     from kedro_eeipu.runner import EEIPURunner, Limits
     from kedro_eeipu.study.storage import open_study
@@ -127,6 +137,8 @@ def tune(
         click.echo("\nStopped. All finished nodes are kept; the same command goes on.", err=True)
         sys.exit(1)
     outcome(console, result, space)
+    if result.best is not None and not quiet:
+        click.echo("`kedro eeipu apply --best` adopts the best values, `report` shows the study.")
 
 
 @click.command()
@@ -189,7 +201,11 @@ def apply(
     pipeline: str,
     conf_source: str | None,
 ) -> None:
-    """Write a trial's values into conf/ and bring its outputs into the catalog."""
+    """Adopt a trial: its values and its outputs.
+
+    Writes the values into a configuration environment and saves the outputs, from the cache, where
+    the catalog declares them. Nothing is run.
+    """
     from kedro_eeipu.apply import bring_outputs, overrides_yaml, write_overrides
 
     if use_best == (number is not None):
@@ -204,11 +220,13 @@ def apply(
             return
     target = write_overrides(project, trial, opened.name, env)
     click.echo(f"Wrote {target.relative_to(project.path).as_posix()}")
+    used = "kedro run" if env in ("local", "base") else f"kedro run --env {env}"
+    click.echo(f"`{used}` uses it")
     brought = bring_outputs(project, trial)
     for name in brought.saved:
         click.echo(f"Saved {name} from the cache")
     for name, reason in brought.missing.items():
-        click.echo(f"Not saved: {name} ({reason}); `kedro run --env {env}` makes it", err=True)
+        click.echo(f"Not saved: {name} ({reason}); `{used}` makes it", err=True)
 
 
 def trial_json(found: Sequence[TrialRecord], trial: TrialRecord) -> dict[str, Any]:

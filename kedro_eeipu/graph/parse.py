@@ -148,7 +148,18 @@ def _parse_range(
         spec = {"choices": spec}
     if not isinstance(spec, Mapping):
         raise ConfigurationError("a range is a list of choices or {low: …, high: …}", where=where)
+    nested = next((key for key in spec if isinstance(default, Mapping) and key in default), None)
+    if nested is not None:
+        raise ConfigurationError(
+            f"'{path}' holds several parameters", where=where, remedy=f"Write {path}.{nested}: …"
+        )
     _refuse_unknown(spec, RANGE_KEYS, where)
+    if isinstance(default, (Mapping, list)):
+        raise ConfigurationError(
+            f"'{path}' is no single value",
+            where=where,
+            remedy="Tune the values inside it, by their dotted paths; lists cannot be tuned.",
+        )
     when = _parse_when(spec.get("when"), where)
     if "choices" in spec:
         found = _categorical(path, spec, default, when, where)

@@ -317,11 +317,14 @@ def _record(trial: FrozenTrial) -> TrialRecord:
 def _check_objective(study: optuna.Study, space: SearchSpace) -> None:
     asked = [str(space.objective), space.objective.direction]
     known = study.user_attrs.get(_OBJECTIVE)
-    if known is None:
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    direction = study.direction.name.lower()
+    if direction == asked[1] and (known is None or not complete):
         study.set_user_attr(_OBJECTIVE, asked)
     elif known != asked:
+        before = f"{known[1]} {known[0]}" if known else direction
         raise ConfigurationError(
-            f"study '{study.study_name}' is to {known[1]} {known[0]}, not to {asked[1]} {asked[0]}",
+            f"study '{study.study_name}' is to {before}, not to {asked[1]} {asked[0]}",
             where="parameters.yml: eeipu.objective",
             remedy="Start a new study with --study NAME, or put the objective back.",
         )

@@ -249,7 +249,20 @@ def test_bad_settings_are_refused(shell: Shell, settings: dict[str, Any], words:
     refused(shell("tune"), *words, "eeipu.yml")
 
 
+def test_input_in_a_file_that_a_node_writes_is_refused(shell: Shell) -> None:
+    """The trial would read what an earlier plain run left there."""
+    catalog = yaml.safe_load((shell.project.path / "conf/base/catalog.yml").read_text())
+    shell.project.write_catalog({**catalog, "again": catalog["cleaned"]})
+    pipeline = shell.project.source / "pipeline.py"
+    pipeline.write_text(
+        pipeline.read_text().replace('["cleaned", "params:left', '["again", "params:left')
+    )
+    refused(shell("tune"), "'again'", "data/cleaned.json", "'cleaned'")
+    assert shell.project.executions() == []
+
+
 def test_unknown_names_are_refused(shell: Shell) -> None:
+    refused(shell("tune", "--env", "nowhere"), "no configuration environment 'nowhere'")
     refused(shell("tune", "--pipeline", "training"), "no pipeline 'training'", "__default__")
     refused(shell("tune", "--runner", "SlowRunner"), "SlowRunner", "ThreadRunner")
     refused(shell("tune", "--trials", "0"), "--trials")

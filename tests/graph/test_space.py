@@ -46,6 +46,8 @@ def test_type_follows_the_default() -> None:
     [
         ({"model.rat": {"low": 0, "high": 1}}, "no parameter 'model.rat'", "'model.rate'"),
         ({"model.rate": 3}, "a range is", ""),
+        ({"model": [1, 2]}, "no single value", "dotted paths"),
+        ({"model": {"rate": {"low": 0, "high": 1}}}, "several parameters", "model.rate: "),
         ({"model.rate": {"low": 1, "high": 1}}, "not below", ""),
         ({"model.rate": {"low": 0, "high": 1, "log": True}}, "low > 0", ""),
         ({"model.rate": {"low": 0, "high": 1, "log": "yes"}}, "`log` is 'yes'", ""),

@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -244,26 +243,6 @@ def test_second_driver_is_refused(project: Any) -> None:
     assert second.returncode == 2
     assert f"is being tuned by process {process.pid}" in second.stderr
     assert "--study" in second.stderr
-
-
-def test_plugin_uninstalled_project_still_runs(project: Any) -> None:
-    hide = (
-        "import sys, importlib.metadata as m; sys.modules['kedro_eeipu'] = None\n"
-        "found = m.Distribution.discover\n"
-        "m.Distribution.discover = classmethod(lambda c, **k: "
-        "(d for d in found(**k) if d.metadata['Name'] != 'kedro-eeipu'))\n"
-    )
-    script = hide + "sys.argv = ['kedro', 'run']\nfrom kedro.framework.cli import main\nmain()"
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", script],
-        cwd=project.path,
-        env=project.environment(),
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    assert json.loads((project.path / "data" / "metrics.json").read_text())["loss"] == 23.0
 
 
 def test_plain_run_is_untouched_by_the_plugin(project: Any) -> None:

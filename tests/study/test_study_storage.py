@@ -80,8 +80,15 @@ def test_missing_study_names_the_remedy(url: str) -> None:
         open_study(url, "t")
 
 
+def test_objective_may_be_mended_while_no_trial_has_completed(url: str) -> None:
+    finished(open_study(url, "s", space(key="typo"), create=True), {"a": 0.1}, None, error="no key")
+    open_study(url, "s", space(key="k"), create=True)
+    with pytest.raises(ConfigurationError, match="to minimize"):
+        open_study(url, "s", space(key="k", direction="maximize"), create=True)
+
+
 def test_changed_objective_is_refused(url: str) -> None:
-    open_study(url, "s", space(), create=True)
+    finished(open_study(url, "s", space(), create=True), {"a": 0.1}, 1.0)
     with pytest.raises(ConfigurationError, match=r"is to minimize m, not to minimize m\[k\]"):
         open_study(url, "s", space(key="k"), create=True)
 
