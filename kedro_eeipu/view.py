@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+import yaml
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -121,6 +123,7 @@ class LiveView(PlainView):
         self.spent += trial.cost
         before = self.best
         self._keep_best(trial)
+        self._live.refresh()  # else the row would stand above the panel of its own trial
         if not self._headed:
             self._headed = True
             head = f"{'trial':>5} {'value':>11} {'cost':>9} {'saved':>9}  nodes run"
@@ -140,7 +143,8 @@ class LiveView(PlainView):
         grid.add_row("used", self._progress(spent))
         share = self._share(spent)
         if share is not None:
-            grid.add_row("", ProgressBar(total=1.0, completed=share, width=self._width() - 6))
+            width = self._width() - 6
+            grid.add_row("", ProgressBar(1.0, share, width, complete_style="cyan"))
         return Group("", *self._trial(events), grid)
 
     def _trial(self, events: Mapping[str, Mapping[str, Any]]) -> list[RenderableType]:
@@ -374,9 +378,9 @@ def _cut(text: str) -> Text:
 
 def scalar(value: Any) -> str:
     """A parameter's value as YAML would write it, floats to six digits."""
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return str(yaml.safe_dump(value, width=math.inf)).splitlines()[0]
 
 
 def _differs(trial: TrialRecord, space: SearchSpace) -> bool:
