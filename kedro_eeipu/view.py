@@ -228,8 +228,8 @@ def _row(trial: TrialRecord, better: bool) -> Text:
     if trial.value is None:
         text.append(f"{'failed':>11}", style="red")
     else:
-        value = f"{'★ ' if better else ''}{trial.value:.6g}"
-        text.append(f"{value:>11}", style="bold green" if better else "")
+        mark = "★" if better else " "
+        text.append(f"{mark} {trial.value:>9.6g}", style="bold green" if better else "")
     text.append(f" {duration(trial.cost):>9} {duration(trial.saved):>9}  ")
     if trial.error:
         return text.append(trial.error.split("\n")[0], style="red")
