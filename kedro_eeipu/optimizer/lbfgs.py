@@ -14,6 +14,7 @@ from torch import Tensor
 
 _ARMIJO = 1e-4
 _MAX_FIRST_STEP = 0.1
+_PATIENCE = 3
 
 
 def minimize_rows(
@@ -25,6 +26,7 @@ def minimize_rows(
     max_evaluations: int = 40,
     memory: int = 8,
     tolerance: float = 1e-5,
+    value_tolerance: float = 0.0,
 ) -> tuple[Tensor, Tensor]:
     """Local minima of all rows inside the box.
 
@@ -36,12 +38,14 @@ def minimize_rows(
         max_evaluations: calls of the objective.
         memory: curvature pairs kept per row.
         tolerance: a row is done when its projected gradient is nowhere larger.
+        value_tolerance: a row is done, too, when it gained no more in three evaluations running.
 
     Returns:
         The best points seen, `B x d`, and their values, `B`.
     """
     x = torch.minimum(torch.maximum(start, lower), upper)
     f, g = value_and_gradient(x)
+    idle = torch.zeros(len(f), dtype=torch.long)
     pairs: list[tuple[Tensor, Tensor, Tensor]] = []
     direction = _descent(x, g, pairs, lower, upper)
     first = _MAX_FIRST_STEP / direction.abs().amax(dim=-1).clamp(min=1e-12)
@@ -59,6 +63,8 @@ def minimize_rows(
         if bool(useful.any()):
             pairs.append((moved, y, rho))
             del pairs[:-memory]
+        gained = torch.where(accepted, f - f_trial, torch.zeros_like(f))
+        idle = torch.where(gained > value_tolerance, 0, idle + 1)
         x = torch.where(accepted[:, None], trial, x)
         g = torch.where(accepted[:, None], g_trial, g)
         f = torch.where(accepted, f_trial, f)
@@ -66,7 +72,7 @@ def minimize_rows(
         direction = torch.where(accepted[:, None], new_direction, direction)
         step = torch.where(accepted, torch.ones_like(step), step * 0.3)
         done = (_projected(x, g, lower, upper).abs().amax(-1) < tolerance) | (step < 1e-6)
-        if bool(done.all()):
+        if bool((done | (idle >= _PATIENCE)).all()):
             break
     return x, f
 

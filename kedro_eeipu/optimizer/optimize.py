@@ -28,7 +28,7 @@ _STARTS = 24
 _STARTS_PER_CUT = 3
 _POLISHED = 8  # starts whose levels are improved, where there are any
 _EVALUATIONS = 30
-_TOLERANCE = 1e-3  # in log units of the acquisition per unit of a column
+_TOLERANCE = 1e-3  # of the acquisition, which is a logarithm
 _RELAX_ABOVE = 8
 _NEIGHBOUR_ROUNDS = 4
 _MAX_CATEGORIES_TRIED = 16
@@ -172,7 +172,12 @@ class CutSearch:
         lower = torch.where(free, 0.0, z)
         upper = torch.where(free, 1.0, z)
         moved, _ = minimize_rows(
-            negative, z, lower, upper, max_evaluations=_EVALUATIONS, tolerance=_TOLERANCE
+            negative,
+            z,
+            lower,
+            upper,
+            max_evaluations=_EVALUATIONS,
+            value_tolerance=_TOLERANCE,
         )
         moved = self.table.impose(self.space.snap(moved.detach()), cut)
         moved_value = self._evaluate(moved, cut, self.acquisition)
