@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from pathlib import PurePosixPath
+from collections.abc import Callable, Mapping
 from time import perf_counter
 from typing import Any
 
-from kedro.io import AbstractDataset, MemoryDataset
+from kedro.io import AbstractDataset, CachedDataset, MemoryDataset
 
 from kedro_eeipu.cache.run_directory import Output, RunDirectory
 from kedro_eeipu.cache.store import Blob, CacheMiss, Store, Unstorable
@@ -16,7 +15,7 @@ from kedro_eeipu.cache.store import Blob, CacheMiss, Store, Unstorable
 logger = logging.getLogger(__name__)
 
 # Kinds whose load gives back exactly what was saved, so a trip through their file changes nothing.
-_EXACT = ("MemoryDataset", "SharedMemoryDataset", "PickleDataset", "CachedDataset")
+_EXACT = ("PickleDataset",)
 
 
 class MemoizedDataset(AbstractDataset[Any, Any]):
@@ -73,25 +72,51 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
         """Plan to serve this content, or take the plan back."""
         self.planned = None if blob is None else Output(blob)
 
+    @property
+    def delivers(self) -> bool:
+        """Whether the content has to get to a declared place, whether anybody reads it or not."""
+        return self.write_through and is_persistent(self.declared)
+
+    @property
+    def delivered(self) -> bool:
+        """Whether this run has written the declared place; before, an earlier run's lies there."""
+        return self.delivers and (
+            self._memory is not None or self.run.output(self.name) is not None
+        )
+
     def load(self) -> Any:
-        if self.write_through and self.declared is not None and self._readable(self.declared):
+        if self.declared is not None and self.delivered:
             return self.declared.load()
-        if self._memory is not None:
-            return self._as_declared(self._memory.load())
         started = perf_counter()
-        value = self._as_declared(self._from_store())
-        self.run.put_load(self.name, perf_counter() - started)
+        value = self._as_declared(self.value())
+        if self._memory is None:
+            self.run.put_load(self.name, perf_counter() - started)
         return value
 
+    def value(self) -> Any:
+        """The content as the node returned it."""
+        if self._memory is not None:
+            return self._memory.load()
+        return self._from_store()
+
+    def keep(self) -> None:
+        """Hold what lies in the run's scratch store in memory: the run's directory goes."""
+        output = self.output
+        if output is not None and output.scratch and not self.delivers:
+            value = self._from_store()
+            self._memory = MemoryDataset()
+            self._memory.save(value)
+
     def save(self, data: Any) -> None:
-        output = self._dump(data)
+        deliver = self.delivers and not self.delivered
+        output = self.planned or self._dump(data)
         if output is None:
             self._memory = MemoryDataset()
             self._memory.save(data)
-        else:
-            self.run.put_output(self.name, output)
-        if self.write_through and self.declared is not None:
+        if deliver and self.declared is not None:
             self.declared.save(data)
+        if output is not None:
+            self.run.put_output(self.name, output)
         if self.record is not None:
             self.record(self.name, output)
 
@@ -107,28 +132,27 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
             return None
 
     def _from_store(self) -> Any:
-        output = self.output
         for attempt in range(2):
-            if output is None:
-                break
+            output = self.output
             try:
+                if output is None:
+                    raise CacheMiss("it has not been produced in this run")
                 return (self.run.scratch if output.scratch else self.store).load(output.blob)
             except CacheMiss as miss:
                 if attempt or self.rebuild is None:
                     raise
                 logger.warning("%s is computed again: %s", self.name, miss)
-                self.planned = None
                 self.rebuild()
-                output = self.output
                 if self._memory is not None:
                     return self._memory.load()
-        raise CacheMiss(f"{self.name} has not been produced in this run")
+        raise AssertionError("unreachable")
 
     def _as_declared(self, value: Any) -> Any:
-        private = private_copy(self.declared, self.name, self.run)
-        if private is None:
+        config = file_config(self.declared)
+        if config is None or not changes_content(self.declared):
             return value
         try:
+            private = private_copy(config, self.name, self.run.private_path(self.name, config))
             private.save(value)
             return private.load()
         except NotImplementedError:
@@ -138,10 +162,6 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
             # the node returned is all there is.
             logger.warning("%s is passed on as it is: %s", self.name, error)
             return value
-
-    @staticmethod
-    def _readable(declared: AbstractDataset) -> bool:
-        return not getattr(declared, "_EPHEMERAL", False) and declared.exists()
 
     def _exists(self) -> bool:
         return self._memory is not None or self.output is not None
@@ -153,37 +173,82 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
         return {"name": self.name}
 
 
-def private_copy(
-    declared: AbstractDataset | None, name: str, run: RunDirectory
-) -> AbstractDataset | None:
-    """A dataset of the declared kind at a path of the run's own.
+class TranscodedDataset(MemoizedDataset):
+    """A produced dataset that is read as another kind (``df@spark`` of a ``df@pandas``).
 
-    Returns:
-        ``None`` where the trip through the declared kind changes nothing, or is not possible
-        because the kind is not a file.
+    Args:
+        name: Name under which it is read.
+        source: What its producer saves.
+        declared: What the user's catalog holds under the name.
+        seen_as: Token of both kinds.
     """
-    config = file_config(declared)
-    if declared is None or config is None:
-        return None
-    key = "filepath" if "filepath" in config else "path"
-    suffix = "".join(PurePosixPath(str(config[key])).suffixes)
+
+    def __init__(
+        self, name: str, source: MemoizedDataset, declared: AbstractDataset, seen_as: str
+    ) -> None:
+        super().__init__(
+            name,
+            source.store,
+            source.run,
+            declared,
+            write_through=source.write_through,
+            seen_as=seen_as,
+        )
+        self.source = source
+
+    @property
+    def output(self) -> Output | None:
+        return self.source.output
+
+    @property
+    def delivered(self) -> bool:
+        return self.source.delivered
+
+    def value(self) -> Any:
+        return self.source.value()
+
+    def _as_declared(self, value: Any) -> Any:
+        written, read = file_config(self.source.declared), file_config(self.declared)
+        assert written is not None
+        assert read is not None
+        path = self.run.private_path(self.name, written)
+        private_copy(written, self.source.name, path).save(value)
+        return private_copy(read, self.name, path).load()
+
+
+def private_copy(config: Mapping[str, Any], name: str, path: str) -> AbstractDataset:
+    """A dataset of a declared kind at a path of the run's own.
+
+    Raises:
+        DatasetError: The kind cannot lie there.
+    """
     arguments = {
         k: v for k, v in config.items() if k not in ("credentials", "versioned", "version")
     }
     fs_args = arguments.get("fs_args")
     if isinstance(fs_args, dict):
         arguments["fs_args"] = {k: v for k, v in fs_args.items() if k.startswith("open_args")}
-    arguments[key] = run.private_path(name, suffix)
-    try:
-        return AbstractDataset.from_config(name, arguments)
-    except Exception as error:
-        logger.warning("%s is passed on as it is: %s", name, error)
-        return None
+    arguments["filepath" if "filepath" in config else "path"] = path
+    dataset: AbstractDataset = AbstractDataset.from_config(name, arguments)
+    return dataset
 
 
 def file_config(declared: AbstractDataset | None) -> dict[str, Any] | None:
-    """The configuration of a declared dataset that lies in a file and may come back changed."""
-    if declared is None or type(declared).__name__ in _EXACT:
+    """The configuration of a declared dataset that lies in a file, ``None`` for other kinds."""
+    if not is_persistent(declared) or isinstance(declared, CachedDataset):
         return None
-    config = declared._init_config()
+    assert declared is not None
+    config: dict[str, Any] = declared._init_config()
     return config if "filepath" in config or "path" in config else None
+
+
+def changes_content(declared: AbstractDataset | None) -> bool:
+    """Whether what is read back from a declared file may differ from what was saved."""
+    return file_config(declared) is not None and type(declared).__name__ not in _EXACT
+
+
+def is_persistent(declared: AbstractDataset | None) -> bool:
+    """Whether a dataset of the user's catalog outlives the process."""
+    if isinstance(declared, CachedDataset):
+        return is_persistent(declared._dataset)
+    return declared is not None and not getattr(declared, "_EPHEMERAL", False)

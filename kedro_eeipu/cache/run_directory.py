@@ -17,7 +17,7 @@ import shutil
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kedro_eeipu.cache.store import Blob, Store
@@ -88,8 +88,14 @@ class RunDirectory:
             found[dataset] = max(seconds, found.get(dataset, 0.0))
         return found
 
-    def private_path(self, dataset: str, suffix: str) -> str:
-        """A path of the run's own at which a dataset can be written instead of the user's."""
+    def private_path(self, dataset: str, config: Mapping[str, Any]) -> str:
+        """A path of the run's own at which a dataset can be written instead of the user's.
+
+        Args:
+            dataset: Its name.
+            config: Its configuration in the catalog, whose ``filepath`` or ``path`` has the suffix.
+        """
+        suffix = "".join(PurePosixPath(str(config.get("filepath", config.get("path")))).suffixes)
         # Several consumers may make the trip through the file at the same time.
         owner = f"{dataset}\0{os.getpid()}\0{threading.get_ident()}"
         return str(self.path / f"private-{_file_name(owner)}{suffix}")

@@ -59,7 +59,7 @@ class PlannedRun:
         self.plan = self.planner.plan(
             pipeline, catalog, self.directory, write_through=self.write_through, meta=self.meta
         )
-        for name, dataset in self.plan.datasets.items():
+        for name, dataset in {**self.plan.datasets, **self.plan.streamed}.items():
             replace_dataset(catalog, name, dataset)
         self._pipeline, self._whole = pipeline, dict(pipeline.__dict__)
         # The runner gets this very object next, so its content is what must change.
@@ -138,7 +138,7 @@ class EEIPUHooks:
         before = manager.subset_hook_caller("before_node_run", [self])
         after = manager.subset_hook_caller("after_node_run", [self])
         for name in plan.actions:
-            if name not in plan.reused:
+            if name not in plan.reused or plan.delivers(name):
                 continue
             node = plan.actions[name].node
             inputs = {i: catalog.load(i) for i in node.inputs if is_parameter(i)}

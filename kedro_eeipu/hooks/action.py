@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
+from kedro.io import CatalogProtocol
 from kedro.pipeline.node import Node
 
 from kedro_eeipu.cache.code import CodeIdentity, Unidentifiable
@@ -34,12 +35,14 @@ class Identity:
         tokens: Tokens of its parameters and free inputs, by input name.
         current: For each free input that lies in a file, what makes its token anew.
         extra: What ``eeipu.yml`` adds: a version, files, environment variables.
+        validators: Token of what validates, and may change, what it loads and saves.
     """
 
     code: CodeIdentity
     tokens: Mapping[str, str]
     current: Mapping[str, FileToken] = field(default_factory=dict)
     extra: str = ""
+    validators: str = ""
 
 
 class NodeAction:
@@ -54,6 +57,7 @@ class NodeAction:
         identity: What is known of its key, ``None`` when it is never cached.
         inputs: The datasets it loads, parameters among them.
         outputs: The datasets it saves.
+        catalog: The catalog of the run.
         store: The shared store.
         run: The directory of the run.
         why_not: Why it is never cached.
@@ -66,6 +70,7 @@ class NodeAction:
         identity: Identity | None,
         inputs: Mapping[str, Any],
         outputs: Mapping[str, MemoizedDataset],
+        catalog: CatalogProtocol,
         store: Store,
         run: RunDirectory,
         why_not: str | None = None,
@@ -77,6 +82,7 @@ class NodeAction:
         self.identity = identity
         self.inputs = inputs
         self.outputs = outputs
+        self.catalog = catalog
         self.store = store
         self.run = run
         self.why_not = why_not
@@ -115,13 +121,18 @@ class NodeAction:
             inputs=_shaped(self.node._inputs, tokens),
             outputs=_shape(self.node._outputs),
             extra=self.identity.extra,
+            validators=self.identity.validators,
         )
 
     def parts(self) -> dict[str, str]:
         """What the key is made of, shortened, to tell later why two runs of a node differ."""
         if self.identity is None:
             return {}
-        found = {"code": self.identity.code.digest, "settings": self.identity.extra}
+        found = {
+            "code": self.identity.code.digest,
+            "settings": self.identity.extra,
+            "validators": self.identity.validators,
+        }
         found.update(self.identity.tokens)
         for name, dataset in self.inputs.items():
             if isinstance(dataset, MemoizedDataset):
@@ -135,10 +146,14 @@ class NodeAction:
 
     def serve(self, record: Record) -> None:
         """Serve the node from its record: nothing of it is executed or loaded."""
+        self._served = record
         self._promise(record)
         self._tell("reused", record=record)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self._finished:  # a node after it had to be computed again, and needed it already
+            values = {name: output.value() for name, output in self.outputs.items()}
+            return _in_shape(self.node._outputs, values)
         self._key = self.key()
         if self._key is not None:
             found = self._served_late()
@@ -153,11 +168,29 @@ class NodeAction:
 
     def rebuild(self) -> None:
         """Compute the outputs again, from inputs loaded anew (a planned blob has vanished)."""
-        inputs = {name: dataset.load() for name, dataset in self.inputs.items()}
+        for name, value in self._computed_again().items():
+            self.catalog.save(name, value)
+
+    def deliver(self) -> Any:
+        """The outputs of the record, as the function would return them, for Kedro to save."""
+        assert self._served is not None
+        try:
+            values = dict(
+                zip(self.node.outputs, map(self.store.load, self._served.outputs), strict=True)
+            )
+        except CacheMiss as miss:
+            logger.warning("%s is computed again: %s", self.node.name, miss)
+            values = self._computed_again()
+        return _in_shape(self.node._outputs, values)
+
+    def _computed_again(self) -> dict[str, Any]:
+        # Of several outputs that are not made alike twice, none may stay from the record.
+        for output in self.outputs.values():
+            output.promise(None)
+        inputs = {name: self.catalog.load(name) for name in self.inputs}
         self._key, self._served, self._saved, self._finished = self.key(), None, {}, False
-        outputs = self.node._copy(func=self._timed).run(inputs)
-        for name, value in outputs.items():
-            self.outputs[name].save(value)
+        outputs: dict[str, Any] = self.node._copy(func=self._timed).run(inputs)
+        return outputs
 
     def saved(self, name: str, output: Output | None) -> None:
         """An output has been saved; with the last one the node is done."""
@@ -289,6 +322,11 @@ def stream(action: NodeAction, *args: Any, **kwargs: Any) -> Iterator[Any]:
     finally:
         action._seconds = time.perf_counter() - started
     action._tell("ran")
+
+
+def deliver(action: NodeAction, *parameters: Any) -> Any:
+    """Stand in for the function of a node that is served but whose outputs must be saved."""
+    return action.deliver()
 
 
 def produced_token(dataset: MemoizedDataset) -> str | None:

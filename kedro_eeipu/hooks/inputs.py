@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from kedro.io import AbstractDataset, AbstractVersionedDataset, CachedDataset, MemoryDataset
+from kedro.io import (
+    AbstractDataset,
+    AbstractVersionedDataset,
+    CachedDataset,
+    CatalogProtocol,
+    MemoryDataset,
+)
+from kedro.pipeline.node import Node
+from kedro.utils import load_obj
 
 from kedro_eeipu.cache.code import Unidentifiable, code_identity
 from kedro_eeipu.cache.fingerprint import combine, content_token, fingerprint
@@ -81,6 +89,31 @@ def free_input(
     fs, path = _file_of(name, dataset)
     token = FileToken(dataset_identity(dataset), fs, path)
     return token(), token
+
+
+def validators_token(node: Node, catalog: CatalogProtocol) -> str:
+    """Token of the validators that the catalog applies to what a node loads and saves.
+
+    A validator may change what it checks. Empty where there is none.
+
+    Raises:
+        Unidentifiable: A validator's code or options cannot be fingerprinted.
+    """
+    declared = getattr(catalog, "_validator_specs", {})
+    if not getattr(catalog, "validation_enabled", True):
+        return ""
+    sides = [("load", name) for name in node.inputs] + [("save", name) for name in node.outputs]
+    found = [
+        [
+            side,
+            place,
+            fingerprint(spec.to_config()),
+            code_identity(load_obj(spec.class_path)).digest,
+        ]
+        for place, (side, name) in enumerate(sides)
+        if (spec := declared.get(name)) is not None and spec.enabled and side in spec.on
+    ]
+    return combine(validators=found) if found else ""
 
 
 def _file_of(name: str, dataset: AbstractDataset) -> tuple[Any, str]:

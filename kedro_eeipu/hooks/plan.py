@@ -18,12 +18,20 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
 from kedro_eeipu.cache.code import Unidentifiable, code_identity
-from kedro_eeipu.cache.dataset import MemoizedDataset, file_config
+from kedro_eeipu.cache.dataset import (
+    MemoizedDataset,
+    TranscodedDataset,
+    changes_content,
+    file_config,
+    is_persistent,
+    private_copy,
+)
 from kedro_eeipu.cache.fingerprint import combine, content_token, fingerprint
 from kedro_eeipu.cache.run_directory import RunDirectory
 from kedro_eeipu.cache.store import Record, Store
-from kedro_eeipu.hooks.action import Identity, NodeAction, stream
-from kedro_eeipu.hooks.inputs import dataset_identity, free_input
+from kedro_eeipu.errors import ConfigurationError
+from kedro_eeipu.hooks.action import Identity, NodeAction, deliver, stream
+from kedro_eeipu.hooks.inputs import dataset_identity, free_input, validators_token
 from kedro_eeipu.settings import CacheSettings
 
 NO_CACHE_TAG = "eeipu.no-cache"
@@ -37,6 +45,7 @@ class RunPlan:
         actions: The action of every node, by node name, in the order in which they run.
         reused: Names of the nodes that are served from the cache without being called.
         datasets: What stands in the catalog for every produced dataset.
+        streamed: What stands there for the outputs of generators, which are never cached.
         run: The run's directory.
     """
 
@@ -44,17 +53,22 @@ class RunPlan:
     datasets: dict[str, MemoizedDataset]
     run: RunDirectory
     reused: set[str] = field(default_factory=set)
+    streamed: dict[str, AbstractDataset] = field(default_factory=dict)
 
     def nodes_to_run(self) -> list[Node]:
-        """Copies of the nodes that must be called, with their actions for functions."""
+        """Copies of the nodes that Kedro must call, with their actions for functions."""
         with warnings.catch_warnings():
             # Kedro warns of a dotted dataset name whenever such a node is made.
             warnings.simplefilter("ignore", UserWarning)
             return [
-                action.node._copy(func=_callable(action))
+                _delivering(action) if name in self.reused else _calling(action)
                 for name, action in self.actions.items()
-                if name not in self.reused
+                if name not in self.reused or self.delivers(name)
             ]
+
+    def delivers(self, name: str) -> bool:
+        """Whether a node's outputs must be saved even when it is served from the cache."""
+        return any(output.delivers for output in self.actions[name].outputs.values())
 
     def close(self) -> None:
         """Give up all leases of this process."""
@@ -110,7 +124,7 @@ class Planner:
                 # Known from the record alone: whether the content is there is asked when needed.
                 for name, blob in zip(node.outputs, record.outputs, strict=True):
                     plan.datasets[name].promise(blob)
-        plan.reused = self._served(pipeline, records)
+        plan.reused = self._served(pipeline, plan, records)
         for name, action in plan.actions.items():
             if name in plan.reused:
                 action.serve(records[name])
@@ -119,12 +133,15 @@ class Planner:
                     output.promise(None)
         return plan
 
-    def identify(self, node: Node, inputs: Mapping[str, AbstractDataset]) -> Identity:
+    def identify(
+        self, node: Node, inputs: Mapping[str, AbstractDataset], catalog: CatalogProtocol
+    ) -> Identity:
         """What can be known of a node's key before the run.
 
         Args:
             node: The node.
             inputs: Its parameters and free inputs, by name.
+            catalog: The catalog of the run.
 
         Raises:
             Unidentifiable: The node is never cached; the reason says why.
@@ -140,7 +157,13 @@ class Planner:
                 tokens[name], again = free_input(name, dataset, self.settings.inputs)
                 if again is not None:
                     current[name] = again
-        return Identity(code_identity(node.func), tokens, current, self._extra(node))
+        return Identity(
+            code_identity(node.func),
+            tokens,
+            current,
+            self._extra(node),
+            validators_token(node, catalog),
+        )
 
     def _action(
         self,
@@ -151,37 +174,91 @@ class Planner:
         write_through: bool,
         meta: Mapping[str, Any] | None,
     ) -> NodeAction:
-        inputs = {name: plan.datasets.get(name) or _dataset(catalog, name) for name in node.inputs}
+        inputs = {
+            name: self._input(name, catalog, plan, pipeline, write_through) for name in node.inputs
+        }
         own = {n: d for n, d in inputs.items() if n not in plan.datasets}
         identity, why_not = None, None
+        outputs: dict[str, MemoizedDataset] = {}
+        if inspect.isgeneratorfunction(node.func):
+            for name in node.outputs:
+                plan.streamed[name] = _streamed(name, _dataset(catalog, name), plan, write_through)
+        else:
+            outputs = {
+                name: self._output(name, catalog, plan, pipeline, write_through)
+                for name in node.outputs
+            }
         try:
-            identity = self.identify(node, own)
+            for name in own:
+                if name in plan.streamed:
+                    raise Unidentifiable(f"its input '{name}' is made by a generator")
+            identity = self.identify(node, own, catalog)
+            for output in outputs.values():
+                if changes_content(output.declared):
+                    assert output.declared is not None
+                    output.seen_as = dataset_identity(output.declared)
         except Unidentifiable as reason:
-            why_not = str(reason)
-        consumed = pipeline.all_inputs()
-        outputs = {}
-        for name in node.outputs:
-            declared = _dataset(catalog, name)
-            seen_as = ""
-            if file_config(declared) is not None and name in consumed:
-                try:
-                    seen_as = dataset_identity(declared)
-                except Unidentifiable as reason:
-                    identity, why_not = None, str(reason)
-            # Nobody reads it back, so it need not make the trip through its file.
-            kept = declared if name in consumed or write_through else None
-            outputs[name] = MemoizedDataset(
-                name, self.store, plan.run, kept, write_through=write_through, seen_as=seen_as
-            )
+            identity, why_not = None, str(reason)
         plan.datasets.update(outputs)
-        action = NodeAction(node, identity, inputs, outputs, self.store, plan.run, why_not, meta)
-        for dataset in outputs.values():
-            dataset.record, dataset.rebuild = action.saved, action.rebuild
-            dataset.stored = identity is not None
+        action = NodeAction(
+            node, identity, inputs, outputs, catalog, self.store, plan.run, why_not, meta
+        )
+        for output in outputs.values():
+            output.record, output.rebuild = action.saved, action.rebuild
+            output.stored = identity is not None
         return action
 
-    def _served(self, pipeline: Pipeline, records: Mapping[str, Record]) -> set[str]:
-        """Nodes with a record whose outputs, as far as anybody reads them, are there.
+    def _output(
+        self,
+        name: str,
+        catalog: CatalogProtocol,
+        plan: RunPlan,
+        pipeline: Pipeline,
+        write_through: bool,
+    ) -> MemoizedDataset:
+        # What nobody reads back need not make the trip through its file.
+        read = _base(name) in {_base(n) for n in pipeline.all_inputs()}
+        declared = _dataset(catalog, name) if read or write_through else None
+        return MemoizedDataset(name, self.store, plan.run, declared, write_through=write_through)
+
+    def _input(
+        self,
+        name: str,
+        catalog: CatalogProtocol,
+        plan: RunPlan,
+        pipeline: Pipeline,
+        write_through: bool,
+    ) -> AbstractDataset:
+        """What a node loads: produced by the run, read as another kind, or from outside."""
+        made = plan.datasets.get(name) or plan.streamed.get(name)
+        if made is not None:
+            return made
+        declared = _dataset(catalog, name)
+        sources = [n for n in pipeline.all_outputs() if _base(n) == _base(name)]
+        if is_parameter(name) or not sources:
+            return declared
+        source = sources[0]
+        config = file_config(declared)
+        if source in plan.streamed:
+            if config is None or write_through:
+                plan.streamed[name] = declared
+            else:
+                plan.streamed[name] = private_copy(config, name, _path(plan.streamed[source]))
+            return plan.streamed[name]
+        written = plan.datasets[source].declared
+        if written is None or file_config(written) is None or config is None:
+            raise ConfigurationError(
+                f"'{source}' and '{name}' are one dataset, and not both lie in a file, so a trial "
+                "cannot pass it on without writing over yours",
+                where="catalog.yml",
+                remedy="Declare both with a filepath, or tune a pipeline without them.",
+            )
+        seen_as = combine(written=dataset_identity(written), read=dataset_identity(declared))
+        plan.datasets[name] = TranscodedDataset(name, plan.datasets[source], declared, seen_as)
+        return plan.datasets[name]
+
+    def _served(self, pipeline: Pipeline, plan: RunPlan, records: Mapping[str, Record]) -> set[str]:
+        """Nodes with a record whose outputs, as far as anybody needs them, are there.
 
         Walked from the end: what is needed depends only on the nodes after.
         """
@@ -194,8 +271,10 @@ class Planner:
             record = records.get(node.name)
             if record is None:
                 continue
-            unread = children[node.name] and children[node.name] <= served
-            if unread or all(self.store.has(blob) for blob in record.outputs):
+            read = not children[node.name] or not children[node.name] <= served
+            if not (read or plan.delivers(node.name)) or all(
+                self.store.has(blob) for blob in record.outputs
+            ):
                 served.add(node.name)
         return served
 
@@ -228,8 +307,46 @@ def static_reason(node: Node, settings: CacheSettings) -> str | None:
     return None
 
 
-def _callable(action: NodeAction) -> Any:
-    return partial(stream, action) if inspect.isgeneratorfunction(action.node.func) else action
+def _calling(action: NodeAction) -> Node:
+    streams = inspect.isgeneratorfunction(action.node.func)
+    return action.node._copy(func=partial(stream, action) if streams else action)
+
+
+def _delivering(action: NodeAction) -> Node:
+    """A node that saves what is served; its parameters stay, for plugins that log them."""
+    parameters = [name for name in action.node.inputs if is_parameter(name)]
+    return action.node._copy(func=partial(deliver, action), inputs=parameters or None)
+
+
+def _streamed(
+    name: str, declared: AbstractDataset, plan: RunPlan, write_through: bool
+) -> AbstractDataset:
+    """Where the chunks of a generator go: each is saved by itself, so no record is made.
+
+    Raises:
+        ConfigurationError: They would go to a place of the user's that is not a file.
+    """
+    if write_through or not is_persistent(declared):
+        return declared
+    config = file_config(declared)
+    if config is None:
+        raise ConfigurationError(
+            f"a generator writes '{name}', which does not lie in a file, so a trial would write "
+            "over yours",
+            where="catalog.yml",
+            remedy="Declare it with a filepath, or tune a pipeline without it.",
+        )
+    return private_copy(config, name, plan.run.private_path(name, config))
+
+
+def _path(dataset: AbstractDataset) -> str:
+    config = file_config(dataset) or {}
+    return str(config.get("filepath", config.get("path")))
+
+
+def _base(name: str) -> str:
+    """The name of a dataset without its transcoding."""
+    return name.partition("@")[0]
 
 
 def _dataset(catalog: CatalogProtocol, name: str) -> AbstractDataset:
