@@ -122,7 +122,9 @@ def _writer_at(file: IO[bytes]) -> Callable[[Any, int], None]:
     def write(data: Any, offset: int) -> None:
         with lock:
             file.seek(offset)
-            file.write(data)
+            view = memoryview(data)
+            while view.nbytes:
+                view = view[file.write(view) :]
 
     return write
 
