@@ -13,6 +13,7 @@ import threading
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kedro.framework.hooks import hook_impl
@@ -52,6 +53,7 @@ class PlannedRun:
     meta: Mapping[str, Any] = field(default_factory=dict)
     plan: RunPlan | None = None
     _pipeline: Pipeline | None = None
+    _outputs: set[str] = field(default_factory=set)
     _whole: dict[str, Any] = field(default_factory=dict)
 
     def begin(self, pipeline: Pipeline, catalog: CatalogProtocol) -> RunPlan:
@@ -62,10 +64,20 @@ class PlannedRun:
         for name, dataset in {**self.plan.datasets, **self.plan.streamed}.items():
             replace_dataset(catalog, name, dataset)
         self._pipeline, self._whole = pipeline, dict(pipeline.__dict__)
+        self._outputs = pipeline.outputs()
         # The runner gets this very object next, so its content is what must change.
         pipeline.__dict__.clear()
         pipeline.__dict__.update(Pipeline(self.plan.nodes_to_run()).__dict__)
         return self.plan
+
+    def complete(self, result: dict[str, Any], catalog: CatalogProtocol) -> None:
+        """Turn the result of the nodes that were called into that of the whole run."""
+        result.clear()
+        for name in self._outputs:
+            made = None if self.plan is None else self.plan.datasets.get(name)
+            if made is not None and self.write_through:
+                made.keep()
+            result[name] = made.declared if made is not None and made.delivers else catalog[name]
 
     def end(self) -> None:
         """Give the pipeline its nodes back and the leases up; safe to call twice."""
@@ -82,6 +94,7 @@ class EEIPUHooks:
 
     def __init__(self) -> None:
         self._runs: dict[str, PlannedRun] = {}
+        self._plain: set[str] = set()
         self._local = threading.local()
 
     def announce(self, run: PlannedRun) -> None:
@@ -104,9 +117,11 @@ class EEIPUHooks:
         run_id = _run_id(run_params)
         run = self._runs.get(run_id)
         if run is None:
-            return
-        plan = run.begin(pipeline, catalog)
-        self._tell_other_plugins(plan, catalog, run_id)
+            run = self._begin_plain(run_id, run_params, pipeline, catalog)
+        else:
+            run.begin(pipeline, catalog)
+        if run is not None and run.plan is not None:
+            self._tell_other_plugins(run.plan, catalog, run_id)
 
     @hook_impl(wrapper=True)
     def before_node_run(self, node: Node) -> Generator[None, Any, Any]:
@@ -119,18 +134,60 @@ class EEIPUHooks:
             action.bypass("a hook of another plugin replaced its inputs")
         return replaced
 
-    @hook_impl
-    def after_pipeline_run(self, run_params: dict[str, Any]) -> None:
-        self._end(run_params)
-
-    @hook_impl
-    def on_pipeline_error(self, run_params: dict[str, Any]) -> None:
-        self._end(run_params)
-
-    def _end(self, run_params: Mapping[str, Any]) -> None:
+    @hook_impl(tryfirst=True)
+    def after_pipeline_run(
+        self, run_params: dict[str, Any], run_result: dict[str, Any], catalog: CatalogProtocol
+    ) -> None:
         run = self._runs.get(_run_id(run_params))
         if run is not None:
-            run.end()
+            run.complete(run_result, catalog)
+            self._end(run)
+
+    @hook_impl(tryfirst=True)
+    def on_pipeline_error(self, run_params: dict[str, Any]) -> None:
+        run = self._runs.get(_run_id(run_params))
+        if run is not None:
+            self._end(run)
+
+    def _end(self, run: PlannedRun) -> None:
+        run.end()
+        if run.run_id in self._plain:
+            self._plain.discard(run.run_id)
+            self._runs.pop(run.run_id, None)
+            run.directory.remove()
+
+    def _begin_plain(
+        self,
+        run_id: str,
+        run_params: Mapping[str, Any],
+        pipeline: Pipeline,
+        catalog: CatalogProtocol,
+    ) -> PlannedRun | None:
+        """Begin a plain run through the cache; on any trouble it is a run without it."""
+        context = getattr(self._local, "context", None)
+        if context is None or not _has_settings(context):
+            return None
+        run = None
+        try:
+            from kedro_eeipu.hooks.plain import plain_run
+
+            run = plain_run(run_id, run_params, context, pipeline)
+            if run is not None:
+                run.begin(pipeline, catalog)
+        except Exception as error:
+            logger.warning("This run is not cached: %s", error)
+            if run is not None:
+                run.directory.remove()
+            return None
+        if run is not None:
+            # One that was interrupted was told of no end.
+            interrupted = getattr(self._local, "plain", None)
+            if interrupted is not None:
+                self._end(interrupted)
+            self._local.plain = run
+            self._plain.add(run_id)
+            self._runs[run_id] = run
+        return run
 
     def _tell_other_plugins(self, plan: RunPlan, catalog: CatalogProtocol, run_id: str) -> None:
         """Other plugins log parameters and follow a run node by node: let them see it whole."""
@@ -157,6 +214,12 @@ def replace_dataset(catalog: CatalogProtocol, name: str, dataset: AbstractDatase
         datasets[name] = dataset
     else:
         catalog[name] = dataset
+
+
+def _has_settings(context: KedroContext) -> bool:
+    """Whether there may be an ``eeipu.yml``, told without reading any configuration."""
+    source = Path(str(getattr(context.config_loader, "conf_source", "")))
+    return not source.is_dir() or next(source.rglob("eeipu*"), None) is not None
 
 
 def _run_id(run_params: Mapping[str, Any]) -> str:

@@ -315,7 +315,9 @@ def _calling(action: NodeAction) -> Node:
 def _delivering(action: NodeAction) -> Node:
     """A node that saves what is served; its parameters stay, for plugins that log them."""
     parameters = [name for name in action.node.inputs if is_parameter(name)]
-    return action.node._copy(func=partial(deliver, action), inputs=parameters or None)
+    func: Any = partial(deliver, action)
+    func.__name__ = action.__name__
+    return action.node._copy(func=func, inputs=parameters or None)
 
 
 def _streamed(

@@ -1,0 +1,46 @@
+"""Plain runs through the cache, where ``eeipu.yml`` asks for them (``cache: {runs: true}``)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kedro.framework.context import KedroContext
+from kedro.pipeline import Pipeline
+
+from kedro_eeipu.cache.run_directory import RunDirectory
+from kedro_eeipu.hooks import PlannedRun
+from kedro_eeipu.hooks.plan import Planner
+from kedro_eeipu.project import load_settings, open_store
+
+logger = logging.getLogger(__name__)
+
+
+def plain_run(
+    run_id: str, run_params: Mapping[str, Any], context: KedroContext, pipeline: Pipeline
+) -> PlannedRun | None:
+    """The run as one through the cache, ``None`` when it was not asked for or cannot be.
+
+    Raises:
+        ConfigurationError: Something in ``eeipu.yml`` is wrong.
+    """
+    settings = load_settings(context)
+    if not settings.cache.runs:
+        return None
+    if run_params.get("only_missing_outputs"):
+        logger.info("Not cached: which nodes run is for --only-missing-outputs to say.")
+        return None
+    pinned = pipeline.all_outputs() & set(run_params.get("load_versions") or ())
+    if pinned:
+        logger.info("Not cached: --load-versions pins %s, which the run makes.", sorted(pinned))
+        return None
+    path = Path(context.project_path)
+    return PlannedRun(
+        run_id,
+        Planner(open_store(context, settings), settings.cache, path),
+        RunDirectory(path / ".eeipu" / "runs" / run_id),
+        write_through=True,
+        meta={"run": run_id},
+    )
