@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 from kedro_eeipu.cache.files import Files
-from kedro_eeipu.cache.layout import INFLATION, usage_path
+from kedro_eeipu.cache.layout import INFLATION, tombstone_path, usage_path
 
 __all__ = ["Candidate", "Usage", "UsageLog", "victims"]
 
@@ -26,12 +26,10 @@ class Usage:
     Attributes:
         frequency: number of times it was written or read.
         inflation: L at the last of them.
-        evicted: whether it was dropped to make room.
     """
 
     frequency: int = 1
     inflation: float = 0.0
-    evicted: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,9 +69,7 @@ class UsageLog:
         """Return the usage of a blob; one without a readable file counts as new."""
         try:
             entry = json.loads(self._files.read(usage_path(digest)))
-            return Usage(
-                int(entry["frequency"]), float(entry["inflation"]), entry["evicted"] is True
-            )
+            return Usage(int(entry["frequency"]), float(entry["inflation"]))
         except Exception:
             return Usage(inflation=self.inflation)
 
@@ -87,7 +83,11 @@ class UsageLog:
         if victim.priority > self.inflation:
             self._inflation = victim.priority
             self._files.replace(INFLATION, json.dumps({"L": victim.priority}).encode())
-        self._write(victim.digest, Usage(victim.usage.frequency, self.inflation, evicted=True))
+        self._files.replace(tombstone_path(victim.digest), b"")
+
+    def was_evicted(self, digest: str) -> bool:
+        """Whether a blob was ever dropped; readers who count its use do not undo the mark."""
+        return self._files.size(tombstone_path(digest)) is not None
 
     def forget(self, digest: str) -> None:
         self._files.delete(usage_path(digest))

@@ -40,6 +40,10 @@ def usage_path(digest: str) -> str:
     return f"{USAGE}/{_fanned_out(digest)}.json"
 
 
+def tombstone_path(digest: str) -> str:
+    return f"{USAGE}/{_fanned_out(digest)}.evicted"
+
+
 def lease_path(key: str) -> str:
     if not is_digest(key):
         raise ValueError(f"not a digest: {key!r}")

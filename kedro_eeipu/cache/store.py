@@ -265,7 +265,8 @@ class Store:
 
         Temporary files, blobs without a record and quarantined files go when they are older than
         ``grace_seconds``. Blobs of a key under lease stay; records stay, they are small and know
-        the digests. An error is logged and ends the collection.
+        the digests. An error is logged and ends the collection. While others use the cache, the
+        grace period must be longer than they take from writing a blob to committing its record.
         """
         try:
             if self._distrust() is None:

@@ -94,7 +94,7 @@ def _problems_of_record(files: Files, entry: Entry, secret: bytes | None) -> Ite
     usage = UsageLog(files)
     for blob, kept in zip(record.outputs, stored, strict=True):
         size = files.size(layout.blob_path(blob.digest))
-        if size is None and kept and not usage.of(blob.digest).evicted:
+        if size is None and kept and not usage.was_evicted(blob.digest):
             yield Problem(entry.path, f"its blob {blob.digest} is missing")
         elif size not in (None, blob.size):
             yield Problem(entry.path, f"its blob {blob.digest} has another size")
@@ -125,7 +125,8 @@ def collect(
     """Delete what nobody needs, then drop blobs until all together take ``max_size`` bytes.
 
     Ages are told by the clock that stamps the files. Blobs that a record under lease names are
-    kept, and so are the records of dropped blobs: they are small and know the digests.
+    kept, and so are the records of dropped blobs: they are small and know the digests. The grace
+    period must be longer than a living process takes from writing a blob to committing its record.
     """
     oldest = files.now() - grace_seconds
     swept = _sweep(files, (layout.TEMPORARY, layout.QUARANTINE), oldest)
