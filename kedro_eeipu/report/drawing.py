@@ -23,7 +23,7 @@ STAGE_COLOURS = (
     *("#4e8fd0", "#f0963c", "#5bab5b", "#a678c4", "#35b0ab"),
     *("#d6b12c", "#a07a62", "#e58cb4", "#8a9a2f"),
 )
-LEGEND = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}
+LEGEND = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "traceorder": "normal"}
 _GRID = "rgba(128,128,128,0.22)"
 
 
@@ -84,7 +84,7 @@ def rows(
     y = axis("", autorange="reversed", showgrid=False, zeroline=False, ticksuffix=" ")
     y |= {"tickvals": places, "ticktext": list(labels)}
     layout = {"barmode": "stack", "bargap": 0.3, "showlegend": len(data) > 1}
-    return figure(data, 110 + 22 * max(len(labels), 4), x, y, layout)
+    return figure(data, max(340, 110 + 22 * len(labels)), x, y, layout)
 
 
 def axis(title: str, **more: Any) -> dict[str, Any]:

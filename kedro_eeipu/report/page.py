@@ -31,7 +31,7 @@ _DRAW = """
 for (const source of document.querySelectorAll("script[type='application/json']")) {
   const figure = JSON.parse(source.textContent);
   Plotly.newPlot(source.previousElementSibling, figure.data, figure.layout,
-    {responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d"]});
+    {responsive: true, displayModeBar: false});
 }
 """
 
@@ -160,7 +160,7 @@ def _parameters(
     columns = parameters.columns(done, space)
     shares = parameters.parameter_importances(done, columns, maximize)
     if shares:
-        note = "Importance: how well a parameter tells the best trials from the others (PED-ANOVA)."
+        note = "Importance: how well a parameter tells the best trials from all (PED-ANOVA)."
         first = _card_of("Importance", parameters.importances(shares))
     else:
         note = (
@@ -180,11 +180,8 @@ def _parameters(
         ),
     ) + _section(
         "Slices",
-        "",
-        *(
-            _card_of(c.range.path, parameters.slice_of(c, maximize, objective), "small")
-            for c in columns
-        ),
+        f"{escape(objective)} of every complete trial against each parameter.",
+        *(_card_of(c.range.path, parameters.slice_of(c, maximize), "small") for c in columns),
         kind="slices",
     )
 
@@ -236,10 +233,15 @@ def _card_of(title: str, figure: Figure, kind: str = "") -> str:
     told = json.dumps(figure, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     height = figure["layout"]["height"]
     return (
-        f'<figure class="{kind}"><figcaption>{escape(title)}</figcaption><div class="box">'
+        f'<figure class="{kind}"><figcaption>{_breakable(title)}</figcaption><div class="box">'
         f'<div class="plot" role="img" aria-label="{escape(title)}" style="height:{height}px">'
         f'</div><script type="application/json">{told}</script></div></figure>'
     )
+
+
+def _breakable(text: str) -> str:
+    """A dotted path that may be broken between its words."""
+    return escape(text).replace(".", ".<wbr>").replace("_", "_<wbr>")
 
 
 def _table(rows: Iterable[str], kind: str = "best") -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,23 +60,25 @@ class Column:
         used = tuple(t for t in trials if t.value is not None and r.path in t.params)
         return cls(r, used, tuple(t.params[r.path] for t in used))
 
-    @property
+    @cached_property
     def numeric(self) -> bool:
-        """Whether all values are numbers."""
-        return all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in self.values)
+        """Whether it has an order: all values are numbers, and not choices to be listed."""
+        return self.range.kind != "categorical" and all(
+            isinstance(v, (int, float)) and not isinstance(v, bool) for v in self.values
+        )
 
-    @property
+    @cached_property
     def log(self) -> bool:
         """Whether it stands on a logarithmic scale."""
         return self.range.log and self.numeric and min(self.values) > 0
 
-    @property
+    @cached_property
     def bounds(self) -> tuple[float, float]:
         """Smallest and largest number, those of the range included."""
-        ends = () if self.range.kind == "categorical" else (self.range.low, self.range.high)
+        ends = self.range.low, self.range.high
         return float(min(*self.values, *ends)), float(max(*self.values, *ends))
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
         """The categories, those of the range first."""
         return list(dict.fromkeys(map(scalar, (*self.range.choices, *self.values))))
@@ -101,7 +104,9 @@ class Column:
             return {float(i): name for i, name in enumerate(self.names)}
         low, high = self.bounds
         if not self.log:
-            return {v: scalar(v) for v in np.linspace(low, high, 5).tolist()}
+            even = np.linspace(low, high, 5)
+            whole = all(isinstance(v, int) for v in self.values)
+            return {v: scalar(v) for v in (even.round() if whole else even).tolist()}
         powers = 10.0 ** np.arange(np.ceil(np.log10(low)), np.floor(np.log10(high)) + 1)
         inner = powers[(powers > 2 * low) & (powers < high / 2)].tolist()
         return {float(np.log10(v)): scalar(v) for v in (low, *inner, high)}
@@ -119,7 +124,7 @@ def parameter_importances(
     """PED-ANOVA importances by path, most important first; empty while trials are too few.
 
     They say which parameters tell the best tenth of the trials, or the best five while that is
-    fewer, from the others. A conditional parameter counts where it is used.
+    fewer, from all trials. A conditional parameter counts where it is used.
     Source: Watanabe, Bansal and Hutter (arXiv 2304.10255), as Optuna implements it.
     """
     complete = [t for t in trials if t.value is not None]
@@ -151,7 +156,7 @@ def importances(found: Mapping[str, float]) -> Figure:
     return rows([safe(path) for path in found], [("importance", shares, ACCENT)], "%{x:.0%}", x)
 
 
-def slice_of(column: Column, maximize: bool, objective: str) -> Figure:
+def slice_of(column: Column, maximize: bool) -> Figure:
     """The values of the complete trials against one parameter, the best trial marked."""
     y = [t.value or 0.0 for t in column.trials]
     best = int(np.argmax(y) if maximize else np.argmin(y))
@@ -172,9 +177,22 @@ def slice_of(column: Column, maximize: bool, objective: str) -> Figure:
             "marker": {"color": SECOND, "size": 11, "symbol": "diamond"},
         },
     ]
+    drawn = figure(data, 210, _slice_axis(column), axis(""))
+    drawn["layout"]["margin"] = {"l": 40, "r": 8, "t": 10, "b": 28}
+    return drawn
+
+
+def _slice_axis(column: Column) -> dict[str, Any]:
+    """The whole range with some room at its ends."""
     ticks = column.ticks()
-    x_axis = axis("", tickvals=list(ticks), ticktext=[safe(name, 14) for name in ticks.values()])
-    return figure(data, 230, x_axis, axis(safe(objective)))
+    room = (0.06 * (max(ticks) - min(ticks)) if column.numeric else 0.0) or 0.5
+    x = axis("", range=[min(ticks) - room, max(ticks) + room], zeroline=False)
+    if not column.numeric:
+        return {**x, "tickvals": list(ticks), "ticktext": [safe(t, 14) for t in ticks.values()]}
+    if not column.log:
+        return {**x, "nticks": 5, "tickangle": 0}
+    shown = list(ticks)[:: 1 + len(ticks) // 5]
+    return {**x, "tickvals": shown, "ticktext": [ticks[v] for v in shown], "tickangle": 0}
 
 
 def parallel(

@@ -12,6 +12,7 @@ from kedro_eeipu.report.drawing import (
     ACCENT,
     FAILED,
     GREY,
+    LEGEND,
     SECOND,
     STAGE_COLOURS,
     Figure,
@@ -146,12 +147,17 @@ def timeline(trials: Sequence[TrialRecord], totals: StageTotals) -> Figure:
         drawn = [s for s in segments if s["x"]]
         data += [{**s, "showlegend": s is drawn[0]} for s in drawn]
     data += _crosses([t for t in trials if t.state == "failed"])
-    height = 150 + len(trials) * float(np.clip(1400 / max(len(trials), 1), 4, 20))
-    y = axis("trial", autorange="reversed", showgrid=False, zeroline=False)
-    if len(trials) <= 30:
-        y["dtick"] = 1
+    height = 150 + len(trials) * float(np.clip(700 / max(len(trials), 1), 4, 22))
+    ends = [numbers.max() + 0.5, numbers.min() - 0.5]
+    y = axis("trial", range=[float(v) for v in ends], showgrid=False, zeroline=False)
+    y |= {"dtick": 1} if len(trials) <= 30 else {"nticks": int(height / 40)}
     x = axis("node seconds, those of reused nodes as when they ran", side="top", rangemode="tozero")
-    layout = {"barmode": "stack", "bargap": 0.12, "legend": {"orientation": "h", "x": 0, "y": 0}}
+    layout = {
+        "barmode": "stack",
+        "bargap": 0.12 if len(trials) <= 150 else 0.0,
+        "margin": {"l": 56, "r": 16, "t": 120, "b": 12},
+        "legend": {**LEGEND, "yref": "container", "y": 1, "yanchor": "top"},
+    }
     return figure(data, height, x, y, layout)
 
 
@@ -170,7 +176,7 @@ def reuse_by_stage(totals: StageTotals) -> Figure:
     shown = totals.heaviest(_STAGE_ROWS)
     reused = shown.reused_nodes.sum(axis=1)
     share = reused / np.maximum(reused + shown.ran_nodes.sum(axis=1), 1)
-    x = axis("share of node executions", range=[0, 1], tickformat=".0%")
+    x = axis("share of node executions", range=[0, 1], dtick=0.25, tickformat=".0%")
     return rows(shown.labels, [("reused", to_numbers(share.round(4)), ACCENT)], "%{x:.0%}", x)
 
 

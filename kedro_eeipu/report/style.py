@@ -31,16 +31,16 @@ p b { color: var(--ink); }
 .cards span, .cards small { color: var(--quiet); }
 .cards strong { font-size: 25px; font-weight: 600; line-height: 1.3; }
 .figures { display: grid; gap: 14px; grid-template-columns: repeat(6, minmax(0, 1fr)); }
-.slices { display: grid; gap: 14px; grid-template-columns: repeat(auto-fill, minmax(220px, 1fr)); }
+.slices { display: grid; gap: 14px; grid-template-columns: repeat(auto-fill, minmax(235px, 1fr)); }
 figure { margin: 0; min-width: 0; padding: 12px 12px 4px; grid-column: span 2; }
 figure.wide { grid-column: 1 / -1; }
 figure.broad { grid-column: span 4; }
 figure.small { grid-column: auto; }
-figcaption { font-weight: 600; overflow-wrap: anywhere; }
+figcaption { font-weight: 600; font-size: 14.5px; overflow-wrap: anywhere; }
 figure.scroll .box { max-height: 900px; overflow-y: auto; }
 .table { grid-column: 1 / -1; overflow-x: auto; margin-top: 12px; }
 table { border-collapse: collapse; width: 100%; font-size: 13.5px; }
-th, td { padding: 5px 12px; text-align: right; white-space: nowrap; }
+th, td { padding: 5px 8px; text-align: right; white-space: nowrap; }
 th { color: var(--quiet); font-weight: 500; border-bottom: 1px solid var(--edge); }
 tr:nth-child(odd) td { background: color-mix(in srgb, var(--edge) 28%, transparent); }
 td { font-variant-numeric: tabular-nums; }
@@ -49,6 +49,9 @@ td { font-variant-numeric: tabular-nums; }
 .value td { font-weight: 600; }
 .failures td:nth-child(n+3), .failures th:nth-child(n+3) { text-align: left; }
 .failures td:last-child { white-space: pre-wrap; overflow-wrap: anywhere; width: 100%; }
+/* plotly.js draws the axes of parallel coordinates for white paper, whatever the figure says. */
+.plot .parcoords .axis text { text-shadow: 0 0 3px var(--card), 0 0 3px var(--card) !important; }
+.plot .parcoords .axis :is(path, line) { stroke: var(--quiet) !important; }
 .key { display: inline-block; width: 22px; height: 11px; margin: 0 5px 0 2px; border-radius: 2px; }
 .key.ran { background: #4e8fd0; }
 .key.reused { background: rgba(78, 143, 208, 0.28); }
