@@ -64,7 +64,7 @@ def load_project(
 ) -> Project:
     from kedro_eeipu.project import Project
 
-    _logs_to_stderr()
+    logs_to_stderr()
     return Project.load(
         Path(metadata.project_path),
         env=env,
@@ -74,7 +74,7 @@ def load_project(
     )
 
 
-def _logs_to_stderr() -> None:
+def logs_to_stderr() -> None:
     """Keep stdout for what the command prints: Kedro's log goes there by default."""
     from rich.console import Console
     from rich.logging import RichHandler

@@ -281,6 +281,7 @@ class NodeAction:
             "node": self.node.name,
             "datasets": list(self.node.outputs),
             "seconds": self._seconds,
+            "created": round(time.time(), 3),
             "code": self.identity.code.parts,
             "parts": self.parts(),
         }
