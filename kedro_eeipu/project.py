@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import logging
 import sys
 from collections.abc import Iterator, Mapping
@@ -31,7 +32,7 @@ from kedro_eeipu.graph.space import override
 from kedro_eeipu.graph.stages import reaching_parameters
 from kedro_eeipu.hooks import PlannedRun, hooks
 from kedro_eeipu.hooks.plan import Planner, RunPlan
-from kedro_eeipu.settings import Settings, absolute_root
+from kedro_eeipu.settings import FILE, Settings, absolute_root
 
 # Kedro-Viz rewrites a file that grows with every run to show the last one's status.
 _NOT_WHILE_TUNING = ("kedro_viz",)
@@ -111,6 +112,25 @@ class Project:
             storage=study_storage(context, settings),
             session=session,
         )
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is odd in the configuration but no reason to stop."""
+        known = {
+            "nodes": [n.name for n in self.pipeline.nodes],
+            "inputs": sorted(self.pipeline.inputs()),
+        }
+        cache = self.settings.cache
+        unmatched = [("nodes", p) for p in cache.nodes if not fnmatch.filter(known["nodes"], p)]
+        unmatched += [("inputs", name) for name in cache.inputs if name not in known["inputs"]]
+        return [
+            *self.space.warnings,
+            *(
+                f"{FILE}: cache.{key}.{name} matches nothing in the pipeline. "
+                + _close(name, known[key])
+                for key, name in unmatched
+            ),
+        ]
 
     @property
     def home(self) -> Path:
@@ -301,6 +321,8 @@ def load_settings(context: KedroContext) -> Settings:
         content = loader["eeipu"]
     except MissingConfigException:
         return Settings()
+    except (yaml.YAMLError, OmegaConfBaseException, ValueError) as error:
+        raise ConfigurationError(str(error), where=FILE) from None
     return Settings.parse(content)
 
 

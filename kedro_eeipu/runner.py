@@ -154,6 +154,19 @@ class EEIPURunner:
                 self.evaluate(params, time.perf_counter() - started)
                 self._give_up_on_repeated_failure()
 
+    def changes(self) -> list[str]:
+        """What has changed since the last trial that its value may depend on, in words."""
+        trials = [t for t in self.study.trials() if t.value is not None]
+        if not trials:
+            return []
+        words = {"code": "code", "settings": "settings in eeipu.yml"}
+        found = []
+        for node in trials[-1].nodes:
+            now = self._fixed_parts.get(node.name, {})
+            changed = [p for p, token in now.items() if node.parts.get(p, token) != token]
+            found += [f"{words.get(p, p)} of {node.name}" for p in changed]
+        return found
+
     def spent(self) -> float:
         """Seconds of node time of all trials so far."""
         return sum(t.cost for t in self.study.trials())
@@ -209,13 +222,17 @@ class EEIPURunner:
             value = self._objective(run)
         except (KeyboardInterrupt, EEIPUError) as stop:
             interrupted = isinstance(stop, KeyboardInterrupt)
-            nodes = node_records(run.directory, run)
             error = "interrupted" if interrupted else str(stop)
+            nodes = node_records(run.directory, run, error)
             self.study.finish(number, None, nodes, error=error, interrupted=interrupted)
             raise
         except Exception as failure:
-            error = _error_text(failure, node_records(run.directory, run))
-        return self.study.finish(number, value, node_records(run.directory, run), error=error)
+            error = f"{type(failure).__name__}: {failure}"
+        nodes = node_records(run.directory, run, error or "")
+        failed = next((n for n in nodes if n.status == "failed"), None)
+        if failed is not None:
+            error = f"{failed.name}: {failed.error}"
+        return self.study.finish(number, value, nodes, error=error)
 
     def _objective(self, run: PlannedRun) -> float:
         objective = self.project.space.objective
@@ -325,12 +342,16 @@ class EEIPURunner:
             )
 
 
-def node_records(directory: RunDirectory, run: PlannedRun | None = None) -> list[NodeRecord]:
+def node_records(
+    directory: RunDirectory, run: PlannedRun | None = None, error: str = "interrupted"
+) -> list[NodeRecord]:
     """What happened to the nodes of a run, in their order; those not reached were skipped.
 
     Args:
         directory: The directory of the run.
         run: The run, ``None`` for one of an earlier process.
+        error: What ended a node that was neither done nor had raised: an output that could not be
+            saved, an interruption.
     """
     events, loads = directory.nodes(), directory.loads()
     actions = run.plan.actions if run is not None and run.plan is not None else {}
@@ -338,7 +359,7 @@ def node_records(directory: RunDirectory, run: PlannedRun | None = None) -> list
     for name in actions or events:
         event = events.get(name, {"status": "skipped"})
         if event["status"] == "running":
-            event = {**event, "status": "failed", "error": "interrupted"}
+            event = {**event, "status": "failed", "error": error}
         outputs = actions[name].outputs if name in actions else ()
         load = sum(loads.get(dataset, 0.0) for dataset in outputs)
         records.append(NodeRecord.from_json({**event, "name": name, "load": load}))
@@ -351,10 +372,3 @@ def _repeats(trials: Sequence[TrialRecord], count: int) -> bool:
         return False
     known = [t.params for t in trials if not t.interrupted]
     return all(params in known[: -count + i] for i, params in enumerate(known[-count:]))
-
-
-def _error_text(error: Exception, nodes: list[NodeRecord]) -> str:
-    failed = next((n for n in nodes if n.status == "failed"), None)
-    if failed is not None and failed.error:
-        return f"{failed.name}: {failed.error}"
-    return f"{type(error).__name__}: {error}"

@@ -16,6 +16,8 @@ logger = logging.getLogger(__name__)
 
 # Kinds whose load gives back exactly what was saved, so a trip through their file changes nothing.
 _EXACT = ("PickleDataset",)
+# What has been warned of: a study runs the same nodes again and again.
+_said: set[tuple[str, str]] = set()
 
 
 class MemoizedDataset(AbstractDataset[Any, Any]):
@@ -125,7 +127,9 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
             try:
                 return Output(self.store.dump(data))
             except Unstorable as reason:
-                logger.warning("%s is not cached: %s", self.name, reason)
+                if (self.name, str(reason)) not in _said:
+                    _said.add((self.name, str(reason)))
+                    logger.warning("%s is not cached: %s", self.name, reason)
         try:
             return Output(self.run.scratch.dump(data), scratch=True)
         except Unstorable:

@@ -67,7 +67,7 @@ def plan(metadata: ProjectMetadata, form: str, **options: Any) -> None:
         return
     from kedro_eeipu.view import plan_tables
 
-    warn(project.space.warnings)
+    warn(project.warnings)
     for table in plan_tables(graph, nodes):
         make_console().print(table)
 
@@ -112,7 +112,7 @@ def tune(
     project = load_project(metadata, **options)
     space = project.space
     limits = Limits(*asked) if given else Limits(space.trials, space.budget)
-    warn(space.warnings)
+    warn(project.warnings)
     console = make_console(quiet=quiet)
     if quiet:
         logging.disable(logging.WARNING)
@@ -129,6 +129,10 @@ def tune(
         runner=_runner(runner),
         listener=view,
     )
+    changes = tuner.changes()
+    if changes:
+        what = f"since the last trial there has changed: {', '.join(changes)}"
+        warn([f"{what}. Earlier values may not compare; --study NAME starts anew."])
     _interrupt_on_sigterm()
     try:
         with view if isinstance(view, LiveView) else nullcontext():

@@ -211,7 +211,13 @@ def _categorical(path: str, spec: Mapping, default: Any, when: tuple, where: str
         if not (choice is None or isinstance(choice, (bool, int, float, str))):
             raise ConfigurationError(f"the choice {choice!r} is not a scalar", where=where)
         if choice in choices[:i]:
-            raise ConfigurationError(f"the choice {choice!r} stands there twice", where=where)
+            same = next(c for c in choices[:i] if c == choice)
+            raise ConfigurationError(
+                f"the choice {choice!r} stands there twice"
+                if type(same) is type(choice)
+                else f"the choices {same!r} and {choice!r} are equal to a study",
+                where=where,
+            )
     return Range(path, "categorical", default, choices=tuple(choices), when=when)
 
 

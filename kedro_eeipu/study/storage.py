@@ -22,6 +22,7 @@ from optuna.distributions import (
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy.exc import SQLAlchemyError
 
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.graph import Range, SearchSpace
@@ -235,8 +236,16 @@ def open_study(
         file = Path(storage.removeprefix("sqlite:///"))
         if not create and not file.exists():
             raise _no_study(name, [])
-        file.parent.mkdir(parents=True, exist_ok=True)
-    opened = _storage(storage)
+    try:
+        if storage.startswith("sqlite:///"):
+            file.parent.mkdir(parents=True, exist_ok=True)
+        opened = _storage(storage)
+    except (SQLAlchemyError, ImportError, ValueError, OSError) as error:
+        raise ConfigurationError(
+            f"the study's storage cannot be opened: {str(error).splitlines()[0]}",
+            where="eeipu.yml: study.storage",
+            remedy="Write a database URL, for example postgresql://host/database.",
+        ) from None
     try:
         if create and space is not None:
             study = optuna.create_study(

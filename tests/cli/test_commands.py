@@ -291,6 +291,34 @@ def test_broken_yaml_is_a_message(shell: Shell) -> None:
     refused(result, "parameters.yml")
 
 
+def test_changed_code_is_told(shell: Shell) -> None:
+    shell("tune", "--trials", "1")
+    nodes = shell.project.source / "nodes.py"
+    nodes.write_text(nodes.read_text().replace('"loss": abs(', '"loss": 2 * abs('))
+    result = shell("tune", "--trials", "2")
+    assert "there has changed: code of score" in result.stderr
+    assert "--study" in result.stderr
+
+
+def test_names_in_settings_that_match_nothing_are_told(shell: Shell) -> None:
+    shell.project.write_settings({"cache": {"nodes": {"scor": {"cache": False}}}})
+    result = shell("tune", "--trials", "1")
+    assert result.exit_code == 0
+    assert "cache.nodes.scor matches nothing" in result.stderr
+    assert "Did you mean 'score'?" in result.stderr
+
+
+@pytest.mark.parametrize("url", ["nosuch://host/db", "sqlite:////proc/x/study.db", "what"])
+def test_storage_that_cannot_be_opened_is_a_message(shell: Shell, url: str) -> None:
+    shell.project.write_settings({"study": {"storage": url}})
+    refused(shell("tune"), "eeipu.yml: study.storage", "database URL")
+
+
+def test_settings_that_are_no_mapping(shell: Shell) -> None:
+    (shell.project.path / "conf" / "base" / "eeipu.yml").write_text("[1]\n")
+    refused(shell("tune"), "eeipu.yml")
+
+
 def test_failing_study_exits_with_one(shell: Shell) -> None:
     nodes = shell.project.source / "nodes.py"
     nodes.write_text(nodes.read_text().replace('ran("score")', 'raise RuntimeError("no licence")'))

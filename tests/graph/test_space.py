@@ -63,7 +63,7 @@ def test_type_follows_the_default() -> None:
         ({"model.depth": {"low": 1, "high": 9, "step": 2, "log": True}}, "exclude", ""),
         ({"model.kernel": []}, "at least one", ""),
         ({"model.kernel": ["rbf", "rbf"]}, "twice", ""),
-        ({"model.note": [1, True]}, "twice", ""),
+        ({"model.note": [1, True]}, "1 and True are equal", ""),
         ({"model.kernel": [["rbf"]]}, "not a scalar", ""),
         ({"model.kernel": {"choices": ["rbf"], "low": 1}}, "exclude", ""),
         ({"model.rate": {"low": 0, "high": 1, "when": {"seed": 1}}}, "not itself tuned", "Add a"),

@@ -113,6 +113,14 @@ def test_failing_node_fails_its_trial_and_keeps_the_rest(project: Any) -> None:
     assert project.executions() == ["join"], "the stages that finished are reused"
 
 
+def test_output_that_cannot_be_saved_is_told(project: Any) -> None:
+    edit(project, "    return [weight * x", "    return None\n    return [weight * x")
+    trial = project.tuner().evaluate(DEFAULTS)
+    assert trial.state == "failed"
+    assert "left: DatasetError" in (trial.error or "")
+    assert "Saving 'None'" in (trial.error or "")
+
+
 def test_study_stops_when_the_same_error_keeps_coming(project: Any) -> None:
     edit(project, 'ran("score")', 'raise RuntimeError("no licence")')
     with pytest.raises(StudyStopped, match="no licence"):
