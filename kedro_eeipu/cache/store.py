@@ -299,7 +299,8 @@ class Store:
             self._warn(
                 "distrust",
                 f"the cache at {self.root} is not used, because {reason} and loading from it "
-                "could run other people's code; give it a secret to sign its records (cache.signing_key in eeipu.yml)",
+                "could run other people's code; give it a secret to sign its records "
+                "(cache.signing_key in eeipu.yml)",
             )
         return reason
 
