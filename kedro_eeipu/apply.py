@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,9 +44,11 @@ def write_overrides(project: Project, trial: TrialRecord, study: str, env: str) 
     """Write the trial's values into a configuration environment, into a file of their own.
 
     Raises:
-        ConfigurationError: Another file of the environment sets the same keys: Kedro would refuse
-            to load both.
+        ConfigurationError: The name leads out of ``conf/``, or another file of the environment
+            sets the same keys: Kedro would refuse to load both.
     """
+    if not re.fullmatch(r"\w[\w.-]*", env):
+        raise ConfigurationError(f"'{env}' is no name of an environment", where="--env")
     folder = project.path / "conf" / env
     target = folder / FILE
     values = override(project.parameters, trial.params)

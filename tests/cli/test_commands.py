@@ -191,6 +191,14 @@ def test_apply_into_a_file_that_sets_the_same_key_is_refused(shell: Shell) -> No
     )
 
 
+@pytest.mark.parametrize("env", ["../evil", "/tmp", "", ".."])
+def test_apply_stays_inside_conf(shell: Shell, env: str) -> None:
+    shell("tune", "--trials", "1")
+    before = shell.project.files()
+    refused(shell("apply", "--best", "--env", env), "no name of an environment")
+    assert shell.project.files() == before
+
+
 @pytest.mark.parametrize("arguments", [(), ("--best", "--trial", "1")])
 def test_apply_wants_one_trial(shell: Shell, arguments: tuple[str, ...]) -> None:
     refused(shell("apply", *arguments), "--best or --trial N")
