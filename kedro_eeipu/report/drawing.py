@@ -124,7 +124,12 @@ def pale(colour: str) -> str:
 
 def safe(text: str, longest: int = 40) -> str:
     """User text as plotly.js may read it."""
-    return html.escape(text if len(text) <= longest else text[: longest - 1] + "…", quote=False)
+    return html.escape(shortened(text, longest), quote=False)
+
+
+def shortened(text: str, longest: int) -> str:
+    """Text of so many characters at most."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def to_seconds(values: np.ndarray) -> list[float | None]:

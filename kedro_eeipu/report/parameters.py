@@ -28,6 +28,7 @@ from kedro_eeipu.report.drawing import (
     rows,
     safe,
     scalar,
+    shortened,
 )
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def importances(found: Mapping[str, float]) -> Figure:
     """Importances as bars, most important on top."""
     shares = [round(v, 4) for v in found.values()]
     x = axis("share of importance", tickformat=".0%")
-    return rows([safe(path) for path in found], [("importance", shares, ACCENT)], "%{x:.0%}", x)
+    return rows([safe(path, 32) for path in found], [("importance", shares, ACCENT)], "%{x:.0%}", x)
 
 
 def slice_of(column: Column, maximize: bool) -> Figure:
@@ -170,7 +171,7 @@ def slice_of(column: Column, maximize: bool) -> Figure:
     }
     every: dict[str, list[Any]] = {"x": x, "y": y, "text": told, "customdata": numbers}
     data = [
-        {**dots, **every, "marker": {"color": ACCENT, "size": 6, "opacity": 0.55}},
+        {**dots, **every, "marker": {"color": ACCENT, "size": 6, "opacity": 0.65}},
         {
             **dots,
             **{key: [values[best]] for key, values in every.items()},
@@ -242,6 +243,7 @@ def _dimension(column: Column, trials: Sequence[TrialRecord]) -> dict[str, Any]:
         "label": safe(column.range.path),
         "values": [round(at.get(t.number, low), 6) for t in trials],
         "tickvals": list(ticks),
-        "ticktext": [safe(name, 18) for name in ticks.values()],
+        # Here alone plotly.js takes text as it is, not as HTML.
+        "ticktext": [shortened(name, 18) for name in ticks.values()],
         "range": [low, high if high > low else low + 1],
     }

@@ -176,7 +176,7 @@ def reuse_by_stage(totals: StageTotals) -> Figure:
     shown = totals.heaviest(_STAGE_ROWS)
     reused = shown.reused_nodes.sum(axis=1)
     share = reused / np.maximum(reused + shown.ran_nodes.sum(axis=1), 1)
-    x = axis("share of node executions", range=[0, 1], dtick=0.25, tickformat=".0%")
+    x = axis("share of node executions", range=[0, 1.06], dtick=0.25, tickformat=".0%")
     return rows(shown.labels, [("reused", to_numbers(share.round(4)), ACCENT)], "%{x:.0%}", x)
 
 
@@ -223,7 +223,7 @@ def _values(trials: Sequence[TrialRecord], x: Sequence[Any]) -> dict[str, Any]:
         "y": [t.value for _, t in shown],
         "customdata": [t.number for _, t in shown],
         "hovertemplate": "trial %{customdata}: %{y:.6~g}<extra></extra>",
-        "marker": {"color": GREY, "size": 5, "opacity": 0.5},
+        "marker": {"color": GREY, "size": 5, "opacity": 0.75},
     }
 
 

@@ -45,6 +45,7 @@ th { color: var(--quiet); font-weight: 500; border-bottom: 1px solid var(--edge)
 tr:nth-child(odd) td { background: color-mix(in srgb, var(--edge) 28%, transparent); }
 td { font-variant-numeric: tabular-nums; }
 .best th:first-child, .best td:first-child { text-align: left; }
+.best td:first-child { position: sticky; left: 0; background: var(--card); }
 .best td:nth-child(2) { color: var(--quiet); }
 .value td { font-weight: 600; }
 .failures td:nth-child(n+3), .failures th:nth-child(n+3) { text-align: left; }
