@@ -12,6 +12,7 @@ from kedro.io.core import generate_timestamp
 from kedro.runner import AbstractRunner, SequentialRunner
 from optuna.trial import FrozenTrial
 
+from kedro_eeipu.cache.limit import SizeLimit
 from kedro_eeipu.cache.run_directory import RunDirectory
 from kedro_eeipu.cache.store import Blob
 from kedro_eeipu.errors import ConfigurationError, EEIPUError, StudyStopped
@@ -126,6 +127,7 @@ class EEIPURunner:
         self.listener = listener or Listener()
         self._distributions = distributions(project.space)
         self._records: dict[int, TrialRecord] = {}
+        self._limit = SizeLimit(project.store, project.settings.cache.max_size)
 
     @functools.cached_property
     def graph(self) -> StageGraph:
@@ -212,6 +214,8 @@ class EEIPURunner:
         finally:
             run.directory.remove()
         self._records[number] = record
+        made = [n for n in record.nodes if n.status == "ran" and not n.why_not]
+        self._limit.written(sum(size for n in made for _, size in n.outputs))
         self.listener.trial_finished(record)
         return record
 

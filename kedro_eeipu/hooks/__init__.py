@@ -79,6 +79,16 @@ class PlannedRun:
                 made.keep()
             result[name] = made.declared if made is not None and made.delivers else catalog[name]
 
+    def keep_limit(self) -> None:
+        """Make room in the store for what the run has written."""
+        from kedro_eeipu.cache.limit import SizeLimit
+
+        events = self.directory.nodes().values()
+        made = [e for e in events if e["status"] == "ran" and not e.get("why_not")]
+        SizeLimit(self.planner.store, self.planner.settings.max_size).written(
+            sum(size for event in made for _, size in event.get("outputs", ()))
+        )
+
     def end(self) -> None:
         """Give the pipeline its nodes back and the leases up; safe to call twice."""
         if self._pipeline is not None:
@@ -141,6 +151,9 @@ class EEIPUHooks:
         run = self._runs.get(_run_id(run_params))
         if run is not None:
             run.complete(run_result, catalog)
+            run.end()
+            if run.run_id in self._plain:
+                run.keep_limit()
             self._end(run)
 
     @hook_impl(tryfirst=True)
