@@ -49,7 +49,10 @@ def explain(
     form: str,
     **options: Any,
 ) -> None:
-    """Say why each node of a trial ran or was reused, against the nearest earlier trial."""
+    """Say why each node of a trial ran or was reused.
+
+    Against the nearest earlier trial: which parameter, input, function or library differed.
+    """
     project = load_project(metadata, **options)
     nodes = explanation(open_recorded(project, study), project.store, number)
     if node is not None:

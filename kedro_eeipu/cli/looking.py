@@ -35,7 +35,10 @@ if TYPE_CHECKING:
 def report(
     metadata: ProjectMetadata, study: str | None, output: Path | None, **options: Any
 ) -> None:
-    """Write one HTML page: convergence against cost, what was reused, which ranges matter."""
+    """Write one HTML page about a study.
+
+    Convergence against cost, what was reused, where the seconds went, which ranges matter.
+    """
     from kedro_eeipu.report import report_html
 
     project = load_project(metadata, **options)
