@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-import yaml
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -17,6 +15,7 @@ from kedro_eeipu.graph import SearchSpace, Stage, StageGraph
 from kedro_eeipu.hooks import PlannedRun
 from kedro_eeipu.runner import EEIPURunner, Limits, Listener, Outcome
 from kedro_eeipu.study.storage import TrialRecord
+from kedro_eeipu.wording import duration, scalar
 
 _MARKS = {
     "ran": ("●", "green"),
@@ -248,15 +247,6 @@ def sparkline(values: Sequence[float]) -> str:
     return "".join(_SPARKS[round((v - low) / span * (len(_SPARKS) - 1))] for v in values)
 
 
-def duration(seconds: float) -> str:
-    """Seconds as a person would say them."""
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.1f} min"
-    return f"{seconds / 3600:.1f} h"
-
-
 def _of(spent: float, budget: float) -> str:
     if budget < 120:
         return f"{spent:.1f} of {budget:g} s"
@@ -374,13 +364,6 @@ def _table() -> Table:
 def _cut(text: str) -> Text:
     """What may be shortened to the width of the terminal, and is never wrapped."""
     return Text(text, no_wrap=True, overflow="ellipsis")
-
-
-def scalar(value: Any) -> str:
-    """A parameter's value as YAML would write it, floats to six digits."""
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return str(yaml.safe_dump(value, width=math.inf)).splitlines()[0]
 
 
 def _differs(trial: TrialRecord, space: SearchSpace) -> bool:

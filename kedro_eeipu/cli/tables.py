@@ -7,6 +7,8 @@ from typing import Any
 
 from rich.table import Table
 
+from kedro_eeipu.wording import duration
+
 _UNITS = ("B", "KB", "MB", "GB", "TB")
 
 
@@ -46,11 +48,3 @@ def in_bytes(size: float) -> str:
     while size >= 1000 and unit < len(_UNITS) - 1:
         size, unit = size / 1000, unit + 1
     return f"{size:.3g} {_UNITS[unit]}" if unit else f"{size:.0f} B"
-
-
-def duration(seconds: float) -> str:
-    """A duration in its largest unit: 3.2 h."""
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds / length:.1f} {unit}"
-    return f"{seconds:.3g} s"

@@ -139,10 +139,3 @@ def to_seconds(values: np.ndarray) -> list[float | None]:
 def to_numbers(values: np.ndarray) -> list[float | None]:
     """As JSON can hold them, which knows no NaN."""
     return [None if v != v else v for v in np.asarray(values, dtype=float).tolist()]
-
-
-def scalar(value: Any) -> str:
-    """A parameter's value as YAML would write it, floats to five digits."""
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return f"{value:.5g}" if isinstance(value, float) else str(value)

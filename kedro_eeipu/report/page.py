@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from plotly.offline import get_plotlyjs
 
 from kedro_eeipu.report import parameters, spending
-from kedro_eeipu.report.drawing import Figure, scalar
+from kedro_eeipu.report.drawing import Figure
 from kedro_eeipu.report.style import STYLE
+from kedro_eeipu.wording import duration, scalar
 
 if TYPE_CHECKING:
     from kedro_eeipu.graph import SearchSpace, StageGraph
@@ -258,12 +259,3 @@ def _told(values: Mapping[str, Any], path: str) -> str:
 
 def _value(trial: TrialRecord) -> str:
     return f"{trial.value:.6g}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person would say them."""
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.1f} min"
-    return f"{seconds / 3600:.1f} h"

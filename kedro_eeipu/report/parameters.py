@@ -27,9 +27,9 @@ from kedro_eeipu.report.drawing import (
     figure,
     rows,
     safe,
-    scalar,
     shortened,
 )
+from kedro_eeipu.wording import scalar
 
 if TYPE_CHECKING:
     from kedro_eeipu.graph import Range, SearchSpace

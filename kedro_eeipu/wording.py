@@ -1,0 +1,27 @@
+"""How numbers and values are written for people: on the terminal, in tables and in the report."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import yaml
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person would say them: ``0.05 s``, ``90.0 s``, ``2.5 min``, ``3.0 d``."""
+    if seconds < 1:
+        return f"{seconds:.2g} s"
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    for unit, length in (("min", 60), ("h", 3600)):
+        if seconds < 120 * length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds / 86400:.1f} d"
+
+
+def scalar(value: Any) -> str:
+    """A parameter's value as YAML would write it, floats to six digits."""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return str(yaml.safe_dump(value, width=math.inf)).splitlines()[0]
