@@ -102,25 +102,26 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
         return self._from_store()
 
     def keep(self) -> None:
-        """Hold what lies in the run's scratch store in memory: the run's directory goes."""
-        output = self.output
+        """Let the content be loaded still when the run's directory is gone."""
+        output = self.planned = self.output
         if output is not None and output.scratch and not self.delivers:
-            value = self._from_store()
-            self._memory = MemoryDataset()
-            self._memory.save(value)
+            self._hold(self._from_store())
 
     def save(self, data: Any) -> None:
         deliver = self.delivers and not self.delivered
         output = self.planned or self._dump(data)
         if output is None:
-            self._memory = MemoryDataset()
-            self._memory.save(data)
+            self._hold(data)
         if deliver and self.declared is not None:
             self.declared.save(data)
         if output is not None:
             self.run.put_output(self.name, output)
         if self.record is not None:
             self.record(self.name, output)
+
+    def _hold(self, value: Any) -> None:
+        self._memory = MemoryDataset(copy_mode=getattr(self.declared, "_copy_mode", None))
+        self._memory.save(value)
 
     def _dump(self, data: Any) -> Output | None:
         if self.stored:

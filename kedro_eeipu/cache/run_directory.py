@@ -44,6 +44,7 @@ class RunDirectory:
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._told: dict[tuple[str, str], Any] = {}
         self._shared = False
+        self._removed = False
 
     def __getstate__(self) -> dict[str, Any]:
         # Another process is about to get a copy: from now on the files are what counts.
@@ -51,7 +52,7 @@ class RunDirectory:
             self._shared = True
             for (kind, name), told in list(self._told.items()):
                 self._write(kind, name, told)
-        return {"path": self.path, "_told": {}, "_shared": True}
+        return {"path": self.path, "_told": {}, "_shared": True, "_removed": False}
 
     @functools.cached_property
     def scratch(self) -> Store:
@@ -101,12 +102,13 @@ class RunDirectory:
         return str(self.path / f"private-{_file_name(owner)}{suffix}")
 
     def remove(self) -> None:
-        """Delete the directory and all in it."""
+        """Delete the directory and all in it; what is told from now on stays in this process."""
+        self._removed, self._shared = True, False
         shutil.rmtree(self.path, ignore_errors=True)
 
     def _tell(self, kind: str, name: str, told: Any, lasting: bool = False) -> None:
         self._told[kind, name] = told
-        if self._shared or lasting:
+        if (self._shared or lasting) and not self._removed:
             self._write(kind, name, told)
 
     def _write(self, kind: str, name: str, told: Any) -> None:

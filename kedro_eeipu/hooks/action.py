@@ -339,9 +339,12 @@ def produced_token(dataset: MemoizedDataset) -> str | None:
 
 
 def _shape(names: Any) -> Any:
-    """How a function returns its outputs; their names in the catalog are no part of it."""
+    """How a function returns its outputs, in the order in which a record holds them.
+
+    Their names in the catalog are no part of it.
+    """
     if isinstance(names, Mapping):
-        return sorted(names)
+        return list(names)
     return len(names) if isinstance(names, list) else type(names).__name__
 
 

@@ -309,15 +309,19 @@ def static_reason(node: Node, settings: CacheSettings) -> str | None:
 
 def _calling(action: NodeAction) -> Node:
     streams = inspect.isgeneratorfunction(action.node.func)
-    return action.node._copy(func=partial(stream, action) if streams else action)
+    return action.node._copy(func=_named(partial(stream, action), action) if streams else action)
 
 
 def _delivering(action: NodeAction) -> Node:
     """A node that saves what is served; its parameters stay, for plugins that log them."""
     parameters = [name for name in action.node.inputs if is_parameter(name)]
-    func: Any = partial(deliver, action)
-    func.__name__ = action.__name__
+    func = _named(partial(deliver, action), action)
     return action.node._copy(func=func, inputs=parameters or None)
+
+
+def _named(func: Any, action: NodeAction) -> Any:
+    func.__name__ = action.__name__  # from which Kedro names a node that the user did not name
+    return func
 
 
 def _streamed(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from kedro.framework.session import KedroServiceSession
-from kedro.runner import ParallelRunner, ThreadRunner
+from kedro.runner import ParallelRunner, SequentialRunner, ThreadRunner
 
 ALL = ["clean", "join", "left", "right", "score"]
 
@@ -74,15 +74,20 @@ def test_the_result_is_that_of_the_whole_run(cached: Any) -> None:
         assert result["metrics"].load() == metrics(cached)
 
 
-def test_results_in_memory_can_still_be_loaded(cached: Any) -> None:
+@pytest.mark.parametrize("runner", [SequentialRunner, ParallelRunner])
+def test_results_in_memory_can_still_be_loaded(cached: Any, runner: Any) -> None:
     pipeline = cached.source / "pipeline.py"
     pipeline.write_text(
         pipeline.read_text()
         .replace('"metrics", name="score"', '"scored", name="score"')
+        .replace("    ])", '        node(nodes.loss, "joined", "n", name="loss"),\n    ])')
         .replace('name="score")', 'name="score", tags="eeipu.no-cache")')
     )
+    nodes = cached.source / "nodes.py"
+    nodes.write_text(nodes.read_text() + "\n\ndef loss(joined):\n    return joined['sum'] - 3.0\n")
     for _ in range(2):
-        assert run(cached)["scored"].load()["loss"] == 23.0
+        result = run(cached, runner=runner())
+        assert result["scored"].load()["loss"] == result["n"].load() == 23.0
     assert cached.executions()[-1] == "score"
 
 
