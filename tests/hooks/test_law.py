@@ -29,7 +29,7 @@ from kedro_eeipu.hooks import PlannedRun
 from kedro_eeipu.hooks.plan import NO_CACHE_TAG, Planner
 from kedro_eeipu.settings import CacheSettings
 
-WALKS = int(os.environ.get("EEIPU_WALKS", "300"))
+WALKS = int(os.environ.get("EEIPU_WALKS", "200"))
 MODULE = "law_project"
 PARAMETERS = ("a", "b", "c")
 RAW = ("raw_memory", "raw_file")
@@ -350,7 +350,8 @@ class Law:
             for k, step in enumerate(world.steps)
             if step.never or signatures[k] not in self.seen or self.lost(signatures[k])
         }
-        if all(signatures[k] in self.seen for k in needed):
+        if all(signatures[k] in self.seen and not world.steps[k].never for k in needed):
+            # All keys are known before the run: what is lost and not asked for stays lost.
             needed = {k for k in needed if self.demanded(world, k, needed)}
         allowed = Counter(f"function_{world.steps[k].function}" for k in needed)
         if self.damaged():

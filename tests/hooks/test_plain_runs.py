@@ -241,14 +241,20 @@ def test_interrupted_run_leaves_nothing_to_the_next(cached: Any) -> None:
     assert list((cached.path / ".eeipu" / "runs").iterdir()) == []
 
 
-def test_plain_runs_import_nothing_heavy(project: Any) -> None:
+@pytest.mark.parametrize("configured", [False, True])
+def test_plain_runs_import_nothing_heavy(project: Any, configured: bool) -> None:
+    heavy = {"torch", "optuna", "botorch"}
+    if configured:
+        project.write_settings({"cache": {"runs": False}})
+    else:
+        heavy |= {"kedro_eeipu.cache.store", "kedro_eeipu.project"}
     code = (
         "import sys; from pathlib import Path\n"
         "from kedro.framework.startup import bootstrap_project\n"
         "from kedro.framework.session import KedroServiceSession\n"
         "bootstrap_project(Path.cwd())\n"
         "KedroServiceSession.create(project_path=Path.cwd()).run()\n"
-        "print(sorted({'torch', 'optuna', 'kedro_eeipu.cache.store'} & set(sys.modules)))\n"
+        f"print(sorted({heavy!r} & set(sys.modules)))\n"
     )
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code],
