@@ -29,7 +29,7 @@ from kedro_eeipu.hooks import PlannedRun
 from kedro_eeipu.hooks.plan import NO_CACHE_TAG, Planner
 from kedro_eeipu.settings import CacheSettings
 
-WALKS = int(os.environ.get("EEIPU_WALKS", "200"))
+WALKS = int(os.environ.get("EEIPU_WALKS", "150"))
 MODULE = "law_project"
 PARAMETERS = ("a", "b", "c")
 RAW = ("raw_memory", "raw_file")
