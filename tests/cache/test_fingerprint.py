@@ -153,7 +153,7 @@ def test_case_16_method_of_a_dataclass_edited(project) -> None:
 @pytest.mark.parametrize(
     "value",
     [object(), lambda: 0, {"a": object()}, {1: open}, type, np.array([object()]), os.environ],
-    ids=repr,
+    ids=["object", "lambda", "inside a dict", "builtin", "class", "inside an array", "environ"],
 )
 def test_case_16_what_has_no_canonical_form_is_refused(value: object) -> None:
     with pytest.raises(Unidentifiable):

@@ -131,7 +131,9 @@ def test_clear_leaves_nothing(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [lambda: 0, threading.Lock(), (i for i in range(3)), [open]], ids=str
+    "value",
+    [lambda: 0, threading.Lock(), (i for i in range(3)), [open]],
+    ids=["lambda", "lock", "generator", "builtin"],
 )
 def test_case_29_unpicklable_value_is_refused(value: object, root: Path) -> None:
     store = Store(str(root))
