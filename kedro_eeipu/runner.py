@@ -241,7 +241,8 @@ class EEIPURunner:
     def _objective(self, run: PlannedRun) -> float:
         objective = self.project.space.objective
         assert run.plan is not None
-        return objective.read(run.plan.datasets[objective.dataset].load())
+        made = {**run.plan.datasets, **run.plan.streamed}
+        return objective.read(made[objective.dataset].load())
 
     def propose(self) -> dict[str, Any]:
         """Values for the next trial: an interrupted one's again, the defaults, or the sampler's."""

@@ -188,7 +188,10 @@ class Store:
         return None
 
     def put(self, key: str, outputs: Sequence[Blob], meta: dict[str, Any]) -> Record:
-        """Commit the record of a key and return it; if there is one already, that one is returned.
+        """Commit the record of a key and return it; if there is a whole one, that one is returned.
+
+        A record whose blobs are gone is replaced: of a computation that does not come out alike
+        twice, the new blobs would otherwise never be found.
 
         Raises:
             Unstorable: ``meta`` is not JSON, or the storage refuses it.
@@ -204,7 +207,8 @@ class Store:
             if self._files.create(path, data):
                 return record
             earlier = self.get(key)  # if it is invalid, this moves it out of the way
-            if earlier is not None:
+            gone = earlier is not None and not all(map(self.has, earlier.outputs))
+            if earlier is not None and not (gone and all(map(self.has, outputs))):
                 return earlier
             self._files.replace(path, data)
         except Exception as error:

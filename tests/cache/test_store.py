@@ -593,3 +593,14 @@ def test_sweeping_never_follows_links_out_of_the_root(root: Path, tmp_path: Path
     store.gc(None, -10)
     store.clear()
     assert (precious / ("a" * 32)).exists()
+
+
+def test_record_whose_blobs_are_gone_is_replaced(root: Path) -> None:
+    """Of a draw that is not repeated, the new blobs would otherwise never be found."""
+    store = Store(str(root))
+    first, second = store.dump([0.1]), store.dump([0.2])
+    store.put(KEY, [first], {})
+    assert store.put(KEY, [second], {}).outputs == (first,), "a whole record stays"
+    (root / "cas" / first.digest[:2] / first.digest).unlink()
+    assert store.put(KEY, [second], {}).outputs == (second,)
+    assert store.get(KEY).outputs == (second,)

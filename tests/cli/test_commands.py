@@ -372,9 +372,7 @@ def test_importing_the_plugin_does_not_import_torch() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_project_path_with_spaces(tmp_path: Path) -> None:
-    from conftest import KedroProject
-
-    project = KedroProject(tmp_path / "a project with spaces")
+def test_project_path_with_spaces(project: Any, tmp_path: Path) -> None:
+    project = type(project)(tmp_path / "a project with spaces")
     result = Shell(project)("tune", "--trials", "1")
     assert result.exit_code == 0, result.stderr
