@@ -243,7 +243,8 @@ def file_config(declared: AbstractDataset | None) -> dict[str, Any] | None:
     if not is_persistent(declared) or isinstance(declared, CachedDataset):
         return None
     assert declared is not None
-    config: dict[str, Any] = declared._init_config()
+    # By its class: Kedro looks for a name in three packages, each time anew.
+    config: dict[str, Any] = {**declared._init_config(), "type": type(declared)}
     return config if "filepath" in config or "path" in config else None
 
 
