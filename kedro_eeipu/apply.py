@@ -14,7 +14,7 @@ from kedro_eeipu.cache.store import Blob, CacheMiss
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.graph.space import override
 from kedro_eeipu.project import Project
-from kedro_eeipu.study.storage import TrialRecord
+from kedro_eeipu.study.records import TrialRecord
 
 FILE = "parameters_eeipu.yml"
 

@@ -21,14 +21,9 @@ from kedro_eeipu.graph.stages import holds
 from kedro_eeipu.hooks import PlannedRun
 from kedro_eeipu.project import Project
 from kedro_eeipu.study.peers import PEERS, peer, propose
+from kedro_eeipu.study.records import NodeRecord, TrialRecord
 from kedro_eeipu.study.sampler import EEIPUSampler, Observation
-from kedro_eeipu.study.storage import (
-    NodeRecord,
-    TrialRecord,
-    TrialStudy,
-    distributions,
-    only_driver,
-)
+from kedro_eeipu.study.storage import TrialStudy, distributions, only_driver
 
 SAMPLERS = ("eeipu", *PEERS)
 

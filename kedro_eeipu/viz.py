@@ -19,7 +19,7 @@ from kedro_eeipu.graph.space import override
 from kedro_eeipu.hooks import replace_dataset
 from kedro_eeipu.project import Project
 from kedro_eeipu.study.explain import reasons
-from kedro_eeipu.study.storage import NodeRecord, TrialRecord
+from kedro_eeipu.study.records import NodeRecord, TrialRecord
 
 TESTED = ("12.", "13.")
 _ROWS = 40

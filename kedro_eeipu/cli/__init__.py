@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import click
 
-from kedro_eeipu.cli.browsing import viz
 from kedro_eeipu.cli.caching import cache, explain
-from kedro_eeipu.cli.looking import report
+from kedro_eeipu.cli.looking import report, viz
 from kedro_eeipu.cli.tuning import apply, best, plan, trials, tune
 
 __all__ = ["commands"]

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from kedro.framework.startup import ProjectMetadata
 
     from kedro_eeipu.project import Project
-    from kedro_eeipu.study.storage import TrialRecord, TrialStudy
+    from kedro_eeipu.study.records import TrialRecord
+    from kedro_eeipu.study.storage import TrialStudy
 
 
 def reports_errors(command: Callable[..., Any]) -> Callable[..., Any]:

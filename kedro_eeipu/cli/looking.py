@@ -1,4 +1,4 @@
-"""``report``: looking at what a study recorded."""
+"""``report`` and ``viz``: looking at what a study recorded."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kedro_eeipu.cli.common import (
+    chosen,
     load_project,
     open_recorded,
     project_options,
@@ -57,3 +58,34 @@ def report(
     except OSError as error:
         raise ConfigurationError(f"cannot write the report ({error})", where="--output") from None
     click.echo(str(target))
+
+
+@click.command()
+@project_options
+@study_option
+@click.option("--trial", "number", type=int, default=None, help="Trial (default: the best).")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to serve on.")
+@click.option("--port", default=4141, show_default=True, type=int, help="Port to serve on.")
+@click.pass_obj
+@reports_errors
+def viz(
+    metadata: ProjectMetadata,
+    study: str | None,
+    number: int | None,
+    host: str,
+    port: int,
+    **options: Any,
+) -> None:
+    """Serve Kedro-Viz with the intermediate datasets of a trial in it."""
+    project = load_project(metadata, **options)
+    opened = open_recorded(project, study)
+    trial = chosen(opened, number)
+
+    from kedro_eeipu.viz import create_app
+
+    app = create_app(project, opened.trials(), trial.number)
+
+    import uvicorn
+
+    click.echo(f"Trial {trial.number} of study {opened.name}: http://{host}:{port}/ (Ctrl-C ends)")
+    uvicorn.run(app, host=host, port=port, log_config=None)

@@ -29,7 +29,7 @@ from kedro_eeipu.errors import ConfigurationError
 if TYPE_CHECKING:
     from kedro.framework.startup import ProjectMetadata
 
-    from kedro_eeipu.study.storage import TrialRecord
+    from kedro_eeipu.study.records import TrialRecord
 
 SAMPLER_NAMES = ("eeipu", "random", "tpe", "gp")
 

@@ -16,7 +16,7 @@ from kedro_eeipu.wording import duration, scalar
 
 if TYPE_CHECKING:
     from kedro_eeipu.graph import SearchSpace, StageGraph
-    from kedro_eeipu.study.storage import TrialRecord
+    from kedro_eeipu.study.records import TrialRecord
 
 _BEST_TRIALS = 10
 _FAILED_TRIALS = 100

@@ -33,7 +33,7 @@ from kedro_eeipu.wording import scalar
 
 if TYPE_CHECKING:
     from kedro_eeipu.graph import Range, SearchSpace
-    from kedro_eeipu.study.storage import TrialRecord
+    from kedro_eeipu.study.records import TrialRecord
 
 IMPORTANCE_TRIALS = 20
 PARALLEL_AXES = 8

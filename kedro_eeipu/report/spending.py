@@ -29,7 +29,7 @@ from kedro_eeipu.report.drawing import (
 
 if TYPE_CHECKING:
     from kedro_eeipu.graph import Stage, StageGraph
-    from kedro_eeipu.study.storage import TrialRecord
+    from kedro_eeipu.study.records import TrialRecord
 
 _STAGE_ROWS = 25
 _SMOOTHED_TRIALS = 10

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kedro_eeipu.study.storage import NodeRecord, TrialRecord
+from kedro_eeipu.study.records import NodeRecord, TrialRecord
 
 _WORDS = {
     "code": "its code changed",

@@ -23,7 +23,7 @@ from kedro_eeipu.graph import Objective, Range, SearchSpace, Stage, StageGraph
 from kedro_eeipu.report import report_html
 from kedro_eeipu.report.parameters import columns, parameter_importances
 from kedro_eeipu.report.spending import StageTotals, best_so_far
-from kedro_eeipu.study.storage import NodeRecord, TrialRecord
+from kedro_eeipu.study.records import NodeRecord, TrialRecord
 
 SPACE = SearchSpace(
     (

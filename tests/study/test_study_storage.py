@@ -11,7 +11,8 @@ import pytest
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.graph.parse import parse_space
 from kedro_eeipu.study.explain import reasons
-from kedro_eeipu.study.storage import NodeRecord, TrialRecord, distributions, open_study
+from kedro_eeipu.study.records import NodeRecord, TrialRecord
+from kedro_eeipu.study.storage import distributions, open_study
 
 RANGES = {"a": {"low": 0, "high": 1}, "b": {"low": 1, "high": 9}, "c": ["x", "y"]}
 
