@@ -26,13 +26,14 @@ from omegaconf.errors import OmegaConfBaseException
 
 from kedro_eeipu.cache.run_directory import RunDirectory
 from kedro_eeipu.cache.store import Store
+from kedro_eeipu.configuration import load_settings, open_store, study_storage
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.graph import SearchSpace, StageGraph, parse_space
 from kedro_eeipu.graph.space import override
 from kedro_eeipu.graph.stages import reaching_parameters
 from kedro_eeipu.hooks import PlannedRun, hooks
 from kedro_eeipu.hooks.plan import Planner, RunPlan
-from kedro_eeipu.settings import FILE, Settings, absolute_root
+from kedro_eeipu.settings import FILE, Settings
 
 # Kedro-Viz rewrites a file that grows with every run to show the last one's status.
 _NOT_WHILE_TUNING = ("kedro_viz",)
@@ -307,63 +308,6 @@ def parameters_file(path: Path, env: str | None) -> str:
             if any(line.startswith("eeipu:") for line in file.read_text().splitlines()):
                 return file.relative_to(path).as_posix()
     return "conf/base/parameters.yml"
-
-
-def load_settings(context: KedroContext) -> Settings:
-    """The settings in ``eeipu.yml``, if there is one.
-
-    Raises:
-        ConfigurationError: Something in it is wrong.
-    """
-    loader: Any = context.config_loader
-    loader.config_patterns.setdefault("eeipu", ["eeipu*", "eeipu*/**", "**/eeipu*"])
-    try:
-        content = loader["eeipu"]
-    except MissingConfigException:
-        return Settings()
-    except (yaml.YAMLError, OmegaConfBaseException, ValueError) as error:
-        raise ConfigurationError(str(error), where=FILE) from None
-    return Settings.parse(content)
-
-
-def open_store(context: KedroContext, settings: Settings) -> Store:
-    """The store that the settings describe.
-
-    Raises:
-        ConfigurationError: Credentials that they name are not there.
-    """
-    cache = settings.cache
-    options = _credentials(context, cache.credentials, "cache.credentials")
-    signing = _credentials(context, cache.signing_key, "cache.signing_key")
-    secret = signing.get("key") if signing else None
-    return Store(
-        absolute_root(cache.root, Path(context.project_path)),
-        storage_options=options or None,
-        secret=str(secret).encode() if secret else None,
-        max_entry_bytes=cache.max_entry_bytes,
-    )
-
-
-def study_storage(context: KedroContext, settings: Settings) -> str:
-    """The database URL of the study."""
-    if settings.study.storage:
-        found = _credentials(context, settings.study.credentials, "study.credentials")
-        if not found:
-            return settings.study.storage
-        scheme, _, rest = settings.study.storage.partition("://")
-        return f"{scheme}://{found.get('username', '')}:{found.get('password', '')}@{rest}"
-    return f"sqlite:///{Path(context.project_path) / '.eeipu' / 'study.db'}"
-
-
-def _credentials(context: KedroContext, name: str, key: str) -> dict[str, Any]:
-    if not name:
-        return {}
-    known = context._get_config_credentials()
-    if name not in known:
-        raise ConfigurationError(
-            f"credentials.yml has no entry '{name}'", where=f"eeipu.yml: {key}"
-        )
-    return dict(known[name])
 
 
 def _parameters(context: KedroContext, where: str) -> dict[str, Any]:

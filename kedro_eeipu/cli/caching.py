@@ -142,7 +142,7 @@ class _Cache:
     def __init__(self, path: Path, env: str | None, conf_source: str | None) -> None:
         from kedro.framework.session import KedroServiceSession
 
-        from kedro_eeipu.project import load_settings, open_store, study_storage
+        from kedro_eeipu.configuration import load_settings, open_store, study_storage
 
         logs_to_stderr()
         session = KedroServiceSession.create(project_path=path, env=env, conf_source=conf_source)

@@ -11,9 +11,9 @@ from kedro.framework.context import KedroContext
 from kedro.pipeline import Pipeline
 
 from kedro_eeipu.cache.run_directory import RunDirectory
+from kedro_eeipu.configuration import load_settings, open_store
 from kedro_eeipu.hooks import PlannedRun
 from kedro_eeipu.hooks.plan import Planner
-from kedro_eeipu.project import load_settings, open_store
 
 logger = logging.getLogger(__name__)
 
