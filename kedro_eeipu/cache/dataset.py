@@ -36,7 +36,8 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
             it, as a plain run does; trials never do.
         record: Called with the output once it is saved.
         rebuild: Called when a planned blob has vanished, to compute it again.
-        seen_as: Token of the declared kind through which consumers see the value.
+        seen_as: Token of the declared kind through which consumers see the value, ``None`` when
+            it cannot be told: they are then never cached.
         stored: Whether the value goes to the shared store, or only to the run's own.
     """
 
@@ -50,7 +51,7 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
         write_through: bool = False,
         record: Callable[[str, Output | None], None] | None = None,
         rebuild: Callable[[], None] | None = None,
-        seen_as: str = "",
+        seen_as: str | None = "",
         stored: bool = True,
     ) -> None:
         self.name = name

@@ -331,9 +331,9 @@ def deliver(action: NodeAction, *parameters: Any) -> Any:
 
 
 def produced_token(dataset: MemoizedDataset) -> str | None:
-    """Token of a produced dataset as its consumers see it; ``None`` before it is produced."""
+    """Token of a produced dataset as its consumers see it; ``None`` while it cannot be told."""
     output = dataset.output
-    if output is None:
+    if output is None or dataset.seen_as is None:
         return None
     return combine(content=output.blob.digest, seen_as=dataset.seen_as)
 

@@ -193,12 +193,16 @@ class Planner:
                 if name in plan.streamed:
                     raise Unidentifiable(f"its input '{name}' is made by a generator")
             identity = self.identify(node, own, catalog)
-            for output in outputs.values():
-                if changes_content(output.declared):
-                    assert output.declared is not None
-                    output.seen_as = dataset_identity(output.declared)
         except Unidentifiable as reason:
             identity, why_not = None, str(reason)
+        for output in outputs.values():
+            # Of a node that is never cached too: its consumers may be, and what they see counts.
+            if changes_content(output.declared):
+                assert output.declared is not None
+                try:
+                    output.seen_as = dataset_identity(output.declared)
+                except Unidentifiable as reason:
+                    output.seen_as, identity, why_not = None, None, str(reason)
         plan.datasets.update(outputs)
         action = NodeAction(
             node, identity, inputs, outputs, catalog, self.store, plan.run, why_not, meta

@@ -233,3 +233,23 @@ def _parameters(project: Any) -> dict[str, Any]:
     import yaml
 
     return yaml.safe_load((project.path / "conf" / "base" / "parameters.yml").read_text())
+
+
+def test_what_consumers_of_a_never_cached_node_see_is_in_their_key(project: Any) -> None:
+    """Once `cleaned` is declared as JSON, `left` sees a list where it saw a tuple before."""
+    nodes = project.source / "nodes.py"
+    nodes.write_text(
+        nodes.read_text().replace(
+            "[weight * x for x in cleaned",
+            "[weight * x + isinstance(cleaned['rows'], list) for x in cleaned",
+        )
+    )
+    pipeline = project.source / "pipeline.py"
+    pipeline.write_text(
+        pipeline.read_text().replace('name="clean")', 'name="clean", tags="eeipu.no-cache")')
+    )
+    catalog = _catalog(project)
+    project.write_catalog({k: v for k, v in catalog.items() if k != "cleaned"})
+    assert project.tuner().evaluate(DEFAULTS).value == project.plain_run()["loss"]
+    project.write_catalog(catalog)
+    assert project.tuner().evaluate(DEFAULTS).value == project.plain_run()["loss"]
