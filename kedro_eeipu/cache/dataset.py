@@ -20,6 +20,12 @@ _EXACT = ("PickleDataset",)
 _said: set[tuple[str, str]] = set()
 
 
+def _warn_once(message: str, name: str, reason: Exception) -> None:
+    if (name, str(reason)) not in _said:
+        _said.add((name, str(reason)))
+        logger.warning(message, name, reason)
+
+
 class MemoizedDataset(AbstractDataset[Any, Any]):
     """A dataset that a node of the run produces: served from its record, or recorded.
 
@@ -129,9 +135,7 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
             try:
                 return Output(self.store.dump(data))
             except Unstorable as reason:
-                if (self.name, str(reason)) not in _said:
-                    _said.add((self.name, str(reason)))
-                    logger.warning("%s is not cached: %s", self.name, reason)
+                _warn_once("%s is not cached: %s", self.name, reason)
         try:
             return Output(self.run.scratch.dump(data), scratch=True)
         except Unstorable:
@@ -159,15 +163,12 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
             return value
         try:
             private = private_copy(config, self.name, self.run.private_path(self.name, config))
-            private.save(value)
-            return private.load()
-        except NotImplementedError:
-            return value
         except Exception as error:
-            # A write-only dataset (a plot, an HTML page) cannot be read back by anyone, so what
-            # the node returned is all there is.
-            logger.warning("%s is passed on as it is: %s", self.name, error)
+            _warn_once("%s is passed on as it is: %s", self.name, error)
             return value
+        # What cannot be written or read back fails here as it does in a plain run.
+        private.save(value)
+        return private.load()
 
     def _exists(self) -> bool:
         return self._memory is not None or self.output is not None

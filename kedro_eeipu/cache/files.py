@@ -137,9 +137,11 @@ class LocalFiles:
         try:
             with self._create_exclusively(temporary) as file:
                 path = produce(file)
-            if self.size(path) is None:
-                self._rename(temporary, path)
-            else:
+            try:
+                self._rename(temporary, path)  # over a file that is there too: it may be damaged
+            except PermissionError:  # somebody reads it, on a system that minds
+                if self.size(path) is None:
+                    raise
                 self.touch(path)
         finally:
             with contextlib.suppress(FileNotFoundError):

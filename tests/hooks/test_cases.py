@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
-from kedro.io import AbstractDataset
+from kedro.io import AbstractDataset, DatasetError
 from kedro.runner import ParallelRunner, ThreadRunner
 
+from kedro_eeipu.cache import dataset
 from kedro_eeipu.errors import ConfigurationError
 
 DEFAULTS = {"clean.scale": 1.0, "left.weight": 2.0, "right.power": 2, "shift": 3.0}
@@ -270,7 +271,9 @@ def test_case_28_none_and_exceptions_are_kedros_and_not_recorded(project: Any) -
     assert record.state == "failed"
 
 
-def test_case_29_unpicklable_output_runs_and_feeds_its_consumers(project: Any) -> None:
+def test_case_29_unpicklable_output_runs_and_feeds_its_consumers(
+    project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     edit(
         project,
         "nodes",
@@ -287,10 +290,23 @@ def test_case_29_unpicklable_output_runs_and_feeds_its_consumers(project: Any) -
         "catalog",
         joined={"type": "kedro.io.MemoryDataset", "copy_mode": "assign"},
     )
+    warned: list[str] = []
+    monkeypatch.setattr(dataset.logger, "warning", lambda m, *a: warned.append(m % a))
     for _ in range(2):
         record, executed = trial(project)
         assert "join" in executed
         assert record.value == 23.0
+    assert len(warned) == 1
+    assert "joined is not cached" in warned[0]
+
+
+def test_trial_fails_where_the_declared_kind_cannot_hold_a_value(project: Any) -> None:
+    edit(project, "nodes", ('"kind": options["kind"]', '"kind": ran'))
+    record, _ = trial(project)
+    assert record.state == "failed"
+    assert "JSON serializable" in record.error
+    with pytest.raises(DatasetError, match="JSON serializable"):
+        project.plain_run()
 
 
 def test_case_30_over_max_entry_bytes_costs_are_kept(project: Any) -> None:
