@@ -62,6 +62,8 @@ class TrialRecord:
         run_id: Kedro's id of its run.
         runtime_params: Parameters the user gave on the command line.
         proposing: Seconds that choosing its parameters took.
+        started: When it began, in seconds since 1970, ``None`` when that is not known.
+        finished: When it ended, likewise.
     """
 
     number: int
@@ -74,6 +76,8 @@ class TrialRecord:
     run_id: str = ""
     runtime_params: Mapping[str, Any] = field(default_factory=dict)
     proposing: float = 0.0
+    started: float | None = None
+    finished: float | None = None
 
     @property
     def cost(self) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -119,6 +120,7 @@ class TrialStudy:
             nodes=tuple(nodes),
             error=error,
             interrupted=interrupted,
+            finished=time.time(),
         )
 
     def trials(self) -> list[TrialRecord]:
@@ -259,6 +261,8 @@ def _record(trial: FrozenTrial) -> TrialRecord:
         run_id=run.get("id", ""),
         runtime_params=run.get("runtime_params", {}),
         proposing=float(run.get("proposing", 0.0)),
+        started=trial.datetime_start.timestamp() if trial.datetime_start else None,
+        finished=trial.datetime_complete.timestamp() if trial.datetime_complete else None,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +50,9 @@ def test_what_is_recorded_is_read_back(url: str) -> None:
     params = {"a": 0.1, "b": 3, "c": "y"}
     told = finished(open_study(url, "s", space(), create=True), params, 2.0)
     (read,) = open_study(url, "s").trials()
-    assert read == told
+    assert read == replace(told, finished=read.finished)
+    assert read.started <= read.finished == pytest.approx(told.finished, abs=1.0)
+    assert read.finished == pytest.approx(time.time(), abs=60), "the clock of everybody else"
     assert (read.params, read.value, read.cost, read.state) == (params, 2.0, 1.5, "complete")
     stored = optuna.load_study(storage=url, study_name="s").trials[0]
     assert stored.user_attrs["cost"] == 1.5, "the dashboard can sort by it"
