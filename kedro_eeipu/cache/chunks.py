@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import IO, Any
 
-__all__ = ["ChunkWriter", "digest_of", "read_hashed"]
+__all__ = ["ChunkWriter", "descriptor_of", "digest_of", "read_hashed", "read_unhashed"]
 
 CHUNK = 1 << 20
 _WORKERS = 4
@@ -114,7 +114,7 @@ class ChunkWriter:
 
 
 def _writer_at(file: IO[bytes]) -> Callable[[Any, int], None]:
-    descriptor = _descriptor(file)
+    descriptor = descriptor_of(file)
     if descriptor is not None and hasattr(os, "pwrite"):
         return lambda data, offset: _pwrite(descriptor, memoryview(data), offset)
     lock = threading.Lock()
@@ -137,16 +137,35 @@ def _pwrite(descriptor: int, view: memoryview, offset: int) -> None:
 
 def read_hashed(file: IO[bytes], targets: Sequence[Any]) -> str | None:
     """Fill writable buffers from the start of ``file``; return the digest, None if it is short."""
+    digests = _fill(file, targets, hashlib.sha256)
+    return _combined(digests) if all(digests) else None
+
+
+def read_unhashed(file: IO[bytes], targets: Sequence[Any]) -> bool:
+    """Fill writable buffers from the start of ``file``; return whether it was long enough."""
+    return all(_fill(file, targets, _Unhashed))
+
+
+class _Unhashed:
+    def update(self, view: memoryview) -> None: ...
+
+    def digest(self) -> bytes:
+        return b"whole"
+
+
+def _fill(file: IO[bytes], targets: Sequence[Any], algorithm: Callable[[], Any]) -> list[bytes]:
+    """Read the chunks; return the digest of each, empty where the file ended."""
     read_at = _reader_at(file)
 
     def job(views: list[memoryview], offset: int) -> bytes:
-        state = hashlib.sha256()
+        state = algorithm()
         for view in views:
             if not read_at(view, offset):
                 return b""
             state.update(view)
             offset += view.nbytes
-        return state.digest()
+        digest: bytes = state.digest()
+        return digest
 
     chunks = _scattered(targets)
     with _Crew() as crew:
@@ -155,8 +174,7 @@ def read_hashed(file: IO[bytes], targets: Sequence[Any]) -> str | None:
                 crew.run(job, views, 0)
             else:
                 crew.submit(job, views, number * CHUNK)
-        digests = crew.results()
-    return _combined(digests) if all(digests) else None
+        return crew.results()
 
 
 def _scattered(targets: Sequence[Any]) -> list[list[memoryview]]:
@@ -178,7 +196,7 @@ def _scattered(targets: Sequence[Any]) -> list[list[memoryview]]:
 
 def _reader_at(file: IO[bytes]) -> Callable[[memoryview, int], bool]:
     """A function that fills a view from an offset and says whether it could."""
-    descriptor = _descriptor(file)
+    descriptor = descriptor_of(file)
     if descriptor is not None and hasattr(os, "preadv"):
         return lambda view, offset: _pread(descriptor, view, offset)
     lock = threading.Lock()
@@ -205,7 +223,7 @@ def _pread(descriptor: int, view: memoryview, offset: int) -> bool:
     return True
 
 
-def _descriptor(file: IO[bytes]) -> int | None:
+def descriptor_of(file: IO[bytes]) -> int | None:
     """The descriptor of a real file."""
     try:
         return file.fileno()

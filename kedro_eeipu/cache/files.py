@@ -11,6 +11,7 @@ import datetime
 import io
 import os
 import stat
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from typing import IO, Any, Protocol
@@ -20,7 +21,9 @@ from fsspec import AbstractFileSystem
 
 from kedro_eeipu.cache.layout import BLOBS, RECORDS, TEMPORARY, Entry
 
-__all__ = ["Files", "LocalFiles", "RemoteFiles", "open_files"]
+__all__ = ["Files", "LocalFiles", "RemoteFiles", "is_fresh", "open_files", "version_of"]
+
+_FRESH_SECONDS = 2.0
 
 
 class Files(Protocol):
@@ -60,6 +63,16 @@ class Files(Protocol):
 
     def now(self) -> float:
         """The time on the clock that stamps the files."""
+
+
+def version_of(status: os.stat_result) -> tuple[int, ...]:
+    """What changes when a local file does."""
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def is_fresh(status: os.stat_result) -> bool:
+    """Whether a write that follows could leave the file's version as it is."""
+    return time.time() - max(status.st_mtime_ns, status.st_ctime_ns) / 1e9 < _FRESH_SECONDS
 
 
 def open_files(root: str, storage_options: dict[str, Any] | None = None) -> Files:

@@ -19,17 +19,17 @@ import stat
 import struct
 import sys
 import threading
-import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Any
 
 from fsspec import AbstractFileSystem
 
+from kedro_eeipu.cache.files import is_fresh, version_of
+
 __all__ = ["Unidentifiable", "combine", "content_token", "fingerprint"]
 
 _CHUNK = 1 << 20
-_RACY_SECONDS = 2.0
 
 
 class Unidentifiable(Exception):
@@ -278,14 +278,14 @@ def _local_file(path: str) -> tuple[str, frozenset[str]]:
         before = os.stat(path)
         if not stat.S_ISREG(before.st_mode):
             raise Unidentifiable(f"{path} is not a regular file")
-        identity = (path, *_version(before))
+        identity = (path, *version_of(before))
         known = _local_files.get(identity)
         if known is not None:
             return known
         with open(path, "rb") as file:
             found = (_hash_file(path), _names_in(file))
-        if _version(os.stat(path)) == identity[1:]:
-            if not _is_racy(before):
+        if version_of(os.stat(path)) == identity[1:]:
+            if not is_fresh(before):
                 with _local_files_lock:
                     _local_files[identity] = found
             return found
@@ -299,16 +299,6 @@ def _names_in(file: IO[bytes]) -> frozenset[str]:
         return project_globals(file)
     except OverflowError as error:
         raise Unidentifiable(f"which classes are in it cannot be told: {error}") from error
-
-
-def _version(status: os.stat_result) -> tuple[int, ...]:
-    return (status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns)
-
-
-def _is_racy(status: os.stat_result) -> bool:
-    """Whether a later write could still leave size and times as they are."""
-    newest = max(status.st_mtime_ns, status.st_ctime_ns) / 1e9
-    return time.time() - newest < _RACY_SECONDS
 
 
 def _hash_file(path: str) -> str:

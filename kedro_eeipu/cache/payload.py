@@ -12,13 +12,21 @@ import contextlib
 import io
 import json
 import mmap
+import os
 import pickle
 import struct
 import sys
 from typing import IO, Any
 
-from kedro_eeipu.cache.chunks import ChunkWriter, digest_of, read_hashed
+from kedro_eeipu.cache.chunks import (
+    ChunkWriter,
+    descriptor_of,
+    digest_of,
+    read_hashed,
+    read_unhashed,
+)
 from kedro_eeipu.cache.code import code_identity
+from kedro_eeipu.cache.files import is_fresh, version_of
 from kedro_eeipu.cache.origin import is_project_object
 
 __all__ = ["Damaged", "Outdated", "TooLarge", "digest_of", "read", "write"]
@@ -28,6 +36,8 @@ _FOOTER = struct.Struct("<Q8s")
 _OUT_OF_BAND = 1 << 18
 _LARGE = 1 << 22
 _PLAIN_NODES = 10_000
+# By digest, the version of the file that was last found to match it.
+_checked: dict[str, tuple[int, ...]] = {}
 
 
 class Damaged(Exception):
@@ -65,6 +75,8 @@ def write(value: Any, file: IO[bytes], limit: int | None = None) -> tuple[str, i
 def read(file: IO[bytes], size: int, digest: str) -> Any:
     """Return the value in ``file``, whose digest is checked before anything is unpickled.
 
+    A local file is hashed once in a process, as long as its inode, size and times stay as they are.
+
     Raises:
         Damaged: size or digest differ, or the layout makes no sense.
         Outdated: project code that the value refers to is not what it was.
@@ -72,13 +84,28 @@ def read(file: IO[bytes], size: int, digest: str) -> Any:
     """
     segments = _segments(file, size)
     parts = [_memory(length) for length in segments]
-    if read_hashed(file, parts) != digest:
+    version = _version(file)
+    if version is not None and _checked.get(digest) == version:
+        intact = read_unhashed(file, parts) and _version(file) == version
+    else:
+        intact = read_hashed(file, parts) == digest
+        if intact and version is not None and _version(file) == version:
+            _checked[digest] = version
+    if not intact:
         raise Damaged("its content does not match its digest")
     value = pickle.loads(parts[0], buffers=parts[1:-1])
     for name, recorded in json.loads(parts[-1][: -_FOOTER.size])["code"].items():
         if code_identity(_find(name)).digest != recorded:
             raise Outdated(f"{name} was edited since")
     return value
+
+
+def _version(file: IO[bytes]) -> tuple[int, ...] | None:
+    descriptor = descriptor_of(file)
+    if descriptor is None:
+        return None
+    status = os.fstat(descriptor)
+    return None if is_fresh(status) else version_of(status)
 
 
 def _find(name: str) -> Any:

@@ -20,6 +20,7 @@ from fsspec.implementations.local import LocalFileSystem
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kedro_eeipu.cache import files
 from kedro_eeipu.cache import fingerprint as module
 from kedro_eeipu.cache.fingerprint import Unidentifiable, combine, content_token, fingerprint
 
@@ -249,7 +250,7 @@ def test_old_file_is_read_once(tmp_path: pathlib.Path, monkeypatch: pytest.Monke
     content_token(LOCAL, str(file))
     content_token(LOCAL, str(file))
     assert len(reads) == 2  # written just now: it might change without a trace
-    monkeypatch.setattr(module.time, "time", lambda: os.stat(file).st_mtime + 10)
+    monkeypatch.setattr(files.time, "time", lambda: os.stat(file).st_mtime + 10)
     content_token(LOCAL, str(file))
     content_token(LOCAL, str(file))
     assert len(reads) == 3

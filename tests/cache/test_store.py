@@ -18,6 +18,7 @@ import fsspec
 import numpy as np
 import pytest
 
+from kedro_eeipu.cache import files, payload
 from kedro_eeipu.cache.fingerprint import combine
 from kedro_eeipu.cache.record import Blob, InvalidRecord, Record, decode, encode
 from kedro_eeipu.cache.store import CacheMiss, Store, Unstorable
@@ -160,6 +161,29 @@ def test_description_that_is_not_json_is_refused(store: Store) -> None:
     with pytest.raises(Unstorable):
         store.put(KEY, [], {"x": object()})
     assert store.get(KEY) is None
+
+
+def test_blob_is_hashed_again_only_when_its_file_has_changed(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[object] = []
+    read_hashed = payload.read_hashed
+    monkeypatch.setattr(payload, "read_hashed", lambda *a: hashed.append(a) or read_hashed(*a))
+    store = Store(str(root))
+    blob = store.dump(list(range(1000)))
+    for _ in range(2):
+        assert store.load(blob) == list(range(1000))
+    assert len(hashed) == 2  # just written: a write that follows may leave its times as they are
+    monkeypatch.setattr(files, "_FRESH_SECONDS", -1.0)
+    for _ in range(3):
+        assert store.load(blob) == list(range(1000))
+    assert len(hashed) == 3
+    file = _blob_file(root, blob)
+    data = file.read_bytes()
+    file.write_bytes(data[:50] + b"?" + data[51:])
+    with pytest.raises(CacheMiss):
+        store.load(blob)
+    assert len(hashed) == 4
 
 
 # --- damage ---------------------------------------------------------------------------------------

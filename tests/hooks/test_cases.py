@@ -78,21 +78,51 @@ def test_case_15_number_in_quotes_is_distinct(project: Any) -> None:
     assert project.executions() == ["score"]
 
 
+@pytest.mark.parametrize(
+    "base",
+    ["@dataclass\nclass Weight:\n", "class Weight(BaseModel):\n"],
+    ids=["dataclass", "pydantic"],
+)
 @pytest.mark.parametrize("field", ["weight: float", "weight: float\n    extra: int = 0"])
-def test_case_16_dataclass_built_from_parameters(project: Any, field: str) -> None:
+def test_case_16_class_built_from_parameters(project: Any, field: str, base: str) -> None:
     edit(
         project,
         "nodes",
         (
             "def left(cleaned, weight):\n",
-            "from dataclasses import dataclass\n\n\n@dataclass\nclass Weight:\n"
-            "    weight: float\n\n\ndef left(cleaned, weight):\n    Weight(weight)\n",
+            "from dataclasses import dataclass\n\nfrom pydantic import BaseModel\n\n\n"
+            f"{base}    weight: float\n\n\n"
+            "def left(cleaned, weight):\n    Weight(weight=weight)\n",
         ),
     )
     trial(project)
     edit(project, "nodes", ("    weight: float\n", f"    {field}\n"))
     executed = trial(project)[1]
     assert executed == ([] if field == "weight: float" else ["left"])
+
+
+@pytest.mark.parametrize("base", ["@dataclass\nclass Rows:\n", "class Rows(BaseModel):\n"])
+def test_case_16_object_among_the_data(project: Any, base: str) -> None:
+    edit(
+        project,
+        "nodes",
+        (
+            "def left(cleaned, weight):\n",
+            "from dataclasses import dataclass\n\nfrom pydantic import BaseModel\n\n\n"
+            f"{base}    rows: list\n    scale: int = 1\n\n\ndef left(cleaned, weight):\n",
+        ),
+        ("    return [weight * x", "    return Rows(rows=[weight * x"),
+        ('in cleaned["rows"]]\n\n\ndef right', 'in cleaned["rows"]])\n\n\ndef right'),
+        ("sum(left_rows)", "sum(left_rows.rows) * left_rows.scale"),
+        ("len(left_rows)", "len(left_rows.rows)"),
+    )
+    first, executed = trial(project)
+    assert executed == ALL
+    assert trial(project)[1] == []
+    edit(project, "nodes", ("scale: int = 1", "scale: int = 2"))
+    again, executed = trial(project)
+    assert {"left", "join"} <= set(executed)
+    assert again.value != first.value
 
 
 def test_case_17_no_parameter_value_is_written_anywhere(project: Any) -> None:
