@@ -249,7 +249,7 @@ def _seconds(call: Callable, *arguments: Any) -> float:
 
 
 def measure(repeats: int) -> dict[str, dict[str, list[float]]]:
-    """Milliseconds of a miss, a hit and a later hit of one node, then of a miss and a hit of two."""
+    """Milliseconds of a miss, a hit and a later hit of one node; of a miss and a hit of two."""
     table: dict[str, dict[str, list[float]]] = {}
     for label, make, use in PAYLOADS:
         table[label] = {}
@@ -283,12 +283,11 @@ def main() -> None:
     print(f"{'':16}{'right':>8}{'stale':>8}{'wasted':>8}{'failed':>8}")
     for name, counts in edits.items():
         print(f"{name:16}" + "".join(f"{count:8}" for count in counts.values()))
-    print(
-        f"\n{'milliseconds':36}{'miss':>10}{'hit':>10}{'again':>10}{'miss of 2':>11}{'hit of 2':>11}"
-    )
+    heads = ("miss", "hit", "again", "miss of 2", "hit of 2")
+    print(f"\n{'milliseconds':36}" + "".join(f"{head:>11}" for head in heads))
     for label, rows in times.items():
         for name, row in rows.items():
-            print(f"{label:20}{name:16}" + "{:10.1f}{:10.1f}{:10.1f}{:11.1f}{:11.1f}".format(*row))
+            print(f"{label:20}{name:16}" + "".join(f"{value:11.1f}" for value in row))
 
 
 if __name__ == "__main__":
