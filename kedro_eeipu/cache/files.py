@@ -21,7 +21,7 @@ from fsspec import AbstractFileSystem
 
 from kedro_eeipu.cache.layout import BLOBS, RECORDS, TEMPORARY, Entry
 
-__all__ = ["Files", "LocalFiles", "RemoteFiles", "is_fresh", "open_files", "version_of"]
+__all__ = ["Files", "LocalFiles", "RemoteFiles", "is_fresh", "open_files", "version_of", "why_shared"]
 
 _FRESH_SECONDS = 2.0
 
@@ -93,7 +93,7 @@ class LocalFiles:
     def distrust(self) -> str | None:
         for path in (self._root, self._path(RECORDS), self._path(BLOBS)):
             try:
-                reason = _why_shared(os.stat(path))
+                reason = why_shared(os.stat(path))
             except FileNotFoundError:
                 return None  # it will be made, for its owner only
             except OSError as error:
@@ -239,7 +239,8 @@ def _make_private(folder: str) -> None:
             os.mkdir(folder, 0o700)
 
 
-def _why_shared(status: os.stat_result) -> str | None:
+def why_shared(status: os.stat_result) -> str | None:
+    """Why others may write to a local file or folder (None if they cannot)."""
     if os.name == "nt":
         return None  # the mode bits say nothing about access there
     if status.st_uid not in (os.geteuid(), 0):

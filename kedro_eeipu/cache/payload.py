@@ -26,7 +26,7 @@ from kedro_eeipu.cache.chunks import (
     read_unhashed,
 )
 from kedro_eeipu.cache.code import code_identity
-from kedro_eeipu.cache.files import is_fresh, version_of
+from kedro_eeipu.cache.files import is_fresh, version_of, why_shared
 from kedro_eeipu.cache.origin import is_project_object
 
 __all__ = ["Damaged", "Outdated", "TooLarge", "digest_of", "read", "write"]
@@ -75,7 +75,8 @@ def write(value: Any, file: IO[bytes], limit: int | None = None) -> tuple[str, i
 def read(file: IO[bytes], size: int, digest: str) -> Any:
     """Return the value in ``file``, whose digest is checked before anything is unpickled.
 
-    A local file is hashed once in a process, as long as its inode, size and times stay as they are.
+    A local file that only its owner may write to is hashed once in a process, as long as its inode,
+    size and times stay as they are.
 
     Raises:
         Damaged: size or digest differ, or the layout makes no sense.
@@ -105,7 +106,8 @@ def _version(file: IO[bytes]) -> tuple[int, ...] | None:
     if descriptor is None:
         return None
     status = os.fstat(descriptor)
-    return None if is_fresh(status) else version_of(status)
+    # Whoever may write to it could do so through a memory map without a trace.
+    return None if is_fresh(status) or why_shared(status) else version_of(status)
 
 
 def _find(name: str) -> Any:
