@@ -21,7 +21,15 @@ from fsspec import AbstractFileSystem
 
 from kedro_eeipu.cache.layout import BLOBS, RECORDS, TEMPORARY, Entry
 
-__all__ = ["Files", "LocalFiles", "RemoteFiles", "is_fresh", "open_files", "version_of", "why_shared"]
+__all__ = [
+    "Files",
+    "LocalFiles",
+    "RemoteFiles",
+    "is_fresh",
+    "open_files",
+    "version_of",
+    "why_shared",
+]
 
 _FRESH_SECONDS = 2.0
 
