@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial
 
 from kedro_eeipu.cache.limit import SizeLimit
 from kedro_eeipu.cache.run_directory import RunDirectory
-from kedro_eeipu.cache.store import Blob
+from kedro_eeipu.configuration import check_store
 from kedro_eeipu.errors import ConfigurationError, EEIPUError, StudyStopped
 from kedro_eeipu.graph import StageGraph
 from kedro_eeipu.graph.stages import holds
@@ -123,6 +123,7 @@ class EEIPURunner:
         self._distributions = distributions(project.space)
         self._records: dict[int, TrialRecord] = {}
         self._limit = SizeLimit(project.store, project.settings.cache.max_size)
+        self._kept: frozenset[str] = frozenset()
 
     @functools.cached_property
     def graph(self) -> StageGraph:
@@ -139,6 +140,7 @@ class EEIPURunner:
         """
         lock = self.project.home / f"{self.study.name}.lock"
         with only_driver(lock, self.study.name), self.project.quiet():
+            check_store(self.project.store, self.project.settings)
             self.project.dry_plan()
             self._recover()
             self.listener.study_started(self)
@@ -252,6 +254,7 @@ class EEIPURunner:
         if not trials:
             return self.project.space.defaults()
         if self.sampler == "eeipu":
+            self._kept = self.project.store.digests()
             chosen: Any = EEIPUSampler(
                 self.project.space,
                 self.graph,
@@ -279,10 +282,15 @@ class EEIPURunner:
         record = self._records.get(trial.number)
         if record is None:
             record = self._records[trial.number] = self.study.trials()[trial.number]
-        return self.observation(record)
+        return self.observation(record, self._kept)
 
-    def observation(self, trial: TrialRecord) -> Observation:
-        """What a trial says of today's stages: their costs, and which can be served from it."""
+    def observation(self, trial: TrialRecord, kept: frozenset[str]) -> Observation:
+        """What a trial says of today's stages: their costs, and which can be served from it.
+
+        Args:
+            trial: A finished trial.
+            kept: Digests of what the cache holds.
+        """
         nodes = {n.name: n for n in trial.nodes}
         costs, loads, available = {}, {}, set()
         for s, stage in enumerate(self.graph):
@@ -293,17 +301,17 @@ class EEIPURunner:
                 costs[s] = sum(n.seconds for n in found)
             if all(n.status == "reused" for n in found):
                 loads[s] = sum(n.load for n in found)
-            if stage.cacheable and all(map(self._servable, found)):
+            if stage.cacheable and all(self._servable(n, kept) for n in found):
                 available.add(s)
         return Observation(costs, loads, frozenset(available))
 
-    def _servable(self, node: NodeRecord) -> bool:
+    def _servable(self, node: NodeRecord, kept: frozenset[str]) -> bool:
         """Whether a trial with the same tuned parameters would be served what this one made."""
         if node.status not in ("ran", "reused") or not node.outputs:
             return False
         if any(node.parts.get(name) != part for name, part in self._fixed_parts[node.name].items()):
             return False
-        return all(self.project.store.has(Blob(d, n, 0.0)) for d, n in node.outputs)
+        return all(digest in kept for digest, _ in node.outputs)
 
     @functools.cached_property
     def _fixed_parts(self) -> dict[str, dict[str, str]]:

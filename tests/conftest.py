@@ -17,6 +17,7 @@ import yaml
 
 from kedro_eeipu.hooks import hooks
 
+pytest_plugins = ["services"]
 _NUMBERS = itertools.count()
 os.environ["DO_NOT_TRACK"] = "1"
 
@@ -144,6 +145,19 @@ class KedroProject:
         folder = self.path / "conf" / env
         folder.mkdir(exist_ok=True)
         (folder / "parameters.yml").write_text(yaml.safe_dump(dict(parameters), sort_keys=False))
+
+    def write_credentials(self, credentials: Mapping[str, Any]) -> None:
+        (self.path / "conf" / "local" / "credentials.yml").write_text(
+            yaml.safe_dump(dict(credentials))
+        )
+
+    def keep_in_bucket(self, s3: Any, bucket: str | None = None, **cache: Any) -> str:
+        """Put the cache into a bucket, a new one unless it is named; returns its root."""
+        root = f"s3://{bucket or s3.bucket()}/tuning/cache"
+        self.write_credentials({"bucket": s3.options, "signing": {"key": "planted-signing-key"}})
+        keys = {"root": root, "credentials": "bucket", "signing_key": "signing"}
+        self.write_settings({"cache": {**keys, **cache}})
+        return root
 
     def write_catalog(self, catalog: Mapping[str, Any]) -> None:
         (self.path / "conf" / "base" / "catalog.yml").write_text(yaml.safe_dump(dict(catalog)))

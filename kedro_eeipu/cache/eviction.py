@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 from kedro_eeipu.cache.files import Files
@@ -67,8 +67,18 @@ class UsageLog:
 
     def of(self, digest: str) -> Usage:
         """Return the usage of a blob; one without a readable file counts as new."""
+        return self.of_all([digest])[digest]
+
+    def of_all(self, digests: Sequence[str]) -> dict[str, Usage]:
+        """Return the usages of many blobs."""
+        found: dict[str, bytes] = {}
+        with contextlib.suppress(Exception):
+            found = self._files.read_all([usage_path(digest) for digest in digests])
+        return {digest: self._decoded(found.get(usage_path(digest), b"")) for digest in digests}
+
+    def _decoded(self, data: bytes) -> Usage:
         try:
-            entry = json.loads(self._files.read(usage_path(digest)))
+            entry = json.loads(data)
             return Usage(int(entry["frequency"]), float(entry["inflation"]))
         except Exception:
             return Usage(inflation=self.inflation)

@@ -1,31 +1,28 @@
 """The few file operations that the store needs, on a local folder or on any fsspec filesystem.
 
 Paths are relative to the root, with slashes. Files appear whole or not at all: locally they are
-written under a temporary name and renamed, remotely they are one request.
+written under a temporary name and renamed, remotely they are one upload.
 """
 
 from __future__ import annotations
 
 import contextlib
-import datetime
-import io
 import os
 import stat
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any, Protocol
 
 import fsspec
-from fsspec import AbstractFileSystem
 
 from kedro_eeipu.cache.layout import BLOBS, RECORDS, TEMPORARY, Entry
 
 __all__ = [
     "Files",
     "LocalFiles",
-    "RemoteFiles",
     "is_fresh",
+    "is_remote",
     "open_files",
     "version_of",
     "why_shared",
@@ -42,7 +39,13 @@ class Files(Protocol):
 
     def read(self, path: str) -> bytes: ...
 
+    def read_all(self, paths: Sequence[str]) -> dict[str, bytes]:
+        """Contents of many small files by path; those that cannot be read are left out."""
+
     def open(self, path: str) -> IO[bytes]: ...
+
+    def fetch(self, path: str) -> IO[bytes]:
+        """As `open`, but from this machine's copy where there is one."""
 
     def size(self, path: str) -> int | None:
         """Size in bytes, None if there is no such file."""
@@ -72,6 +75,9 @@ class Files(Protocol):
     def now(self) -> float:
         """The time on the clock that stamps the files."""
 
+    def drop_copy(self, path: str) -> bool:
+        """Delete this machine's copy of a file that lies elsewhere; whether there was one."""
+
 
 def version_of(status: os.stat_result) -> tuple[int, ...]:
     """What changes when a local file does."""
@@ -83,12 +89,30 @@ def is_fresh(status: os.stat_result) -> bool:
     return time.time() - max(status.st_mtime_ns, status.st_ctime_ns) / 1e9 < _FRESH_SECONDS
 
 
-def open_files(root: str, storage_options: dict[str, Any] | None = None) -> Files:
-    """Return the files below ``root``, a local path or an fsspec URL."""
+def is_remote(root: str) -> bool:
+    """Whether a root lies on another machine."""
+    return fsspec.utils.get_protocol(root) not in ("file", "local", "memory")
+
+
+def open_files(
+    root: str, storage_options: dict[str, Any] | None = None, copies: str | None = None
+) -> Files:
+    """Return the files below ``root``, a local path or an fsspec URL.
+
+    Args:
+        root: Local path or URL.
+        storage_options: For the filesystem of the URL.
+        copies: Local folder for copies of blobs that lie on another machine.
+    """
     fs, path = fsspec.core.url_to_fs(root, **(storage_options or {}))
+    from kedro_eeipu.cache.copies import CopiedFiles
+    from kedro_eeipu.cache.remote import RemoteFiles
+
     protocols = fs.protocol if isinstance(fs.protocol, tuple | list) else (fs.protocol,)
     if "file" in protocols:
         return LocalFiles(os.path.abspath(path))
+    if copies is not None and is_remote(root):
+        return CopiedFiles(fs, path.rstrip("/"), LocalFiles(os.path.abspath(copies)))
     return RemoteFiles(fs, path.rstrip("/"))
 
 
@@ -113,6 +137,16 @@ class LocalFiles:
     def read(self, path: str) -> bytes:
         with self.open(path) as file:
             return file.read()
+
+    def read_all(self, paths: Sequence[str]) -> dict[str, bytes]:
+        found = {}
+        for path in paths:
+            with contextlib.suppress(OSError):
+                found[path] = self.read(path)
+        return found
+
+    def fetch(self, path: str) -> IO[bytes]:
+        return self.open(path)
 
     def open(self, path: str) -> IO[bytes]:
         flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -198,6 +232,19 @@ class LocalFiles:
         finally:
             os.unlink(temporary)
 
+    def drop_copy(self, path: str) -> bool:
+        return False
+
+    def temporary(self) -> str:
+        """A path at which a file can be written, to be taken in with `adopt`."""
+        path = self._temporary()
+        _make_private(os.path.dirname(path))
+        return path
+
+    def adopt(self, temporary: str, path: str) -> None:
+        """Give a file written at a temporary path its name."""
+        self._rename(temporary, path)
+
     def _path(self, path: str) -> str:
         return os.path.join(self._root, *path.split("/"))
 
@@ -256,99 +303,3 @@ def why_shared(status: os.stat_result) -> str | None:
     if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         return "its group or everybody may write to it (chmod go-w makes it private)"
     return None
-
-
-class RemoteFiles:
-    """Files on an fsspec filesystem."""
-
-    def __init__(self, fs: AbstractFileSystem, root: str) -> None:
-        self._fs, self._root = fs, root
-
-    def distrust(self) -> str | None:
-        return None if self._fs.protocol == "memory" else "it is remote"
-
-    def read(self, path: str) -> bytes:
-        return self._fs.cat_file(self._path(path))
-
-    def open(self, path: str) -> IO[bytes]:
-        return io.BytesIO(self.read(path))
-
-    def size(self, path: str) -> int | None:
-        try:
-            self._forget(path)
-            return int(self._fs.info(self._path(path))["size"])
-        except FileNotFoundError:
-            return None
-
-    def create(self, path: str, data: bytes) -> bool:
-        self._make_folder(path)
-        try:
-            self._fs.pipe_file(self._path(path), data, mode="create")
-        except FileExistsError:
-            return False
-        except (TypeError, NotImplementedError, ValueError):  # no conditional writes
-            if self.size(path) is not None:
-                return False
-            self._fs.pipe_file(self._path(path), data)
-        return True
-
-    def replace(self, path: str, data: bytes) -> None:
-        self._make_folder(path)
-        self._fs.pipe_file(self._path(path), data)
-
-    def publish(self, produce: Callable[[IO[bytes]], str]) -> None:
-        content = io.BytesIO()
-        path = produce(content)
-        if self.size(path) is None:
-            self.replace(path, content.getvalue())
-
-    def touch(self, path: str) -> None:
-        """Objects cannot be touched; their age is that of their content."""
-
-    def move(self, source: str, target: str) -> None:
-        self._make_folder(target)
-        self._fs.mv(self._path(source), self._path(target))
-
-    def delete(self, path: str) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            self._fs.rm_file(self._path(path))
-
-    def list(self, folder: str) -> Iterator[Entry]:
-        self._fs.invalidate_cache()
-        try:
-            found = self._fs.find(self._path(folder), detail=True)
-        except FileNotFoundError:
-            return
-        for name, info in found.items():
-            path = str(name)[len(self._root) :].lstrip("/")
-            yield Entry(path, int(info.get("size") or 0), self._changed(info))
-
-    def now(self) -> float:
-        path = f"{TEMPORARY}/{uuid.uuid4().hex}"
-        self.replace(path, b"")
-        try:
-            return self._changed(self._fs.info(self._path(path)))
-        finally:
-            self.delete(path)
-
-    @staticmethod
-    def _changed(info: dict[str, Any]) -> float:
-        for name in ("LastModified", "last_modified", "updated", "mtime", "created"):
-            moment = info.get(name)
-            if isinstance(moment, str):
-                with contextlib.suppress(ValueError):
-                    moment = datetime.datetime.fromisoformat(moment.replace("Z", "+00:00"))
-            if isinstance(moment, datetime.datetime):
-                return moment.timestamp()
-            if isinstance(moment, int | float):
-                return float(moment)
-        return float("inf")  # unknown: never old enough to be swept
-
-    def _path(self, path: str) -> str:
-        return f"{self._root}/{path}"
-
-    def _forget(self, path: str) -> None:
-        self._fs.invalidate_cache(self._fs._parent(self._path(path)))
-
-    def _make_folder(self, path: str) -> None:
-        self._fs.makedirs(self._fs._parent(self._path(path)), exist_ok=True)

@@ -6,6 +6,9 @@ from kedro_eeipu.cache.store import Store
 
 __all__ = ["SizeLimit"]
 
+# A collection makes more room than is needed now, else every trial after it would need another.
+_FILLED = 0.9
+
 
 class SizeLimit:
     """Collects a store when what was written since the last look may exceed its limit.
@@ -31,4 +34,4 @@ class SizeLimit:
         if self._size is not None:
             self._size += size
         if self._size is None or self._size > self._max_size:
-            self._size = self._store.gc(self._max_size).size
+            self._size = self._store.gc(int(_FILLED * self._max_size)).size

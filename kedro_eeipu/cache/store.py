@@ -22,7 +22,7 @@ from typing import IO, Any
 
 from kedro_eeipu.cache import layout, lease, payload, upkeep
 from kedro_eeipu.cache.eviction import UsageLog
-from kedro_eeipu.cache.files import Files, open_files
+from kedro_eeipu.cache.files import Files, is_remote, open_files
 from kedro_eeipu.cache.layout import Entry, is_digest
 from kedro_eeipu.cache.record import Blob, InvalidRecord, Record, decode, encode
 from kedro_eeipu.cache.upkeep import GcResult, Problem, in_words
@@ -58,6 +58,7 @@ class Store:
             write permission for a group or for all) is not used: unpickling runs code.
         max_entry_bytes: a larger value is not stored.
         lease_seconds: a holder that gives no sign of life for so long is taken over.
+        copies: local folder for copies of the blobs of a remote root.
     """
 
     def __init__(
@@ -68,12 +69,14 @@ class Store:
         secret: bytes | None = None,
         max_entry_bytes: int | None = None,
         lease_seconds: float = 30.0,
+        copies: str | None = None,
     ) -> None:
         self.root = str(root)
         self._storage_options = storage_options
         self._secret = secret
         self._max_entry_bytes = max_entry_bytes
         self._lease_seconds = lease_seconds
+        self._copies = copies
         self._prepare()
 
     def _prepare(self) -> None:
@@ -84,8 +87,8 @@ class Store:
         return f"Store({self.root!r})"
 
     def __getstate__(self) -> dict[str, Any]:
-        names = ("root", "_storage_options", "_secret", "_max_entry_bytes", "_lease_seconds")
-        return {name: getattr(self, name) for name in names}
+        left_out = ("_lock", "_warned", "_files", "_usage")  # made anew where it arrives
+        return {name: value for name, value in self.__dict__.items() if name not in left_out}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -93,7 +96,25 @@ class Store:
 
     @functools.cached_property
     def _files(self) -> Files:
-        return open_files(self.root, self._storage_options)
+        return open_files(self.root, self._storage_options, self._copies)
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the root lies on another machine."""
+        return is_remote(self.root)
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether records are signed."""
+        return bool(self._secret)
+
+    def probe(self) -> None:
+        """Write a small file below the root, and delete it.
+
+        Raises:
+            Exception: Whatever keeps the root from being used.
+        """
+        self._files.now()
 
     @functools.cached_property
     def _usage(self) -> UsageLog:
@@ -144,11 +165,13 @@ class Store:
         self._require_trust(CacheMiss)
         path = layout.blob_path(blob.digest)
         try:
-            with self._files.open(path) as file:
+            with self._files.fetch(path) as file:
                 value = payload.read(file, blob.size, blob.digest)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise CacheMiss("its blob is no longer in the cache") from error
         except payload.Damaged as error:
+            if self._files.drop_copy(path):
+                return self.load(blob)
             self._quarantine(path, str(error))
             raise CacheMiss(f"its blob is damaged: {error}") from error
         except payload.Outdated as error:
@@ -170,6 +193,16 @@ class Store:
             self._warn_unreadable(error)
             return False
 
+    def digests(self) -> frozenset[str]:
+        """Digests of all blobs, by one listing: asking for each is slow where the root is remote.
+
+        What a listing tells may be out of date; whether a blob is there now, `has` tells.
+        """
+        if self._distrust() is not None:
+            return frozenset()
+        found = (layout.digest_of(entry) for entry in self._list(layout.BLOBS))
+        return frozenset(digest for digest in found if digest is not None)
+
     # --- records ----------------------------------------------------------------------------------
 
     def get(self, key: str) -> Record | None:
@@ -178,13 +211,19 @@ class Store:
             return None
         path = layout.record_path(key)
         try:
-            return decode(self._files.read(path), key, self._secret)[0]
+            return self._decoded(path, self._files.read(path), key)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except InvalidRecord as error:
-            self._quarantine(path, str(error))
         except Exception as error:
             self._warn_unreadable(error)
+        return None
+
+    def _decoded(self, path: str, data: bytes, key: str) -> Record | None:
+        """A record from its file; one that cannot be relied upon is moved out of the way."""
+        try:
+            return decode(data, key, self._secret)[0]
+        except InvalidRecord as error:
+            self._quarantine(path, str(error))
         return None
 
     def put(self, key: str, outputs: Sequence[Blob], meta: dict[str, Any]) -> Record:
@@ -236,9 +275,14 @@ class Store:
         """All records that can be relied upon."""
         if self._distrust() is not None:
             return
-        for entry in self._list(layout.RECORDS):
-            key = layout.key_of(entry)
-            record = self.get(key) if key else None
+        keys = {entry.path: layout.key_of(entry) for entry in self._list(layout.RECORDS)}
+        try:
+            found = self._files.read_all([path for path, key in keys.items() if key])
+        except Exception as error:
+            self._warn_unreadable(error)
+            return
+        for path, data in found.items():
+            record = self._decoded(path, data, str(keys[path]))
             if record is not None:
                 yield record
 

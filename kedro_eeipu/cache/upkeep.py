@@ -141,12 +141,12 @@ def collect(
         files.delete(layout.blob_path(digest))
         usage.forget(digest)
     size = sum(entry.size for entry in blobs.values())
-    candidates = (
-        Candidate(digest, entry.size, seconds[digest], usage.of(digest))
-        for digest, entry in blobs.items()
-        if digest in seconds and digest not in busy
-    )
-    chosen = [] if max_size is None else victims(candidates, size - max_size)
+    chosen = []
+    if max_size is not None and size > max_size:
+        idle = [digest for digest in blobs if digest in seconds and digest not in busy]
+        uses = usage.of_all(idle)
+        candidates = (Candidate(d, blobs[d].size, seconds[d], uses[d]) for d in idle)
+        chosen = victims(candidates, size - max_size)
     for victim in chosen:
         usage.evict(victim)
         files.delete(layout.blob_path(victim.digest))

@@ -142,7 +142,12 @@ class _Cache:
     def __init__(self, path: Path, env: str | None, conf_source: str | None) -> None:
         from kedro.framework.session import KedroServiceSession
 
-        from kedro_eeipu.configuration import load_settings, open_store, study_storage
+        from kedro_eeipu.configuration import (
+            check_store,
+            load_settings,
+            open_store,
+            study_storage,
+        )
 
         logs_to_stderr()
         session = KedroServiceSession.create(project_path=path, env=env, conf_source=conf_source)
@@ -150,6 +155,7 @@ class _Cache:
         settings = load_settings(context)
         self.max_size = settings.cache.max_size
         self.store = open_store(context, settings)
+        check_store(self.store, settings)
         self._storage = study_storage(context, settings)
 
     def users(self, study: str) -> dict[str, list[int]]:

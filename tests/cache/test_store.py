@@ -32,10 +32,12 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "cache"
 
 
-@pytest.fixture(params=["local", "memory"])
+@pytest.fixture(params=["local", "memory", "s3"])
 def store(request: pytest.FixtureRequest, root: Path):
     if request.param == "local":
         yield Store(str(root))
+    elif request.param == "s3":
+        yield request.getfixturevalue("s3").store()
     else:
         yield Store("memory://store-tests/cache")
         with contextlib.suppress(FileNotFoundError):

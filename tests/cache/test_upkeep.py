@@ -15,10 +15,12 @@ from kedro_eeipu.cache.fingerprint import combine
 from kedro_eeipu.cache.store import Store
 
 
-@pytest.fixture(params=["local", "memory"])
+@pytest.fixture(params=["local", "memory", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path):
     if request.param == "local":
         yield Store(str(tmp_path / "cache"))
+    elif request.param == "s3":
+        yield request.getfixturevalue("s3").store()
     else:
         yield Store("memory://upkeep-tests/cache")
         fsspec.filesystem("memory").rm("/upkeep-tests", recursive=True)

@@ -1,0 +1,133 @@
+"""Real services on this machine that tests talk to: an S3 server."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from kedro_eeipu.cache.store import Store
+
+_NUMBERS = itertools.count()
+_EVERYTHING = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
+}
+
+
+def free_port() -> int:
+    """A port on which nobody listens now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class S3:
+    """An S3 server that checks who asks.
+
+    Attributes:
+        url: Its address.
+        key: Access key of the user who may do everything.
+        secret: Secret of that key.
+    """
+
+    url: str
+    key: str = "nobody"
+    secret: str = "nothing"
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Storage options with which s3fs reaches it."""
+        return {"key": self.key, "secret": self.secret, "client_kwargs": {"endpoint_url": self.url}}
+
+    def client(self, service: str = "s3") -> Any:
+        """A client of boto3."""
+        import boto3
+
+        return boto3.client(
+            service,
+            endpoint_url=self.url,
+            aws_access_key_id=self.key,
+            aws_secret_access_key=self.secret,
+            region_name="us-east-1",
+        )
+
+    def bucket(self) -> str:
+        """A new, empty bucket."""
+        name = f"bucket-{os.getpid()}-{next(_NUMBERS)}"
+        self.client().create_bucket(Bucket=name)
+        return name
+
+    def store(self, root: str | None = None, **options: Any) -> Store:
+        """A store in a new bucket, or at a root."""
+        return Store(
+            root or f"s3://{self.bucket()}/some/prefix",
+            **{"storage_options": self.options, "secret": b"signs", **options},
+        )
+
+    def keys(self, bucket: str, prefix: str = "") -> list[str]:
+        """The objects of a bucket."""
+        pages = (
+            self.client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        )
+        return [entry["Key"] for page in pages for entry in page.get("Contents", ())]
+
+    def admit_one_user(self) -> None:
+        """Make a user, and from now on refuse everybody else."""
+        iam = self.client("iam")
+        iam.create_user(UserName="tuner")
+        iam.put_user_policy(
+            UserName="tuner", PolicyName="all", PolicyDocument=json.dumps(_EVERYTHING)
+        )
+        made = iam.create_access_key(UserName="tuner")["AccessKey"]
+        self.key, self.secret = made["AccessKeyId"], made["SecretAccessKey"]
+        request = urllib.request.Request(
+            f"{self.url}/moto-api/reset-auth", b"0", {"Content-Type": "text/plain"}, method="POST"
+        )
+        urllib.request.urlopen(request, timeout=10).close()
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3]:
+    """An S3 server of this test session."""
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        env={**os.environ, "INITIAL_NO_AUTH_ACTION_COUNT": "1000000"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for_port(port, process)
+        server = S3(f"http://127.0.0.1:{port}")
+        server.admit_one_user()
+        yield server
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_for_port(port: int, process: subprocess.Popen[bytes], seconds: float = 60.0) -> None:
+    """Return once somebody listens there.
+
+    Raises:
+        RuntimeError: The process has ended, or time has run out.
+    """
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise RuntimeError(f"nothing listens on port {port}: {process.args!r}")
