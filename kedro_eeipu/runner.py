@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,15 @@ from kedro_eeipu.study.storage import TrialStudy, distributions, only_driver
 
 SAMPLERS = ("eeipu", *PEERS)
 
+# A study that ends by itself does so when this many proposals in a row promise less than this
+# share of a standard deviation of the values seen for as much again as was spent so far.
+_LAST_PAYOFFS = 3
+_LEAST_PAYOFF = 0.05
+_NOT_WORTH_IT = (
+    "another trial is not worth its cost any more: as much time again as was spent so far is "
+    f"expected to improve by less than {_LEAST_PAYOFF:.0%} of the values' standard deviation"
+)
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -38,18 +48,20 @@ class Limits:
         failures: Trials in a row that may fail with the same error.
         repeats: Trials in a row that may have the parameters of earlier ones. They cost nothing,
             so in a space with few configurations no budget would ever be used up.
+        auto: Also when proposals are no longer worth their cost.
 
     Raises:
-        ConfigurationError: There is neither a number of trials nor a budget.
+        ConfigurationError: There is neither a number of trials nor a budget nor ``auto``.
     """
 
     trials: int | None = None
     budget: float | None = None
     failures: int = 3
     repeats: int = 10
+    auto: bool = False
 
     def __post_init__(self) -> None:
-        if self.trials is None and self.budget is None:
+        if self.trials is None and self.budget is None and not self.auto:
             raise ConfigurationError(
                 "nothing says when to stop",
                 where="parameters.yml: eeipu",
@@ -100,6 +112,9 @@ class EEIPURunner:
         seed: Seed of everything random.
         runner: Kedro's runner for the nodes.
         listener: Follows the study.
+
+    Raises:
+        ConfigurationError: The limits are ``auto`` and the sampler has no model of costs.
     """
 
     def __init__(
@@ -115,6 +130,12 @@ class EEIPURunner:
     ) -> None:
         self.project = project
         self.study = study
+        if limits.auto and sampler != "eeipu":
+            raise ConfigurationError(
+                f"sampler {sampler} does not know what a trial is worth",
+                where="--stop auto",
+                remedy="Use --sampler eeipu, or --trials or --budget.",
+            )
         self.limits = limits
         self.sampler = sampler
         self.seed = seed
@@ -122,6 +143,7 @@ class EEIPURunner:
         self.listener = listener or Listener()
         self._distributions = distributions(project.space)
         self._records: dict[int, TrialRecord] = {}
+        self._payoffs: list[float] = []
         self._limit = SizeLimit(project.store, project.settings.cache.max_size)
         self._kept: frozenset[str] = frozenset()
 
@@ -150,6 +172,8 @@ class EEIPURunner:
                     return Outcome(stopped, self.study.trials(), self.study.best())
                 started = time.perf_counter()
                 params = self.propose()
+                if self.limits.auto and self._not_worth_it():
+                    return Outcome(_NOT_WORTH_IT, self.study.trials(), self.study.best())
                 self.evaluate(params, time.perf_counter() - started)
                 self._give_up_on_repeated_failure()
 
@@ -264,7 +288,14 @@ class EEIPURunner:
             )
         else:
             chosen = peer(self.sampler, self.seed, len(trials))
-        return propose(chosen, self.study.optuna, self.project.space)
+        params = propose(chosen, self.study.optuna, self.project.space)
+        if self.sampler == "eeipu":
+            self._payoffs.append(chosen.last_proposal.info.get("payoff", math.inf))
+        return params
+
+    def _not_worth_it(self) -> bool:
+        last = self._payoffs[-_LAST_PAYOFFS:]
+        return len(last) == _LAST_PAYOFFS and max(last) < _LEAST_PAYOFF
 
     def _budget_left(self, warmup: int) -> float:
         """Share of what follows the warm-up that is left, of the scarcer of budget and trials."""

@@ -81,6 +81,12 @@ def plan(metadata: ProjectMetadata, form: str, **options: Any) -> None:
     default=None,
     help="Node time: seconds, or 30min, 2h; the last trial may overrun.",
 )
+@click.option(
+    "--stop",
+    type=click.Choice(["auto"]),
+    default=None,
+    help="Stop, too, when another trial is not worth its cost any more.",
+)
 @click.option("--sampler", type=click.Choice(SAMPLER_NAMES), default="eeipu", show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the sampler.")
 @click.option("--runner", "-r", default="SequentialRunner", show_default=True, help="Kedro runner.")
@@ -92,6 +98,7 @@ def tune(
     study: str | None,
     trials: int | None,
     budget: str | None,
+    stop: str | None,
     sampler: str,
     seed: int,
     runner: str,
@@ -111,7 +118,8 @@ def tune(
     asked = (parse_trials(trials), parse_budget(budget))
     project = load_project(metadata, **options)
     space = project.space
-    limits = Limits(*asked) if given else Limits(space.trials, space.budget)
+    numbers = asked if given else (space.trials, space.budget)
+    limits = Limits(*numbers, auto=stop == "auto")
     warn(project.warnings)
     console = make_console(quiet=quiet)
     if quiet:

@@ -51,7 +51,9 @@ class Proposal:
         owners: per column the index of the trial whose exact value is reused there, else None.
         reused: stages expected to be served from the cache.
         info: of a model-based proposal `log_ei` (EI in standard deviations of the told, possibly
-            warped, objectives), `log_inverse_cost` and `expected_cost` (seconds).
+            warped, objectives), `log_inverse_cost`, `expected_cost` (seconds), and `payoff`, what
+            spending as much again as was spent so far would improve at this proposal's rate, in
+            the unit of EI.
     """
 
     x: tuple[float, ...]
@@ -342,11 +344,13 @@ class Optimizer:
         share, load = table.share[[candidate.cut]], table.load[[candidate.cut]]
         log_ei, log_inverse = acquisition.parts(features, share, load)
         mean, deviation = acquisition.surrogates.posterior(features)
+        spent = sum(sum(trial.stage_costs.values()) for trial in self._trials)
         seconds = (share[0] * torch.exp(mean[1:, 0] + deviation[1:, 0] ** 2 / 2)).sum() + load[0]
         return {
             "log_ei": float(log_ei),
             "log_inverse_cost": float(log_inverse),
             "expected_cost": float(seconds),
+            "payoff": float((log_ei + log_inverse).exp()) * spent,
         }
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from kedro_eeipu.errors import ConfigurationError, StudyStopped
 from kedro_eeipu.runner import Limits
@@ -144,8 +145,6 @@ def test_nan_objective_fails_the_trial(project: Any) -> None:
     [("los", "no key 'los'"), ("nested", "not a number"), ("nested.m", "no key 'm'")],
 )
 def test_wrong_objective_ends_the_study_at_once(project: Any, key: str, said: str) -> None:
-    import yaml
-
     parameters = yaml.safe_load((project.path / "conf/base/parameters.yml").read_text())
     parameters["eeipu"]["objective"]["key"] = key
     project.write_parameters(parameters)
@@ -155,8 +154,6 @@ def test_wrong_objective_ends_the_study_at_once(project: Any, key: str, said: st
 
 
 def test_nested_objective_key(project: Any) -> None:
-    import yaml
-
     parameters = yaml.safe_load((project.path / "conf/base/parameters.yml").read_text())
     parameters["eeipu"]["objective"]["key"] = "nested.n"
     project.write_parameters(parameters)
@@ -165,8 +162,6 @@ def test_nested_objective_key(project: Any) -> None:
 
 @pytest.mark.parametrize("sampler", ["eeipu", "random"])
 def test_exhausted_space_ends_the_study(project: Any, sampler: str) -> None:
-    import yaml
-
     parameters = yaml.safe_load((project.path / "conf/base/parameters.yml").read_text())
     parameters["eeipu"]["space"] = {"right.power": [1, 2], "shift": [3.0, 4.0]}
     project.write_parameters(parameters)
@@ -174,6 +169,23 @@ def test_exhausted_space_ends_the_study(project: Any, sampler: str) -> None:
     assert "nothing new is left" in result.stopped
     assert len({tuple(t.params.values()) for t in result.trials}) == 4
     assert len(result.trials) < 40
+
+
+def test_study_ends_when_nothing_is_worth_its_cost(project: Any) -> None:
+    edit(project, 'abs(joined["sum"] - shift)', '(joined["sum"] - shift) ** 2')
+    parameters = yaml.safe_load((project.path / "conf/base/parameters.yml").read_text())
+    parameters["eeipu"]["space"] = {"shift": {"low": 0.0, "high": 50.0}}
+    project.write_parameters(parameters)
+    result = project.tuner(limits=Limits(trials=40, auto=True)).run()
+    assert "not worth its cost" in result.stopped
+    assert len(result.trials) < 40
+    assert result.best is not None
+    assert abs(result.best.params["shift"] - 26.0) < 0.5
+
+
+def test_sampler_without_costs_cannot_tell_what_a_trial_is_worth(project: Any) -> None:
+    with pytest.raises(ConfigurationError, match="random"):
+        project.tuner(limits=Limits(auto=True), sampler="random")
 
 
 def test_no_limit_is_refused() -> None:
