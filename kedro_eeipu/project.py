@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import fnmatch
+import functools
 import logging
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -30,7 +32,7 @@ from kedro_eeipu.configuration import load_settings, open_store, study_storage
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.graph import SearchSpace, StageGraph, parse_space
 from kedro_eeipu.graph.space import override
-from kedro_eeipu.graph.stages import reaching_parameters
+from kedro_eeipu.graph.stages import holds, reaching_parameters
 from kedro_eeipu.hooks import PlannedRun, hooks
 from kedro_eeipu.hooks.plan import Planner, RunPlan
 from kedro_eeipu.settings import FILE, Settings
@@ -151,7 +153,7 @@ class Project:
         """
         if self._dry is None:
             context = self.session.load_context(self.runtime_params)
-            directory = RunDirectory(self.home / "runs" / "plan")
+            directory = RunDirectory(self.home / "runs" / f"plan-{os.getpid()}")
             try:
                 catalog: CatalogProtocol = context._get_catalog()
                 check_files(self.pipeline, catalog)
@@ -159,6 +161,19 @@ class Project:
             finally:
                 directory.remove()
         return self._dry
+
+    @functools.cached_property
+    def fixed_parts(self) -> dict[str, dict[str, str]]:
+        """The parts of each node's key that no trial changes: code, settings, fixed inputs."""
+        plan = self.dry_plan()
+
+        def varies(part: str) -> bool:
+            return part in plan.datasets or any(holds(part, p) for p in self.space.paths)
+
+        return {
+            name: {part: token for part, token in action.parts().items() if not varies(part)}
+            for name, action in plan.actions.items()
+        }
 
     def stage_graph(self) -> StageGraph:
         """The stages of the pipeline, nodes that are never cached apart."""

@@ -16,15 +16,15 @@ from optuna.trial import FrozenTrial
 from kedro_eeipu.cache.limit import SizeLimit
 from kedro_eeipu.cache.run_directory import RunDirectory
 from kedro_eeipu.configuration import check_store
-from kedro_eeipu.errors import ConfigurationError, EEIPUError, StudyStopped
+from kedro_eeipu.errors import ConfigurationError, StudyStopped
 from kedro_eeipu.graph import StageGraph
-from kedro_eeipu.graph.stages import holds
 from kedro_eeipu.hooks import PlannedRun
 from kedro_eeipu.project import Project
 from kedro_eeipu.study.peers import PEERS, peer, propose
 from kedro_eeipu.study.records import NodeRecord, TrialRecord
 from kedro_eeipu.study.sampler import EEIPUSampler, Observation
 from kedro_eeipu.study.storage import TrialStudy, distributions, only_driver
+from kedro_eeipu.trial import TrialResult, node_records, run_trial
 
 SAMPLERS = ("eeipu", *PEERS)
 
@@ -166,16 +166,19 @@ class EEIPURunner:
             self.project.dry_plan()
             self._recover()
             self.listener.study_started(self)
-            while True:
-                stopped = self._limit_reached()
-                if stopped:
-                    return Outcome(stopped, self.study.trials(), self.study.best())
-                started = time.perf_counter()
-                params = self.propose()
-                if self.limits.auto and self._not_worth_it():
-                    return Outcome(_NOT_WORTH_IT, self.study.trials(), self.study.best())
-                self.evaluate(params, time.perf_counter() - started)
-                self._give_up_on_repeated_failure()
+            stopped = self._run_trials()
+            return Outcome(stopped, self.study.trials(), self.study.best())
+
+    def _run_trials(self) -> str:
+        """Run trials until a limit is reached; says which."""
+        while not (stopped := self._limit_reached()):
+            started = time.perf_counter()
+            params = self.propose()
+            if self.limits.auto and self._not_worth_it():
+                return _NOT_WORTH_IT
+            self.evaluate(params, time.perf_counter() - started)
+            self._give_up_on_repeated_failure()
+        return stopped
 
     def changes(self) -> list[str]:
         """What has changed since the last trial that its value may depend on, in words."""
@@ -185,7 +188,7 @@ class EEIPURunner:
         words = {"code": "code", "settings": "settings in eeipu.yml"}
         found = []
         for node in trials[-1].nodes:
-            now = self._fixed_parts.get(node.name, {})
+            now = self.project.fixed_parts.get(node.name, {})
             changed = [p for p, token in now.items() if node.parts.get(p, token) != token]
             found += [f"{words.get(p, p)} of {node.name}" for p in changed]
         return found
@@ -217,53 +220,37 @@ class EEIPURunner:
             ConfigurationError: The objective is not there or not a number; recorded as failed.
             KeyboardInterrupt: Recorded as interrupted.
         """
-        run_id = generate_timestamp()
-        number = self.study.begin(
-            params,
-            self._distributions,
-            run_id,
-            {
-                "sampler": self.sampler,
-                "proposing": round(proposing, 4),
-                "runtime_params": self.project.runtime_params,
-            },
-        )
+        number, run_id = self._begin(params, proposing)
         run = self.project.new_run(run_id, {"study": self.study.name, "trial": number})
         self.listener.trial_started(number, params, run)
-        try:
-            record = self._execute(number, params, run)
-        finally:
-            run.directory.remove()
+        return self._finish(number, run_trial(self.project, run, params, self.runner))
+
+    def _begin(self, params: Mapping[str, Any], proposing: float) -> tuple[int, str]:
+        """Record that a trial begins; its number and the id of its run."""
+        run_id = generate_timestamp()
+        attributes = {
+            "sampler": self.sampler,
+            "proposing": round(proposing, 4),
+            "runtime_params": self.project.runtime_params,
+        }
+        return self.study.begin(params, self._distributions, run_id, attributes), run_id
+
+    def _finish(self, number: int, result: TrialResult) -> TrialRecord:
+        """Record how a trial ended, and raise what ends the study."""
+        record = self.study.finish(
+            number,
+            result.value,
+            result.nodes,
+            error=result.error,
+            interrupted=result.interrupted,
+        )
+        if result.stop is not None:
+            raise result.stop
         self._records[number] = record
         made = [n for n in record.nodes if n.status == "ran" and not n.why_not]
         self._limit.written(sum(size for n in made for _, size in n.outputs))
         self.listener.trial_finished(record)
         return record
-
-    def _execute(self, number: int, params: Mapping[str, Any], run: PlannedRun) -> TrialRecord:
-        value, error = None, None
-        try:
-            self.project.execute(run, params, self.runner)
-            value = self._objective(run)
-        except (KeyboardInterrupt, EEIPUError) as stop:
-            interrupted = isinstance(stop, KeyboardInterrupt)
-            error = "interrupted" if interrupted else str(stop)
-            nodes = node_records(run.directory, run, error)
-            self.study.finish(number, None, nodes, error=error, interrupted=interrupted)
-            raise
-        except Exception as failure:
-            error = f"{type(failure).__name__}: {failure}"
-        nodes = node_records(run.directory, run, error or "")
-        failed = next((n for n in nodes if n.status == "failed"), None)
-        if failed is not None:
-            error = f"{failed.name}: {failed.error}"
-        return self.study.finish(number, value, nodes, error=error)
-
-    def _objective(self, run: PlannedRun) -> float:
-        objective = self.project.space.objective
-        assert run.plan is not None
-        made = {**run.plan.datasets, **run.plan.streamed}
-        return objective.read(made[objective.dataset].load())
 
     def propose(self) -> dict[str, Any]:
         """Values for the next trial: an interrupted one's again, the defaults, or the sampler's."""
@@ -340,22 +327,12 @@ class EEIPURunner:
         """Whether a trial with the same tuned parameters would be served what this one made."""
         if node.status not in ("ran", "reused") or not node.outputs:
             return False
-        if any(node.parts.get(name) != part for name, part in self._fixed_parts[node.name].items()):
+        if any(
+            node.parts.get(name) != part
+            for name, part in self.project.fixed_parts[node.name].items()
+        ):
             return False
         return all(digest in kept for digest, _ in node.outputs)
-
-    @functools.cached_property
-    def _fixed_parts(self) -> dict[str, dict[str, str]]:
-        """The parts of each node's key that no trial changes: code, settings, fixed inputs."""
-        plan = self.project.dry_plan()
-
-        def varies(part: str) -> bool:
-            return part in plan.datasets or any(holds(part, p) for p in self.project.space.paths)
-
-        return {
-            name: {part: token for part, token in action.parts().items() if not varies(part)}
-            for name, action in plan.actions.items()
-        }
 
     def _recover(self) -> None:
         """Record as interrupted what an earlier process left running; its costs are kept."""
@@ -379,30 +356,6 @@ class EEIPURunner:
                 f"{self.limits.failures} trials in a row failed alike: {last[-1].error}\n"
                 "Mend it and run the same command again; what ran is kept."
             )
-
-
-def node_records(
-    directory: RunDirectory, run: PlannedRun | None = None, error: str = "interrupted"
-) -> list[NodeRecord]:
-    """What happened to the nodes of a run, in their order; those not reached were skipped.
-
-    Args:
-        directory: The directory of the run.
-        run: The run, ``None`` for one of an earlier process.
-        error: What ended a node that was neither done nor had raised: an output that could not be
-            saved, an interruption.
-    """
-    events, loads = directory.nodes(), directory.loads()
-    actions = run.plan.actions if run is not None and run.plan is not None else {}
-    records = []
-    for name in actions or events:
-        event = events.get(name, {"status": "skipped"})
-        if event["status"] == "running":
-            event = {**event, "status": "failed", "error": error}
-        outputs = actions[name].outputs if name in actions else ()
-        load = sum(loads.get(dataset, 0.0) for dataset in outputs)
-        records.append(NodeRecord.from_json({**event, "name": name, "load": load}))
-    return records
 
 
 def _repeats(trials: Sequence[TrialRecord], count: int) -> bool:

@@ -80,7 +80,7 @@ class TrialStudy:
         storage = self.optuna._storage
         trial_id = storage.create_new_trial(self.optuna._study_id, template_trial=template)
         running = storage.get_trial(trial_id)
-        self._running = {running.number: running}
+        self._running[running.number] = running
         return running.number
 
     def finish(
@@ -96,7 +96,8 @@ class TrialStudy:
         # Through the storage: `optuna.Trial` asks the study's sampler for parameters when it is
         # made, and `Study.tell` reads the trial three times.
         storage = self.optuna._storage
-        running = self._running.get(number) or self.optuna.get_trials(deepcopy=False)[number]
+        running = self._running.pop(number, None)
+        running = running or self.optuna.get_trials(deepcopy=False)[number]
         trial_id = running._trial_id
         attributes: dict[str, Any] = {
             "nodes": json.dumps([n.to_json() for n in nodes]),
