@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -94,14 +95,36 @@ def check_store(store: Store, settings: Settings) -> None:
 
 
 def study_storage(context: KedroContext, settings: Settings) -> str:
-    """The database URL of the study."""
-    if settings.study.storage:
-        found = _credentials(context, settings.study.credentials, "study.credentials")
-        if not found:
-            return settings.study.storage
-        scheme, _, rest = settings.study.storage.partition("://")
-        return f"{scheme}://{found.get('username', '')}:{found.get('password', '')}@{rest}"
-    return f"sqlite:///{Path(context.project_path) / '.eeipu' / 'study.db'}"
+    """The database URL of the study, credentials included: not to be shown.
+
+    Raises:
+        ConfigurationError: It holds a password, or is no URL.
+    """
+    storage, name = settings.study.storage, settings.study.credentials
+    if not storage:
+        return f"sqlite:///{Path(context.project_path) / '.eeipu' / 'study.db'}"
+    # Not above: a plain run reads the settings too, and has no study.
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    _refuse_password(storage, "study.storage")
+    try:
+        url = make_url(storage)
+    except ArgumentError:
+        raise ConfigurationError(
+            f"'{storage}' is no database URL",
+            where=f"{FILE}: study.storage",
+            remedy="Write, for example, postgresql://host/database.",
+        ) from None
+    found = _credentials(context, name, "study.credentials")
+    if found:
+        url = url.set(
+            username=str(found.get("username", "")) or None,
+            password=str(found.get("password", "")) or None,
+        )
+    if url.drivername in ("postgresql", "postgres") and find_spec("psycopg"):
+        url = url.set(drivername="postgresql+psycopg")
+    return url.render_as_string(hide_password=False)
 
 
 def _credentials(context: KedroContext, name: str, key: str) -> dict[str, Any]:

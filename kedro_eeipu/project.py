@@ -57,6 +57,7 @@ class Project:
         store: The cache.
         storage: Database URL of the study.
         session: Runs the trials.
+        conf_source: Another configuration folder than the project's own.
     """
 
     path: Path
@@ -68,8 +69,9 @@ class Project:
     space: SearchSpace
     settings: Settings
     store: Store
-    storage: str
+    storage: str = field(repr=False)
     session: KedroServiceSession
+    conf_source: str | None = None
     _dry: RunPlan | None = field(default=None, repr=False)
 
     @classmethod
@@ -114,6 +116,7 @@ class Project:
             store=open_store(context, settings),
             storage=study_storage(context, settings),
             session=session,
+            conf_source=conf_source,
         )
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,10 +21,11 @@ from kedro_eeipu.errors import ConfigurationError, StudyStopped
 from kedro_eeipu.graph import StageGraph
 from kedro_eeipu.hooks import PlannedRun
 from kedro_eeipu.project import Project
+from kedro_eeipu.study.driver import only_driver
 from kedro_eeipu.study.peers import PEERS, peer, propose
 from kedro_eeipu.study.records import NodeRecord, TrialRecord
 from kedro_eeipu.study.sampler import EEIPUSampler, Observation
-from kedro_eeipu.study.storage import TrialStudy, distributions, only_driver
+from kedro_eeipu.study.storage import TrialStudy, distributions
 from kedro_eeipu.trial import TrialResult, node_records, run_trial
 
 SAMPLERS = ("eeipu", *PEERS)
@@ -32,7 +34,7 @@ SAMPLERS = ("eeipu", *PEERS)
 # share of a standard deviation of the values seen for as much again as was spent so far.
 _LAST_PAYOFFS = 3
 _LEAST_PAYOFF = 0.05
-_NOT_WORTH_IT = (
+NOT_WORTH_IT = (
     "another trial is not worth its cost any more: as much time again as was spent so far is "
     f"expected to improve by less than {_LEAST_PAYOFF:.0%} of the values' standard deviation"
 )
@@ -75,8 +77,8 @@ class Listener:
     def study_started(self, runner: EEIPURunner) -> None:
         """The first trial is about to be proposed."""
 
-    def trial_started(self, number: int, params: Mapping[str, Any], run: PlannedRun) -> None:
-        """A trial runs; what its nodes do is told in ``run.directory``."""
+    def trial_started(self, number: int, params: Mapping[str, Any], run: PlannedRun | None) -> None:
+        """A trial runs; ``run.directory`` tells what its nodes do, unless it runs elsewhere."""
 
     def trial_finished(self, trial: TrialRecord) -> None:
         """A trial is recorded."""
@@ -160,8 +162,7 @@ class EEIPURunner:
             KeyboardInterrupt: Stopped by the user; the trial in hand is recorded as interrupted,
                 and the next run of the study tries its parameters again.
         """
-        lock = self.project.home / f"{self.study.name}.lock"
-        with only_driver(lock, self.study.name), self.project.quiet():
+        with only_driver(self.project.storage, self.study.name), self.project.quiet():
             check_store(self.project.store, self.project.settings)
             self.project.dry_plan()
             self._recover()
@@ -175,7 +176,7 @@ class EEIPURunner:
             started = time.perf_counter()
             params = self.propose()
             if self.limits.auto and self._not_worth_it():
-                return _NOT_WORTH_IT
+                return NOT_WORTH_IT
             self.evaluate(params, time.perf_counter() - started)
             self._give_up_on_repeated_failure()
         return stopped
@@ -198,6 +199,8 @@ class EEIPURunner:
         return sum(t.cost for t in self.study.trials())
 
     def _limit_reached(self) -> str:
+        if self.study.shared:
+            self._recover()
         trials = self.study.trials()
         counted = sum(not t.interrupted for t in trials)
         spent = sum(t.cost for t in trials)
@@ -227,7 +230,8 @@ class EEIPURunner:
 
     def _begin(self, params: Mapping[str, Any], proposing: float) -> tuple[int, str]:
         """Record that a trial begins; its number and the id of its run."""
-        run_id = generate_timestamp()
+        # Several drivers may begin trials of one study in the same millisecond.
+        run_id = f"{generate_timestamp()}-{uuid.uuid4().hex[:8]}"
         attributes = {
             "sampler": self.sampler,
             "proposing": round(proposing, 4),
@@ -255,13 +259,9 @@ class EEIPURunner:
     def propose(self) -> dict[str, Any]:
         """Values for the next trial: an interrupted one's again, the defaults, or the sampler's."""
         trials = self.study.trials()
-        if trials and trials[-1].interrupted:
-            retried = dict(trials[-1].params)
-            active = {r.path: r for r in self.project.space.active(retried)}
-            if set(active) == set(retried) and all(
-                active[p].contains(v) for p, v in retried.items()
-            ):
-                return retried
+        retried = self._interrupted(trials)
+        if retried is not None:
+            return retried
         if not trials:
             return self.project.space.defaults()
         if self.sampler == "eeipu":
@@ -279,6 +279,19 @@ class EEIPURunner:
         if self.sampler == "eeipu":
             self._payoffs.append(chosen.last_proposal.info.get("payoff", math.inf))
         return params
+
+    def _interrupted(self, trials: Sequence[TrialRecord]) -> dict[str, Any] | None:
+        """Parameters of the first interrupted trial that no later one has tried again."""
+        for trial in trials:
+            params = dict(trial.params)
+            if not trial.interrupted or any(t.params == params for t in trials[trial.number + 1 :]):
+                continue
+            active = {r.path: r for r in self.project.space.active(params)}
+            if active.keys() == params.keys() and all(
+                active[path].contains(value) for path, value in params.items()
+            ):
+                return params
+        return None
 
     def _not_worth_it(self) -> bool:
         last = self._payoffs[-_LAST_PAYOFFS:]
@@ -335,7 +348,7 @@ class EEIPURunner:
         return all(digest in kept for digest, _ in node.outputs)
 
     def _recover(self) -> None:
-        """Record as interrupted what an earlier process left running; its costs are kept."""
+        """Record as interrupted what a process that ended left running; its costs are kept."""
         for orphan in self.study.orphans():
             directory = RunDirectory(self.project.home / "runs" / orphan.run_id)
             self.study.finish(
@@ -348,7 +361,7 @@ class EEIPURunner:
             directory.remove()
 
     def _give_up_on_repeated_failure(self) -> None:
-        last = self.study.trials()[-self.limits.failures :]
+        last = [t for t in self.study.trials() if t.state != "running"][-self.limits.failures :]
         if len(last) < self.limits.failures or any(t.state != "failed" for t in last):
             return
         if len({t.error for t in last}) == 1:

@@ -80,11 +80,23 @@ class StudySettings:
 
 
 @dataclass(frozen=True)
+class ClusterSettings:
+    """How trials run on the workers of a cluster.
+
+    Attributes:
+        resources: What a trial takes of a worker's resources, as Dask names them: ``{GPU: 1}``.
+    """
+
+    resources: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Settings:
     """The whole of ``eeipu.yml``."""
 
     cache: CacheSettings = field(default_factory=CacheSettings)
     study: StudySettings = field(default_factory=StudySettings)
+    cluster: ClusterSettings = field(default_factory=ClusterSettings)
 
     @classmethod
     def parse(cls, content: Mapping[str, Any], where: str = FILE) -> Settings:
@@ -93,11 +105,13 @@ class Settings:
         Raises:
             ConfigurationError: A key is unknown or a value is of the wrong kind.
         """
-        _known(content, {"cache", "study"}, where)
+        _known(content, {"cache", "study", "cluster"}, where)
         cache = _mapping(content.get("cache"), f"{where}: cache")
         study = _mapping(content.get("study"), f"{where}: study")
         _known(cache, set(CacheSettings.__dataclass_fields__), f"{where}: cache")
+        cluster = _mapping(content.get("cluster"), f"{where}: cluster")
         _known(study, set(StudySettings.__dataclass_fields__), f"{where}: study")
+        _known(cluster, set(ClusterSettings.__dataclass_fields__), f"{where}: cluster")
         nodes = _mapping(cache.get("nodes"), f"{where}: cache.nodes")
         inputs = _mapping(cache.get("inputs"), f"{where}: cache.inputs")
         return cls(
@@ -118,6 +132,9 @@ class Settings:
             StudySettings(
                 storage=_text(study, "storage", "", f"{where}: study"),
                 credentials=_text(study, "credentials", "", f"{where}: study"),
+            ),
+            ClusterSettings(
+                resources=_amounts(cluster.get("resources"), f"{where}: cluster.resources")
             ),
         )
 
@@ -148,6 +165,16 @@ def _input(spec: Any, where: str) -> str:
     if not spec.get("version"):
         raise ConfigurationError("state the data's version", where=where, remedy="version: 2026-01")
     return str(spec["version"])
+
+
+def _amounts(value: Any, where: str) -> dict[str, float]:
+    found = _mapping(value, where)
+    for name, amount in found.items():
+        if isinstance(amount, bool) or not isinstance(amount, int | float) or amount <= 0:
+            raise ConfigurationError(
+                f"{amount!r} is no amount", where=f"{where}.{name}", remedy="Write {GPU: 1}."
+            )
+    return {str(name): float(amount) for name, amount in found.items()}
 
 
 def _mapping(value: Any, where: str) -> Mapping[str, Any]:

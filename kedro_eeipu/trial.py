@@ -23,18 +23,15 @@ class TrialResult:
         value: The objective, ``None`` when it failed.
         nodes: What happened to its nodes, in the order of the pipeline.
         error: Why it failed.
+        interrupted: Whether it was stopped from outside, so that it is to be tried again.
         stop: What ends the whole study: an interruption or a wrong configuration.
     """
 
     value: float | None
     nodes: tuple[NodeRecord, ...]
     error: str | None = None
+    interrupted: bool = False
     stop: BaseException | None = None
-
-    @property
-    def interrupted(self) -> bool:
-        """Whether it was stopped from outside."""
-        return isinstance(self.stop, KeyboardInterrupt)
 
 
 def run_trial(
@@ -64,7 +61,7 @@ def run_trial(
     failed = next((n for n in nodes if n.status == "failed"), None)
     if failed is not None and stop is None:
         error = f"{failed.name}: {failed.error}"
-    return TrialResult(value, tuple(nodes), error, stop)
+    return TrialResult(value, tuple(nodes), error, isinstance(stop, KeyboardInterrupt), stop)
 
 
 def _objective(project: Project, run: PlannedRun) -> float:

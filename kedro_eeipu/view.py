@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -95,6 +96,7 @@ class LiveView(PlainView):
         self._run: PlannedRun | None = None
         self._number = 0
         self._params: Mapping[str, Any] = {}
+        self._elsewhere: dict[int, tuple[Mapping[str, Any], float]] = {}
         self._trials: list[TrialRecord] = []
         self._headed = False
         self._live = Live(
@@ -113,11 +115,14 @@ class LiveView(PlainView):
         super().study_started(runner)
         self._trials = runner.study.trials()
 
-    def trial_started(self, number: int, params: Mapping[str, Any], run: PlannedRun) -> None:
+    def trial_started(self, number: int, params: Mapping[str, Any], run: PlannedRun | None) -> None:
         self._number, self._params, self._run = number, params, run
+        if run is None:
+            self._elsewhere[number] = params, time.monotonic()
 
     def trial_finished(self, trial: TrialRecord) -> None:
         self._run = None
+        self._elsewhere.pop(trial.number, None)
         self._trials.append(trial)
         self.spent += trial.cost
         before = self.best
@@ -149,6 +154,8 @@ class LiveView(PlainView):
     def _trial(self, events: Mapping[str, Mapping[str, Any]]) -> list[RenderableType]:
         """What the trial in hand tries, and what has become of each node."""
         run = self._run
+        if self._elsewhere:
+            return [self._on_workers()]
         if run is None or run.plan is None:
             return [Text("choosing the next trial …", style="dim")]
         states = {
@@ -160,16 +167,27 @@ class LiveView(PlainView):
             mark, style = _MARKS[state]
             count = sum(s == state for s in states.values())
             counts.append(f"{mark} {count} {state}   ", style=style)
-        return [self._tried(), self._nodes(states), counts]
+        tried = Text.assemble((f"trial {self._number}", "bold"), "  ", self._tried(self._params))
+        tried.truncate(2 * self._width() - 4, overflow="ellipsis")
+        return [tried, self._nodes(states), counts]
 
-    def _tried(self) -> Text:
-        """The values of the trial in hand that are not the best trial's."""
+    def _tried(self, params: Mapping[str, Any]) -> Text:
+        """The values of a trial that are not the best trial's."""
         known = {} if self.best is None else self.best.params
-        differs = {p: v for p, v in self._params.items() if p not in known or known[p] != v}
-        text = Text.assemble((f"trial {self._number}", "bold"), "  ", overflow="ellipsis")
-        text.append("  ".join(f"{p}={scalar(v)}" for p, v in differs.items()), style="magenta")
-        text.truncate(2 * self._width() - 4, overflow="ellipsis")
-        return text
+        differs = {p: v for p, v in params.items() if p not in known or known[p] != v}
+        text = "  ".join(f"{p}={scalar(v)}" for p, v in differs.items())
+        return Text(text, style="magenta", overflow="ellipsis", no_wrap=True)
+
+    def _on_workers(self) -> Table:
+        """The trials that workers have: for how long, and what each tries."""
+        grid = Table.grid(padding=(0, 2), pad_edge=True)
+        grid.add_column(no_wrap=True, style="bold")
+        grid.add_column(no_wrap=True, justify="right")
+        grid.add_column(no_wrap=True, overflow="ellipsis")
+        for number, (params, since) in list(self._elsewhere.items()):
+            seconds = duration(time.monotonic() - since)
+            grid.add_row(f"trial {number}", seconds, self._tried(params))
+        return grid
 
     def _nodes(self, states: Mapping[str, str]) -> Table:
         columns = max(1, self._width() // (max(map(len, states)) + 4))

@@ -2,7 +2,7 @@
 
 A lease is a file that its holder rewrites every few seconds. Whoever waits for it judges by its
 own clock whether the content has stood still too long; clocks of two machines are never compared.
-A lease is a courtesy: when anything about it fails, both sides compute, which costs time only.
+Whether a holder on the same machine lives is asked of the machine. A lease is a courtesy: when anything about it fails, both sides compute, which costs time only.
 """
 
 from __future__ import annotations
@@ -104,8 +104,32 @@ class _Lease(_NoLease):
 
 
 def _content(token: str, beat: int) -> bytes:
-    holder = {"token": token, "beat": beat, "host": socket.gethostname(), "pid": os.getpid()}
-    return json.dumps(holder).encode()
+    return json.dumps(
+        {"token": token, "beat": beat, "machine": _machine(), "pid": os.getpid()}
+    ).encode()
+
+
+def _machine() -> str:
+    """Where process numbers mean what they mean here: host and, in a container, its namespace."""
+    try:
+        namespace = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        namespace = ""
+    return f"{socket.gethostname()} {namespace}"
+
+
+def _holder_ended(content: bytes) -> bool:
+    """Whether the holder was a process of this machine, and is no more: none need wait for it."""
+    try:
+        holder = json.loads(content)
+        if holder["machine"] != _machine():
+            return False
+        os.kill(int(holder["pid"]), 0)
+    except ProcessLookupError:
+        return True
+    except Exception:
+        return False
+    return False
 
 
 def _acquire(
@@ -129,7 +153,7 @@ def _acquire(
         now = time.monotonic()
         if content != seen:
             seen, seen_at = content, now
-        elif content is not None and now - seen_at > lease_seconds:
+        if content is not None and (now - seen_at > lease_seconds or _holder_ended(content)):
             if _take_over(files, path, content, token):
                 return lease
             if now - seen_at > 2 * lease_seconds:

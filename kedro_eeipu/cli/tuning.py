@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -90,6 +91,8 @@ def plan(metadata: ProjectMetadata, form: str, **options: Any) -> None:
 @click.option("--sampler", type=click.Choice(SAMPLER_NAMES), default="eeipu", show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the sampler.")
 @click.option("--runner", "-r", default="SequentialRunner", show_default=True, help="Kedro runner.")
+@click.option("--workers", type=click.IntRange(1), default=None, help="Trials at a time.")
+@click.option("--scheduler", default=None, help="Run trials on this Dask cluster: tcp://host:8786")
 @click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
 @click.pass_obj
 @reports_errors
@@ -102,6 +105,8 @@ def tune(
     sampler: str,
     seed: int,
     runner: str,
+    workers: int | None,
+    scheduler: str | None,
     quiet: bool,
     **options: Any,
 ) -> None:
@@ -128,7 +133,13 @@ def tune(
     opened = open_study(
         project.storage, study_name(study, project.pipeline_name), space, create=True
     )
-    tuner = EEIPURunner(
+    make: Any = EEIPURunner
+    if workers is not None or scheduler is not None:
+        from kedro_eeipu.cluster import ClusterRunner, opener
+
+        cluster = opener(workers, scheduler, project.settings.cluster.resources)
+        make = partial(ClusterRunner, open_cluster=cluster)
+    tuner = make(
         project,
         opened,
         limits,

@@ -6,8 +6,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
@@ -27,6 +27,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.graph import Range, SearchSpace
+from kedro_eeipu.study.driver import driver_ended
+from kedro_eeipu.study.heartbeat import GRACE_SECONDS, INTERVAL_SECONDS, Heartbeat
 from kedro_eeipu.study.records import NodeRecord, TrialRecord
 
 _OBJECTIVE = "eeipu:objective"
@@ -37,10 +39,13 @@ class TrialStudy:
 
     Args:
         study: The Optuna study.
+        shared: Whether other drivers, on other machines, may run trials of it at the same time.
     """
 
-    def __init__(self, study: optuna.Study) -> None:
+    def __init__(self, study: optuna.Study, shared: bool = False) -> None:
         self.optuna = study
+        self.shared = shared
+        self._heartbeat = Heartbeat(study._storage) if shared else None
         self._running: dict[int, FrozenTrial] = {}
         self._finished: dict[int, TrialRecord] = {}
 
@@ -81,6 +86,8 @@ class TrialStudy:
         trial_id = storage.create_new_trial(self.optuna._study_id, template_trial=template)
         running = storage.get_trial(trial_id)
         self._running[running.number] = running
+        if self._heartbeat is not None:
+            self._heartbeat.begin(trial_id)
         return running.number
 
     def finish(
@@ -108,12 +115,19 @@ class TrialStudy:
             attributes["error"] = error
         if interrupted:
             attributes["interrupted"] = True
-        for key, told in attributes.items():
-            storage.set_trial_user_attr(trial_id, key, told)
-        if value is None:
-            storage.set_trial_state_values(trial_id, TrialState.FAIL)
-        else:
-            storage.set_trial_state_values(trial_id, TrialState.COMPLETE, [value])
+        try:
+            for key, told in attributes.items():
+                storage.set_trial_user_attr(trial_id, key, told)
+            if value is None:
+                storage.set_trial_state_values(trial_id, TrialState.FAIL)
+            else:
+                storage.set_trial_state_values(trial_id, TrialState.COMPLETE, [value])
+        except UpdateFinishedTrialError:
+            # Another driver has closed it, taking its own for dead: what it recorded stands.
+            return _record(storage.get_trial(trial_id))
+        finally:
+            if self._heartbeat is not None:
+                self._heartbeat.end(trial_id)
         return replace(
             _record(running),
             state="failed" if value is None else "complete",
@@ -144,12 +158,12 @@ class TrialStudy:
         return self._finished[trial.number]
 
     def orphans(self) -> list[TrialRecord]:
-        """Running trials whose process on this host has ended."""
+        """Running trials whose driver has ended, on this machine or elsewhere."""
+        stale = self._heartbeat.stale(self.optuna._study_id) if self._heartbeat else set()
         return [
             _record(t)
             for t in self.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-            if (run := t.user_attrs.get("run", {})).get("host") == socket.gethostname()
-            and not _alive(int(run.get("pid", 0)))
+            if t.number not in self._running and (t._trial_id in stale or driver_ended(t))
         ]
 
 
@@ -181,11 +195,18 @@ def open_study(
         if storage.startswith("sqlite:///"):
             file.parent.mkdir(parents=True, exist_ok=True)
         opened = _storage(storage)
-    except (SQLAlchemyError, ImportError, ValueError, OSError) as error:
+    except ImportError as error:
+        raise ConfigurationError(
+            f"the library for the study's storage is missing: {error}",
+            where="eeipu.yml: study.storage",
+            remedy="For PostgreSQL: pip install 'kedro-eeipu[postgresql]'.",
+        ) from None
+    except (SQLAlchemyError, StorageInternalError, ValueError, OSError) as error:
         raise ConfigurationError(
             f"the study's storage cannot be opened: {str(error).splitlines()[0]}",
             where="eeipu.yml: study.storage",
-            remedy="Write a database URL, for example postgresql://host/database.",
+            remedy="Write a database URL, for example postgresql://host/database, and name an "
+            "entry of credentials.yml with `username` and `password` in study.credentials.",
         ) from None
     try:
         if create and space is not None:
@@ -202,35 +223,7 @@ def open_study(
     if space is not None:
         _check_objective(study, space)
         _check_ranges(study, space)
-    return TrialStudy(study)
-
-
-@contextmanager
-def only_driver(lock: Path, study: str) -> Iterator[None]:
-    """Hold a study for one driver on this machine; a killed process lets go by itself.
-
-    Raises:
-        ConfigurationError: Another process drives the study.
-    """
-    try:
-        import fcntl
-    except ImportError:  # pragma: no cover - Windows has no such lock
-        yield
-        return
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.seek(0)
-            raise ConfigurationError(
-                f"study '{study}' is being tuned by process {file.read().strip() or 'unknown'}",
-                remedy="Wait for it or stop it, or name another study with --study.",
-            ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
+    return TrialStudy(study, shared=not storage.startswith("sqlite:"))
 
 
 def distribution(r: Range) -> BaseDistribution:
@@ -314,33 +307,28 @@ def _words(d: BaseDistribution) -> str:
 
 
 def _storage(url: str) -> BaseStorage:
+    if not url.startswith("sqlite:"):
+        backend = RDBStorage(
+            url,
+            engine_kwargs={"pool_pre_ping": True},
+            heartbeat_interval=INTERVAL_SECONDS,
+            grace_period=GRACE_SECONDS,
+        )
+        return optuna.storages.get_storage(backend)
     storage = optuna.storages.get_storage(url)
-    backend = getattr(storage, "_backend", storage)
-    if url.startswith("sqlite:") and isinstance(backend, RDBStorage):
+    sqlite: Any = getattr(storage, "_backend", storage)
 
-        @sqlalchemy.event.listens_for(backend.engine, "connect")
-        def lighten(connection: Any, _: Any) -> None:
-            # A trial commits about ten times. A write-ahead log survives a killed process as the
-            # default does, without waiting for the disk at every commit.
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=NORMAL")
+    @sqlalchemy.event.listens_for(sqlite.engine, "connect")
+    def lighten(connection: Any, _: Any) -> None:
+        # A trial commits about ten times. A write-ahead log survives a killed process as the
+        # default does, without waiting for the disk at every commit.
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
 
-        backend.engine.dispose()
+    sqlite.engine.dispose()
     return storage
 
 
 def _no_study(name: str, known: Sequence[str]) -> ConfigurationError:
     there = f"There is: {', '.join(known)}." if known else "Run `kedro eeipu tune` first."
     return ConfigurationError(f"there is no study '{name}' yet", remedy=there)
-
-
-def _alive(pid: int) -> bool:
-    if pid == os.getpid():
-        return False  # what this process runs it has not yet begun
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return pid > 0

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from kedro_eeipu.cache import lease
 from kedro_eeipu.cache.fingerprint import combine
 from kedro_eeipu.cache.store import Store
 
@@ -102,10 +103,22 @@ def _hold(root: Path, lease_seconds: float) -> int:
     return pid
 
 
-def test_case_35_killed_holder_is_taken_over(root: Path) -> None:
+def test_case_35_killed_holder_of_this_machine_is_taken_over_at_once(root: Path) -> None:
+    pid = _hold(root, lease_seconds=60)
+    os.kill(pid, signal.SIGKILL)
+    _status(pid)
+    started = time.monotonic()
+    with Store(str(root), lease_seconds=60).lease(KEY) as mine:
+        assert mine
+        assert time.monotonic() - started < 5
+    assert list((root / "leases").iterdir()) == []
+
+
+def test_case_35_killed_holder_is_taken_over(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pid = _hold(root, lease_seconds=0.5)
     os.kill(pid, signal.SIGKILL)
     _status(pid)
+    monkeypatch.setattr(lease, "_machine", lambda: "another")  # on which that pid says nothing
     started = time.monotonic()
     with Store(str(root), lease_seconds=0.5).lease(KEY) as mine:
         assert mine

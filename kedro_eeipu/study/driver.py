@@ -1,0 +1,82 @@
+"""Who drives a study: one process where the storage bears no more, and which have ended."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from optuna.exceptions import StorageInternalError
+from optuna.trial import FrozenTrial
+from sqlalchemy.exc import SQLAlchemyError
+
+from kedro_eeipu.errors import ConfigurationError, StudyStopped
+
+
+@contextmanager
+def only_driver(storage: str, study: str) -> Iterator[None]:
+    """Hold a study in SQLite for one driver; a killed process lets go by itself.
+
+    SQLite gives one waiting trial to two askers. A study on a database server needs no lock.
+
+    Raises:
+        ConfigurationError: Another process drives the study.
+        StudyStopped: The storage failed in the meantime.
+    """
+    try:
+        if storage.startswith("sqlite:///"):
+            file = Path(storage.removeprefix("sqlite:///"))
+            with _locked(file.with_name(f"{study}.lock"), study):
+                yield
+        else:
+            yield
+    except (SQLAlchemyError, StorageInternalError) as error:
+        raise StudyStopped(
+            f"the study's storage failed: {str(error.__cause__ or error).splitlines()[0]}\n"
+            "What was recorded is kept; the same command goes on when it is back."
+        ) from None
+
+
+@contextmanager
+def _locked(lock: Path, study: str) -> Iterator[None]:
+    try:
+        import fcntl
+    except ImportError:  # pragma: no cover - Windows has no such lock
+        yield
+        return
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            raise ConfigurationError(
+                f"study '{study}' is being tuned by process {file.read().strip() or 'unknown'}",
+                remedy="Wait for it or stop it, or name another study with --study. One command "
+                "runs several trials at a time with --workers; several commands can share a "
+                "study in PostgreSQL (study.storage in eeipu.yml).",
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def driver_ended(trial: FrozenTrial) -> bool:
+    """Whether the process that ran a trial on this machine is no more."""
+    run = trial.user_attrs.get("run", {})
+    return run.get("host") == socket.gethostname() and not _alive(int(run.get("pid", 0)))
+
+
+def _alive(pid: int) -> bool:
+    if pid == os.getpid():
+        return False  # a process before us had our number
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return pid > 0
