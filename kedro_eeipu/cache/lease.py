@@ -2,7 +2,8 @@
 
 A lease is a file that its holder rewrites every few seconds. Whoever waits for it judges by its
 own clock whether the content has stood still too long; clocks of two machines are never compared.
-Whether a holder on the same machine lives is asked of the machine. A lease is a courtesy: when anything about it fails, both sides compute, which costs time only.
+Whether a holder on the same machine lives is asked of the machine. A lease is a courtesy: when
+anything about it fails, both sides compute, which costs time only.
 """
 
 from __future__ import annotations
