@@ -48,7 +48,8 @@ class Proposal:
 
     Args:
         x: configuration of length d on the unit cube, NaN where a parameter is inactive.
-        owners: per column the index of the trial whose exact value is reused there, else None.
+        owners: per column the index of the trial whose exact value is reused there, else None;
+            pending trials are numbered after the told ones.
         reused: stages expected to be served from the cache.
         info: of a model-based proposal `log_ei` (EI in standard deviations of the told, possibly
             warped, objectives), `log_inverse_cost`, `expected_cost` (seconds), and `payoff`, what
@@ -163,15 +164,22 @@ class Optimizer:
                     t: frozenset(trial.stage_costs) | frozenset(trial.load_costs)
                     for t, trial in enumerate(self._trials)
                 }
-            view = CacheView(self._graph, [trial.x for trial in self._trials], available)
+            told = [trial.x for trial in self._trials]
+            view = CacheView(self._graph, told, available)
+            # With what is being computed now, whose exact values a proposal may share.
+            soon = CacheView(self._graph, [*told, *running], self._with(available, running))
             known = {_key(x) for x in [*(trial.x for trial in self._trials), *running]}
             successes = sum(trial.y is not None for trial in self._trials)
             if successes < 2 or len(self._trials) + len(running) < self._warmup:
-                return self._proposal(self._warmup_x(known), view, {})
-            return self._model_based(budget_left, available, running, known, view)
+                return _proposal(self._warmup_x(known), view, soon, {})
+            return self._model_based(budget_left, available, running, known, view, soon)
 
-    def _proposal(self, x: tuple[float, ...], view: CacheView, info: dict[str, float]) -> Proposal:
-        return Proposal(x, view.owners(x), view.reused(x), info)
+    def _with(
+        self, available: Mapping[int, frozenset[int]], pending: Sequence[object]
+    ) -> dict[int, frozenset[int]]:
+        """What is cached, and every stage of the pending trials, which are numbered after."""
+        every, told = frozenset(range(len(self._graph))), len(self._trials)
+        return {**available, **{told + i: every for i in range(len(pending))}}
 
     def _warmup_x(self, known: set[tuple[float, ...]]) -> tuple[float, ...]:
         count = max(self._warmup, len(known) + 1)
@@ -204,6 +212,7 @@ class Optimizer:
         pending: list[tuple[float, ...]],
         known: set[tuple[float, ...]],
         view: CacheView,
+        soon: CacheView,
     ) -> Proposal:
         z = self._space.reveal(torch.tensor([t.x for t in self._trials], dtype=torch.float64))
         features = self._space.features(z, self._space.active(z))
@@ -228,7 +237,7 @@ class Optimizer:
         if best is None:
             fallback = self._new_point(known)
             best = candidates[0] if fallback is None else Candidate(fallback, 0, -math.inf)
-        return self._proposal(best.x, view, self._info(acquisition, table, best))
+        return _proposal(best.x, view, soon, self._info(acquisition, table, best))
 
     def _proposal_seed(self, pending: Sequence[object]) -> int:
         return (self._seed * 1_000_003 + 7919 * len(self._trials) + len(pending)) % 2**31
@@ -308,8 +317,7 @@ class Optimizer:
     ) -> CutTable:
         told = len(self._trials)
         points = [*(trial.x for trial in self._trials), *pending]
-        computing = {told + i: frozenset(range(len(self._graph))) for i in range(len(pending))}
-        view = CacheView(self._graph, points, {**available, **computing})
+        view = CacheView(self._graph, points, self._with(available, pending))
         failed = [t for t, trial in enumerate(self._trials) if trial.y is None]
         order = [*ranked, *range(told, len(points)), *failed]
         cuts = candidate_cuts(view, points, order, _MAX_CUTS)
@@ -352,6 +360,12 @@ class Optimizer:
             "expected_cost": float(seconds),
             "payoff": float((log_ei + log_inverse).exp()) * spent,
         }
+
+
+def _proposal(
+    x: tuple[float, ...], view: CacheView, soon: CacheView, info: dict[str, float]
+) -> Proposal:
+    return Proposal(x, soon.owners(x), view.reused(x), info)
 
 
 def _key(x: Sequence[float]) -> tuple[float, ...]:

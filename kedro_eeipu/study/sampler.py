@@ -97,15 +97,17 @@ class EEIPUSampler(BaseSampler):
         optimizer, told = self._told(study)
         available = {i: self.observe(t).available for i, t in enumerate(told)}
         pending = [
-            self._point(t.params)
+            t
             for t in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
             if t.number != trial.number and self._fits(t.params)
         ]
         proposal = optimizer.ask(
-            budget_left=self.budget_left(optimizer.warmup), available=available, pending=pending
+            budget_left=self.budget_left(optimizer.warmup),
+            available=available,
+            pending=[self._point(t.params) for t in pending],
         )
         self.last_proposal = proposal
-        return self._values(proposal, told)
+        return self._values(proposal, [*told, *pending])
 
     def sample_independent(
         self,

@@ -169,6 +169,20 @@ def test_pending_trials_are_not_repeated_and_not_counted_as_cached() -> None:
         pending.append(proposal.x)
 
 
+def test_columns_shared_with_a_pending_trial_name_it_as_their_owner() -> None:
+    optimizer = Optimizer([Dimension()] * 3, CHAIN, seed=0)
+    first = optimizer.ask()
+    second = optimizer.ask(pending=[first.x])
+    assert second.x[0] == first.x[0], "in the warm-up every second point keeps the early columns"
+    assert second.owners[0] == 0
+    assert not second.reused, "it is not in the cache yet"
+    told = optimizer.tell(first.x, 1.0, {0: 1.0, 1: 1.0, 2: 1.0})
+    third = optimizer.ask(pending=[second.x])
+    fourth = optimizer.ask(pending=[second.x, third.x])
+    assert fourth.x[0] == third.x[0] != first.x[0]
+    assert fourth.owners[0] == told + 2
+
+
 def test_an_evicted_output_is_not_relied_on() -> None:
     optimizer = Optimizer([Dimension()] * 3, CHAIN, seed=0)
     simulate(optimizer, 12, stages=3)

@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import TrialState, create_trial
 
 from kedro_eeipu.graph import Stage, StageGraph, parse_space
+from kedro_eeipu.optimizer import Optimizer, Proposal
+from kedro_eeipu.study.peers import propose
 from kedro_eeipu.study.sampler import EEIPUSampler, from_unit, levels, to_unit
 
 PARAMETERS = {
@@ -105,3 +108,28 @@ def test_trials_outside_changed_ranges_are_passed_over() -> None:
     sampler = EEIPUSampler(parse_space(narrowed), GRAPH)
     study.sampler = sampler
     assert 60 <= study.ask().relative_params["early.n"] <= 64
+
+
+def test_proposal_that_shares_a_running_trials_stage_has_its_exact_values(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Rebuilt from the unit cube they may differ in the last bit, and the stage would run twice."""
+    sampler = EEIPUSampler(SPACE, GRAPH)
+    d = sampler._distributions["early.rate"]
+    rate = next(r for r in (k / 997 for k in range(1, 997)) if from_unit(d, to_unit(d, r)) != r)
+    params = {**SPACE.defaults(), "early.rate": rate}
+    study = optuna.create_study(direction="maximize")
+    study.add_trial(
+        create_trial(
+            state=TrialState.RUNNING,
+            params=params,
+            distributions={path: sampler._distributions[path] for path in params},
+        )
+    )
+
+    def ask(optimizer: Optimizer, *, pending: Any, **_: Any) -> Proposal:
+        early = [path in EARLY for path in SPACE.paths]
+        return Proposal(pending[0], tuple(0 if e else None for e in early), frozenset(), {})
+
+    monkeypatch.setattr(Optimizer, "ask", ask)
+    assert propose(sampler, study, SPACE)["early.rate"] == rate
