@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import socket
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from kedro_eeipu.cli.common import (
-    chosen,
     load_project,
     open_recorded,
     project_options,
     reports_errors,
     study_option,
+    warn,
 )
 from kedro_eeipu.errors import ConfigurationError
 
@@ -64,28 +66,76 @@ def report(
 @project_options
 @study_option
 @click.option("--trial", "number", type=int, default=None, help="Trial (default: the best).")
+@click.option("--against", type=int, default=None, help="A second trial, to be shown beside it.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to serve on.")
 @click.option("--port", default=4141, show_default=True, type=int, help="Port to serve on.")
+@click.option(
+    "--save",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=None,
+    help="Write a static site into this folder instead of serving.",
+)
 @click.pass_obj
 @reports_errors
 def viz(
     metadata: ProjectMetadata,
     study: str | None,
     number: int | None,
+    against: int | None,
     host: str,
     port: int,
+    save: Path | None,
     **options: Any,
 ) -> None:
-    """Serve Kedro-Viz with the intermediate datasets of a trial in it."""
+    """Serve Kedro-Viz with the intermediate datasets of a trial in it.
+
+    The page has a picker of trials; new ones appear in it while `tune` runs.
+    """
     project = load_project(metadata, **options)
     opened = open_recorded(project, study)
-    trial = chosen(opened, number)
 
-    from kedro_eeipu.viz import create_app
+    from kedro_eeipu.viz import app
 
-    app = create_app(project, opened.trials(), trial.number)
+    version = app.require_kedro_viz()
+    trial = app.shown_trial(opened, number)
+    beside = [app.shown_trial(opened, against)] if against is not None else []
+    if version not in app.TESTED:
+        told = f"Kedro-Viz {version} was not tested (tested: {app.TESTED}): `kedro viz run"
+        warn([f"{told} --include-hooks` shows trial {trial.number}, without a picker."])
+        if beside or save:
+            raise ConfigurationError(
+                "a second trial and a static site need a tested Kedro-Viz",
+                remedy=f"pip install 'kedro-viz{app.TESTED}'",
+            )
+        from kedro_eeipu.viz.recorded import command, serve
 
+        sys.exit(serve(project, trial, command(project, host, port)))
+    query = "&".join([f"trial={trial.number}", *(f"against={other.number}" for other in beside)])
+    if save is not None:
+        from kedro_eeipu.viz.site import save_site
+
+        written = save_site(project, opened, [t.number for t in (trial, *beside)], save)
+        click.echo(f"Wrote {len(written)} trials into {save}: index.html?{query}")
+        click.echo(f"Any web server shows it: python -m http.server --directory {save}")
+        return
+
+    _require_free(host, port)
+    served = app.create_app(project, opened)
     import uvicorn
 
-    click.echo(f"Trial {trial.number} of study {opened.name}: http://{host}:{port}/ (Ctrl-C ends)")
-    uvicorn.run(app, host=host, port=port, log_config=None)
+    click.echo(f"Study {opened.name}: http://{host}:{port}/?{query} (Ctrl-C ends)")
+    uvicorn.run(served, host=host, port=port, log_config=None)
+
+
+def _require_free(host: str, port: int) -> None:
+    with socket.socket() as probe:
+        # As the server will, which need not wait for what an earlier one has closed.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise ConfigurationError(
+                f"cannot serve on {host}:{port} ({error.strerror})",
+                where="--port",
+                remedy="Name another port.",
+            ) from None

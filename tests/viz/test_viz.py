@@ -1,78 +1,228 @@
-"""A trial in Kedro-Viz's own application, asked over HTTP."""
+"""What Kedro-Viz's page is answered for each trial of a study."""
 
 from __future__ import annotations
 
 import json
-import socket
-import threading
-import time
-import urllib.request
-from collections.abc import Iterator
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from kedro_eeipu.viz import create_app, preview_of, summary
+from kedro_eeipu.errors import ConfigurationError
+from kedro_eeipu.viz.app import TESTED, Pages, encoded, kedro_viz_html, shown_trial, view_page
+from kedro_eeipu.viz.recorded import VARIABLE, command, put_into, recorded
+from kedro_eeipu.viz.site import save_site
 
 DEFAULTS = {"clean.scale": 1.0, "left.weight": 2.0, "right.power": 2, "shift": 3.0}
+SECRET = "hunter2-correct-horse"
 
 
 @pytest.fixture
-def served(project: Any) -> Iterator[Any]:
-    """A function that gets a path of Kedro-Viz's API for the second of two trials."""
-    import uvicorn
+def tuner(project: Any) -> Any:
+    """A study of two trials; only the branch of `left` ran in the second."""
+    made = project.tuner()
+    made.evaluate(DEFAULTS)
+    made.evaluate({**DEFAULTS, "left.weight": 4.0})
+    return made
 
+
+def asked(tuner: Any) -> Callable[..., Any]:
+    """A function that answers what the page asks of a node of a trial."""
+    pages = Pages(tuner.project, tuner.study)
+    ids = {n.get("full_name") or n["name"]: n["id"] for n in pages.trial(0, "api/main")["nodes"]}
+    return lambda number, name: pages.trial(number, f"api/nodes/{ids[name]}")
+
+
+def test_datasets_that_the_catalog_does_not_know_are_shown(tuner: Any) -> None:
+    node = asked(tuner)
+    for number, rows in ((0, [2.0, 4.0, 6.0]), (1, [4.0, 8.0, 12.0])):
+        told = node(number, "left_rows")
+        assert told["preview_type"] == "JSONPreview"
+        assert json.loads(told["preview"]) == rows
+        assert told["type"] == "in memory only"
+        assert told["stats"]["file_size"] > 0
+    assert node(1, "metrics")["type"] == "json.json_dataset.JSONDataset"
+    assert json.loads(node(1, "metrics")["preview"])["nested"] == {"n": 3}
+
+
+def test_the_users_files_are_not_shown_for_a_trial(project: Any, tuner: Any) -> None:
+    project.plain_run({"shift": 40.0})
+    trial = replace(tuner.study.trials()[1], nodes=())
+    pages = Pages(tuner.project, tuner.study)
+    found = next(n for n in pages.answers.main(trial)["nodes"] if n["name"] == "metrics")
+    told = pages.answers.node(trial, [trial], found["id"])
+    assert "did not make it" in told["preview"]
+
+
+def test_parameters_are_those_of_the_trial(tuner: Any) -> None:
+    node = asked(tuner)
+    assert node(0, "params:left.weight")["parameters"] == {"left.weight": 2.0}
+    assert node(1, "params:left.weight")["parameters"] == {"left.weight": 4.0}
+    assert node(1, "left")["parameters"] == {"left.weight": 4.0}
+    assert node(1, "right")["parameters"] == {"right": {"power": 2}}
+
+
+def test_nodes_are_coloured_and_carry_a_card(tuner: Any) -> None:
+    pages = Pages(tuner.project, tuner.study)
+    nodes = {n["name"]: n for n in pages.trial(1, "api/main")["nodes"] if n["type"] == "task"}
+    fills = {
+        name: n["node_extras"]["styles"]["themes"]["light"]["fill"] for name, n in nodes.items()
+    }
+    assert fills["clean"] == fills["right"] != fills["left"] == fills["score"]
+    node = asked(tuner)
+    ran, reused = (node(1, name)["preview"]["content"] for name in ("left", "clean"))
+    assert ran.startswith("RAN\nagainst trial 0: parameter left.weight changed")
+    assert re.search(r"took [\d.e-]+ s\noutputs of [\d,]+ bytes\nkey [0-9a-f]{16}$", ran)
+    assert reused.startswith("REUSED\nsame code, parameters and inputs as trial 0")
+    assert "saved " in reused
+
+
+def test_run_status_is_that_of_the_trial(project: Any, tuner: Any) -> None:
+    pages = Pages(tuner.project, tuner.study)
+    ids = {n["name"]: n["id"] for n in pages.trial(0, "api/main")["nodes"]}
+    done = pages.trial(1, "api/run-status")
+    assert done["pipeline"]["status"] == "success"
+    assert done["pipeline"]["start_time"] <= done["pipeline"]["end_time"]
+    assert done["nodes"][ids["clean"]]["duration"] == 0.0, "it was reused"
+    assert done["datasets"][ids["left_rows"]]["size"] > 0
+    trial = tuner.study.trials()[1]
+    nodes = (*trial.nodes[:-1], replace(trial.nodes[-1], status="failed", error="boom"))
+    failed = replace(trial, nodes=nodes, state="failed", error="score: boom")
+    told = pages.answers.run_status(failed)
+    assert told["nodes"][ids["score"]] == {
+        "status": "failed",
+        "duration": trial.nodes[-1].seconds,
+        "error": {"message": "boom", "traceback": ""},
+    }
+    assert told["pipeline"]["error"]["message"] == "score: boom"
+
+
+def test_picker_lists_the_best_first_and_new_trials_as_they_come(tuner: Any) -> None:
+    pages = Pages(tuner.project, tuner.study)
+    values = {t.number: t.value for t in tuner.study.trials()}
+    assert [t["number"] for t in pages.trials()["trials"]] == sorted(values, key=values.get)
+    tuner.evaluate({**DEFAULTS, "shift": 26.0})
+    first = pages.trials()["trials"][0]
+    assert (first["number"], first["value"]) == (2, 0.0)
+    assert first["counts"] == {"ran": 1, "reused": 4, "failed": 0, "skipped": 0}
+
+
+def test_facts_of_two_trials_differ_where_the_trials_do(tuner: Any) -> None:
+    pages = Pages(tuner.project, tuner.study)
+    names = {n["id"]: n["name"] for n in pages.trial(0, "api/main")["nodes"]}
+    a, b = (pages.trial(number, "facts")["content"] for number in (0, 1))
+    changed = {names[i] for i in a if a[i] != b[i]}
+    nodes = {"left", "join", "score"}
+    assert changed == nodes | {"left_rows", "joined", "metrics", "params:left.weight"}
+
+
+def test_no_secret_is_told(project: Any) -> None:
+    parameters = yaml.safe_load((project.path / "conf/base/parameters.yml").read_text())
+    parameters["right"] = {"power": 2, "api_key": SECRET, "inner": {"DB_PASSWORD": f"{SECRET}2"}}
+    parameters["clean"]["kind"] = f"postgres://me:{SECRET}3@host"
+    project.write_parameters(parameters)
+    (project.path / "conf/local/credentials.yml").write_text(
+        yaml.safe_dump({"db": {"key": f"{SECRET}3", "more": [f"{SECRET}4"]}})
+    )
+    nodes = (project.source / "nodes.py").read_text()
+    project.write_nodes(
+        nodes.replace("def left(cleaned, weight):", f"def left(cleaned, weight, x='{SECRET}4'):")
+    )
     tuner = project.tuner()
     tuner.evaluate(DEFAULTS)
-    tuner.evaluate({**DEFAULTS, "left.weight": 4.0})
-    app = create_app(tuner.project, tuner.study.trials(), 1)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started and thread.is_alive():
-        time.sleep(0.01)
-
-    def get(path: str) -> Any:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
-            return json.load(answer)
-
-    yield get
-    server.should_exit = True
-    thread.join(timeout=30)
+    pages = Pages(tuner.project, tuner.study)
+    paths = ["facts", "api/main", "api/run-status"]
+    paths += [f"api/nodes/{i}" for i in pages.answers.ids]
+    told = b"".join(encoded(pages.trial(0, path)) for path in paths) + encoded(pages.trials())
+    assert SECRET.encode() not in told
+    assert "•••".encode() in told
+    assert b'"power":2' in told
 
 
-def test_trial_is_shown_with_its_undeclared_datasets(served: Any) -> None:
-    nodes = {n["name"]: n for n in served("/api/main")["nodes"]}
-
-    def details(name: str) -> Any:
-        return served(f"/api/nodes/{nodes[name]['id']}")
-
-    undeclared = details("left_rows")
-    assert undeclared["preview_type"] == "JSONPreview"
-    assert json.loads(undeclared["preview"]) == [4.0, 8.0, 12.0], "of trial 1, not of the defaults"
-    assert json.loads(details("metrics")["preview"])["nested"] == {"n": 3}
-    card = details("left")["preview"]["content"]
-    assert card.startswith("ran: against trial 0: parameter left.weight changed")
-    assert details("clean")["preview"]["content"].startswith("reused: same code")
-    fills = {
-        n: nodes[n]["node_extras"]["styles"]["themes"]["light"]["fill"] for n in ("left", "right")
-    }
-    assert fills["left"] != fills["right"], "what ran and what was reused look different"
+def test_user_text_travels_as_text_only(project: Any) -> None:
+    evil = "<img src=x onerror=alert(1)>"
+    pipeline = (project.source / "pipeline.py").read_text()
+    project.write_pipeline(pipeline.replace('"left_rows"', repr(evil)))
+    tuner = project.tuner()
+    tuner.evaluate(DEFAULTS)
+    assert asked(tuner)(0, evil)["preview"]
+    page = view_page(kedro_viz_html())
+    assert evil not in page
+    assert (
+        "innerHTML"
+        not in (Path(__file__).parents[2] / "kedro_eeipu/viz/static/shell.js").read_text()
+    )
 
 
-def test_previews_of_values() -> None:
-    import numpy as np
-    import pandas as pd
+def test_page_loads_nothing_from_the_internet() -> None:
+    page = view_page(kedro_viz_html())
+    assert not re.findall(r"(?:src|href)=\"https?:", page)
+    assert page.index("view.js") < page.index("./assets/"), "ours runs first"
 
-    frame = pd.DataFrame({"a": range(100), "b": pd.Timestamp("2026-01-01")})
-    table = preview_of(frame)()
-    assert table["columns"] == ["a", "b"]
-    assert len(table["data"]) == 40
-    assert preview_of(frame["a"])()["columns"] == ["a"]
-    assert json.loads(preview_of({"k": np.float64(2)})()) == {"k": 2.0}
-    told = summary(np.arange(6.0).reshape(2, 3))
-    assert (told["shape"], told["mean"]) == ("(2, 3)", 2.5)
-    assert "value" in summary(object())
+
+def test_unknown_things_are_unknown(tuner: Any) -> None:
+    pages = Pages(tuner.project, tuner.study)
+    for number, path in ((9, "facts"), (0, "api/nodes/none"), (0, "secrets")):
+        with pytest.raises(KeyError):
+            pages.trial(number, path)
+
+
+def test_trial_to_begin_with(tuner: Any) -> None:
+    assert shown_trial(tuner.study, None) == tuner.study.best()
+    assert shown_trial(tuner.study, 1).number == 1
+    with pytest.raises(ConfigurationError, match="no trial 7"):
+        shown_trial(tuner.study, 7)
+
+
+def test_previews_survive_what_is_no_longer_there(tuner: Any) -> None:
+    for file in (tuner.project.path / ".eeipu" / "cache" / "cas").rglob("*"):
+        if file.is_file():
+            file.unlink()
+    assert "no longer to be seen" in asked(tuner)(0, "left_rows")["preview"]
+
+
+def test_cache_at_a_url(project: Any, tmp_path: Path) -> None:
+    project.write_settings({"cache": {"root": f"file://{tmp_path / 'elsewhere'}"}})
+    tuner = project.tuner()
+    tuner.evaluate(DEFAULTS)
+    assert not (project.path / ".eeipu" / "cache").exists()
+    assert json.loads(asked(tuner)(0, "left_rows")["preview"]) == [2.0, 4.0, 6.0]
+
+
+def test_saved_site_has_what_is_asked_for(tuner: Any, tmp_path: Path) -> None:
+    target = tmp_path / "site"
+    assert save_site(tuner.project, tuner.study, [1], target) == [0, 1]
+    pages = Pages(tuner.project, tuner.study)
+    for path in ("facts", "api/main", *(f"api/nodes/{i}" for i in pages.answers.ids)):
+        assert json.loads((target / "trials/1" / path).read_text()) == json.loads(
+            encoded(pages.trial(1, path))
+        )
+    assert json.loads((target / "trials.json").read_text())["saved"] is True
+    for file in ("index.html", "static/shell.js", "view/index.html", "view/api/version"):
+        assert (target / file).stat().st_size > 0
+    save_site(tuner.project, tuner.study, [1], target)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").touch()
+    with pytest.raises(ConfigurationError, match="is there and is not such a site"):
+        save_site(tuner.project, tuner.study, [1], tmp_path / "mine")
+
+
+def test_other_releases_of_kedro_viz_get_the_trial_through_hooks(
+    tuner: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "--include-hooks" in command(tuner.project, "127.0.0.1", 4141)
+    assert "99.0" not in TESTED
+    file = tmp_path / "trial.json"
+    file.write_text(json.dumps(recorded(tuner.project, tuner.study.trials()[1])))
+    monkeypatch.setenv(VARIABLE, str(file))
+    context = tuner.project.session.load_context({})
+    catalog = context._get_catalog()  # the plugin's hook puts the trial in
+    assert catalog["left_rows"].load() == [4.0, 8.0, 12.0]
+    assert json.loads(catalog["left_rows"].preview()) == [4.0, 8.0, 12.0]
+    assert catalog["params:left.weight"].load() == 4.0
+    put_into(catalog, context)
+    assert catalog["metrics"].load()["nested"] == {"n": 3}

@@ -1,0 +1,355 @@
+"""What Kedro-Viz's page asks for, answered for one trial.
+
+Kedro-Viz describes the pipeline once. A trial changes what stands in its answers, and never their
+shape: colours and cards of the nodes, values of parameters, previews of datasets.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from kedro.io import MemoryDataset
+from kedro.io.core import is_parameter
+from kedro.pipeline.transcoding import _strip_transcoding
+
+from kedro_eeipu.cache.store import Blob, CacheMiss
+from kedro_eeipu.graph.space import lookup, override
+from kedro_eeipu.hooks import replace_dataset
+from kedro_eeipu.redaction import Redactor
+from kedro_eeipu.study.explain import reasons
+from kedro_eeipu.viz.previews import Preview, preview_of
+from kedro_eeipu.wording import duration
+
+if TYPE_CHECKING:
+    from kedro_eeipu.project import Project
+    from kedro_eeipu.study.records import NodeRecord, TrialRecord
+
+# Kedro-Viz's page shows the run status of the pipeline with this id alone.
+PIPELINE = "__default__"
+# Fill, stroke and text by what happened to a node, for the light and the dark theme. The page's
+# legend has the same.
+COLOURS = {
+    "ran": (("#c9e7cc", "#2e7d32", "#10301a"), ("#1f5b2c", "#6fce7c", "#ffffff")),
+    "reused": (("#cfe8fb", "#1976b8", "#0b2c45"), ("#164a70", "#63b7f2", "#ffffff")),
+    "failed": (("#ffd0d0", "#c62828", "#4a0d0d"), ("#7d1f1f", "#ff8080", "#ffffff")),
+    "skipped": (("#ececec", "#9e9e9e", "#5a5a5a"), ("#3a3f45", "#7d858d", "#b8bfc6")),
+}
+_KEPT_PREVIEWS = 256
+# What takes longer to load than anybody waits for a click.
+_LARGEST = 1_000_000_000
+
+
+class Answers:
+    """Kedro-Viz's answers for the trials of a study.
+
+    Args:
+        project: The project; its pipeline is what is drawn.
+        redactor: Hides secrets in all that is told.
+    """
+
+    def __init__(self, project: Project, redactor: Redactor) -> None:
+        self.project = project
+        self.redactor = redactor
+        self._lock = threading.Lock()
+        self._details: dict[str, dict[str, Any]] = {}
+        self._previews: OrderedDict[str, Preview] = OrderedDict()
+        self._nodes = {n.name: n for n in project.pipeline.nodes}
+        self._outputs = {name for n in project.pipeline.nodes for name in n.outputs}
+        self._produced = {_strip_transcoding(name) for name in self._outputs}
+        self._types: dict[str, str] = {}
+        self._unseen: set[str] = set()
+        self._graph = self._describe()
+        self._main = self._base()
+        self._names = {n["id"]: _full_name(n) for n in self._main["nodes"]}
+        self._kinds = {n["id"]: n["type"] for n in self._main["nodes"]}
+        # A node and a dataset may have the same name.
+        self._tasks, self._data, self._taken_in = (
+            {self._names[i]: i for i, k in self._kinds.items() if k == kind}
+            for kind in ("task", "data", "parameters")
+        )
+
+    @property
+    def ids(self) -> list[str]:
+        """Ids of all that is drawn."""
+        return list(self._kinds)
+
+    def main(self, trial: TrialRecord) -> dict[str, Any]:
+        """The graph, its nodes coloured, for ``/api/main``."""
+        status = {n.name: n.status for n in trial.nodes}
+        parameters = self._parameters(trial)
+        nodes = []
+        for node in self._main["nodes"]:
+            name = _full_name(node)
+            if node["type"] == "task":
+                took = self._taken(name, parameters)
+                styles = {"styles": style(status[name])} if name in status else None
+                node = {**node, "parameters": took, "node_extras": styles}
+            nodes.append(node)
+        return {**self._main, "nodes": nodes}
+
+    def node(self, trial: TrialRecord, trials: Sequence[TrialRecord], node: str) -> dict[str, Any]:
+        """What the panel shows of a node, dataset or parameter, for ``/api/nodes/<id>``.
+
+        Args:
+            trial: The trial.
+            trials: All trials, to say why a node ran or was reused.
+            node: Id of what was clicked.
+
+        Raises:
+            KeyError: There is nothing of this id.
+        """
+        name, kind = self._names[node], self._kinds[node]
+        if kind == "modularPipeline":
+            return {}
+        told = self._detail(node)
+        if kind == "task":
+            told["parameters"] = self._taken(name, self._parameters(trial))
+            record = next((n for n in trial.nodes if n.name == name), None)
+            if record is not None:
+                why = reasons(trials, trial.number)[name]
+                told["preview"] = {"kind": "text", "content": self.card(record, why), "meta": None}
+        elif kind == "parameters":
+            path = name.removeprefix("params:")
+            value = _value(self._parameters(trial), name)
+            told["parameters"] = value if name == "parameters" else {path: value}
+        elif name in self._produced:
+            told |= self._recorded(trial, name)
+        return {k: v for k, v in told.items() if v is not None}
+
+    def run_status(self, trial: TrialRecord) -> dict[str, Any]:
+        """The trial as a run of the pipeline, for ``/api/run-status``."""
+        nodes, datasets = {}, {}
+        for record in trial.nodes:
+            if record.status == "skipped" or record.name not in self._tasks:
+                continue
+            failed = record.status == "failed"
+            nodes[self._tasks[record.name]] = {
+                "status": "failed" if failed else "success",
+                "duration": record.seconds,
+                "error": self._error(record.error) if failed else None,
+            }
+        for name, blob in self._blobs(trial).items():
+            status = {"name": name, "size": blob.size, "status": "success", "error": None}
+            datasets[self._data[name]] = status
+        failed = trial.state == "failed"
+        return {
+            "nodes": nodes,
+            "datasets": datasets,
+            "pipeline": {
+                "run_id": trial.run_id or f"trial-{trial.number}",
+                "start_time": _iso(trial.started),
+                "end_time": _iso(trial.finished),
+                "duration": trial.cost,
+                "status": "failed" if failed else "success",
+                "error": self._error(trial.error) if failed else None,
+            },
+        }
+
+    def facts(self, trial: TrialRecord) -> dict[str, Any]:
+        """What two trials are compared by.
+
+        The key of each node, the content of each dataset and the value of each parameter, by
+        their ids in the graph.
+        """
+        parameters = self._parameters(trial)
+        told: dict[str, Any] = {
+            self._tasks[n.name]: n.key or dict(n.parts)
+            for n in trial.nodes
+            if n.name in self._tasks
+        }
+        told |= {self._data[name]: blob.digest for name, blob in self._blobs(trial).items()}
+        told |= {i: _value(parameters, name) for name, i in self._taken_in.items()}
+        return {"number": trial.number, "params": self._shown(trial.params), "content": told}
+
+    def listed(self, trial: TrialRecord) -> dict[str, Any]:
+        """A trial as the picker lists it."""
+        return {
+            "number": trial.number,
+            "state": trial.state,
+            "value": trial.value,
+            "cost": duration(trial.cost),
+            "saved": duration(trial.saved),
+            "params": self._shown(trial.params),
+            "counts": {s: sum(n.status == s for n in trial.nodes) for s in COLOURS},
+            "error": self.redactor.text(trial.error or "").split("\n")[0],
+        }
+
+    def card(self, record: NodeRecord, why: str) -> str:
+        """What happened to a node, why, and what it cost."""
+        lines = [record.status.upper(), self.redactor.text(record.error or why), ""]
+        if record.status in ("ran", "failed"):
+            lines.append(f"took {duration(record.seconds)}")
+        if record.status == "reused":
+            lines.append(f"saved {duration(record.saved)}")
+        if record.outputs:
+            lines.append(f"outputs of {sum(n for _, n in record.outputs):,} bytes")
+        lines.append(f"key {record.key[:16]}" if record.key else "no key")
+        if record.why_not:
+            lines.append(f"never cached: {record.why_not}")
+        return "\n".join(lines)
+
+    def _describe(self) -> Any:
+        """Kedro-Viz's own model of the pipeline; what trials produce is emptied in it.
+
+        The user's files may be of any run, and are none of this one's.
+        """
+        from kedro_viz.data_access import DataAccessManager
+        from kedro_viz.server import populate_data
+
+        catalog: Any = self.project.session.load_context(self.project.runtime_params)._get_catalog()
+        for name in self._outputs:
+            kind = ".".join((catalog.get_type(name) or "in memory only").split(".")[-3:])
+            self._types[_strip_transcoding(name)] = kind
+            declared = catalog.get(name, fallback_to_runtime_pattern=True)
+            metadata = getattr(declared, "metadata", None)
+            if ((metadata or {}).get("kedro-viz") or {}).get("preview") is False:
+                self._unseen.add(_strip_transcoding(name))
+            replace_dataset(catalog, name, MemoryDataset(metadata=metadata))
+        manager = DataAccessManager()
+        populate_data(manager, catalog, {PIPELINE: self.project.pipeline}, {})
+        return manager
+
+    def _base(self) -> dict[str, Any]:
+        from kedro_viz.api.rest.responses.pipelines import GraphAPIResponse
+        from kedro_viz.api.rest.responses.utils import get_encoded_response
+
+        graph = self._graph
+        tree = graph.create_modular_pipelines_tree_for_registered_pipeline(PIPELINE)
+        response = GraphAPIResponse(
+            nodes=graph.get_nodes_for_registered_pipeline(PIPELINE),
+            edges=graph.get_edges_for_registered_pipeline(PIPELINE),
+            tags=graph.tags.as_list(),
+            layers=graph.get_sorted_layers_for_registered_pipeline(PIPELINE),
+            pipelines=graph.registered_pipelines.as_list(),
+            modular_pipelines=tree,
+            selected_pipeline=PIPELINE,
+        )
+        main: dict[str, Any] = json.loads(get_encoded_response(response))
+        main["pipelines"] = [{"id": PIPELINE, "name": self.project.pipeline_name}]
+        for node in main["nodes"]:
+            if node["name"] in self._types:
+                node["dataset_type"] = self._types[node["name"]]
+        return main
+
+    def _detail(self, node: str) -> dict[str, Any]:
+        """What Kedro-Viz itself says of a node; a free input is previewed from its own dataset."""
+        from kedro_viz.api.rest.responses.utils import get_encoded_response
+        from kedro_viz.models.flowchart import node_metadata as metadata
+
+        with self._lock:  # Kedro-Viz keeps the node in hand in the class
+            if node not in self._details:
+                found = self._graph.nodes.get_node_by_id(node)
+                make: Any = {
+                    "TaskNode": lambda: metadata.TaskNodeMetadata(task_node=found),
+                    "DataNode": lambda: metadata.DataNodeMetadata(data_node=found),
+                    "TranscodedDataNode": lambda: metadata.TranscodedDataNodeMetadata(
+                        transcoded_data_node=found
+                    ),
+                    "ParametersNode": lambda: metadata.ParametersNodeMetadata(
+                        parameters_node=found
+                    ),
+                }[type(found).__name__]
+                told = json.loads(get_encoded_response(make()))
+                self._details[node] = self.redactor.value(told)
+            return dict(self._details[node])
+
+    def _recorded(self, trial: TrialRecord, name: str) -> dict[str, Any]:
+        """What the panel shows of a dataset that the trial produced, or did not."""
+        told: dict[str, Any] = {"type": self._types[name], "original_type": None}
+        blob = self._blobs(trial).get(name)
+        if blob is None:
+            preview = Preview("JSONPreview", json.dumps(f"trial {trial.number} did not make it"))
+            return {**told, "preview": preview.content, "preview_type": preview.kind}
+        if name in self._unseen:
+            return {**told, "stats": {"file_size": blob.size}}
+        preview = self._preview(blob)
+        told["preview"] = self.redactor.value(preview.content)
+        told["preview_type"] = preview.kind
+        told["stats"] = {**preview.stats, "file_size": blob.size}
+        return told
+
+    def _preview(self, blob: Blob) -> Preview:
+        found = self._previews.get(blob.digest)
+        if found is None:
+            if blob.size > _LARGEST:
+                told = f"{blob.size / 1e9:.1f} GB, too large for a preview"
+                return Preview("JSONPreview", json.dumps(told))
+            try:
+                found = preview_of(self.project.store.load(blob))
+            except CacheMiss as reason:
+                return Preview("JSONPreview", json.dumps(f"no longer to be seen: {reason}"))
+            except Exception as error:
+                told = f"no preview: {type(error).__name__}: {error}"
+                return Preview("JSONPreview", json.dumps(told))
+            self._previews[blob.digest] = found
+            while len(self._previews) > _KEPT_PREVIEWS:
+                self._previews.popitem(last=False)
+        return found
+
+    def _blobs(self, trial: TrialRecord) -> dict[str, Blob]:
+        """What the trial made or was served, by name of the dataset."""
+        return {
+            _strip_transcoding(name): Blob(digest, size, 0.0)
+            for node in trial.nodes
+            if node.name in self._nodes
+            for name, (digest, size) in zip(
+                self._nodes[node.name].outputs, node.outputs, strict=False
+            )
+            if digest
+        }
+
+    def _parameters(self, trial: TrialRecord) -> dict[str, Any]:
+        known = self.project.parameters
+        if trial.runtime_params != self.project.runtime_params:
+            known = self.project.session.load_context(dict(trial.runtime_params)).params
+        values = {**known, **override(known, trial.params)}
+        hidden: dict[str, Any] = self.redactor.parameters(values, shown=self.project.space.paths)
+        return hidden
+
+    def _taken(self, name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """The parameters that a node takes in."""
+        taken: dict[str, Any] = {}
+        for declared in filter(is_parameter, self._nodes[name].inputs):
+            if declared == "parameters":
+                taken |= parameters
+            else:
+                taken[declared.removeprefix("params:")] = _value(parameters, declared)
+        return taken
+
+    def _shown(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        hidden: dict[str, Any] = self.redactor.value(dict(params))
+        return hidden
+
+    def _error(self, error: str | None) -> dict[str, str]:
+        return {"message": self.redactor.text(error or "it failed"), "traceback": ""}
+
+
+def style(status: str) -> dict[str, Any]:
+    """Kedro-Viz style of a node by what happened to it."""
+    light, dark = (
+        {"fill": fill, "stroke": stroke, "color": text}
+        for fill, stroke, text in COLOURS.get(status, COLOURS["skipped"])
+    )
+    return {"themes": {"light": light, "dark": dark}}
+
+
+def _full_name(node: Mapping[str, Any]) -> str:
+    return str(node["full_name"] if node["type"] == "task" else node["name"])
+
+
+def _value(parameters: Mapping[str, Any], declared: str) -> Any:
+    if declared == "parameters":
+        return dict(parameters)
+    try:
+        return lookup(parameters, declared.removeprefix("params:"))
+    except (KeyError, TypeError):
+        return None
+
+
+def _iso(seconds: float | None) -> str | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, timezone.utc).isoformat()

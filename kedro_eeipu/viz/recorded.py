@@ -1,0 +1,121 @@
+"""A trial in Kedro-Viz by public means: its outputs as datasets of the catalog.
+
+For releases of Kedro-Viz that `Answers` was not tested with. ``kedro viz run --include-hooks``
+makes the catalog and calls `put_into`, which finds in a file what the trial recorded.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kedro.framework.context import KedroContext
+from kedro.io import AbstractDataset, CatalogProtocol, MemoryDataset
+from kedro_datasets import _typing as previews
+
+from kedro_eeipu.cache.store import Blob, Store
+from kedro_eeipu.configuration import load_settings, open_store
+from kedro_eeipu.graph.space import lookup, override
+from kedro_eeipu.hooks import replace_dataset
+from kedro_eeipu.viz.previews import preview_of
+
+if TYPE_CHECKING:
+    from kedro_eeipu.project import Project
+    from kedro_eeipu.study.records import TrialRecord
+
+# Names the file with what the trial recorded.
+VARIABLE = "KEDRO_EEIPU_TRIAL"
+
+
+class RecordedDataset(AbstractDataset[Any, Any]):
+    """An output of a trial, read from the cache.
+
+    Args:
+        blob: Its content.
+        store: The cache.
+    """
+
+    def __init__(self, blob: Blob, store: Store) -> None:
+        self._blob = blob
+        self._store = store
+
+    @property
+    def preview(self) -> Callable[[], Any]:
+        """Makes what Kedro-Viz shows; which kind it is, its return annotation tells."""
+        try:
+            made = preview_of(self.load())
+        except Exception as error:
+            made = preview_of(f"no longer to be seen: {error}")
+
+        def show() -> Any:
+            return made.content
+
+        show.__annotations__["return"] = getattr(previews, made.kind)
+        return show
+
+    def load(self) -> Any:
+        return self._store.load(self._blob)
+
+    def save(self, data: Any) -> None:
+        raise NotImplementedError("a recorded output is never written")
+
+    def _exists(self) -> bool:
+        return self._store.has(self._blob)
+
+    def _describe(self) -> dict[str, Any]:
+        return {"digest": self._blob.digest, "bytes": self._blob.size}
+
+
+def command(project: Project, host: str, port: int) -> list[str]:
+    """The command that serves Kedro-Viz with hooks."""
+    told = [sys.executable, "-m", "kedro", "viz", "run", "--include-hooks", "--no-browser"]
+    told += ["--host", host, "--port", str(port), "--pipeline", project.pipeline_name]
+    return [*told, "--env", project.env] if project.env else told
+
+
+def serve(project: Project, trial: TrialRecord, arguments: Sequence[str]) -> int:
+    """Run a command with the trial in its catalog until it ends; returns its exit status."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "trial.json"
+        file.write_text(json.dumps(recorded(project, trial), default=str))
+        environment = {**os.environ, VARIABLE: str(file)}
+        return subprocess.call(arguments, cwd=project.path, env=environment)
+
+
+def recorded(project: Project, trial: TrialRecord) -> dict[str, Any]:
+    """Digest and size of each output of a trial, and its parameters."""
+    outputs = {n.name: n.outputs for n in project.pipeline.nodes}
+    return {
+        "datasets": {
+            name: [digest, size]
+            for node in trial.nodes
+            for name, (digest, size) in zip(outputs.get(node.name, []), node.outputs, strict=False)
+            if digest
+        },
+        "parameters": {
+            **project.parameters,
+            **trial.runtime_params,
+            **override(project.parameters, trial.params),
+        },
+    }
+
+
+def put_into(catalog: CatalogProtocol, context: KedroContext) -> None:
+    """Put the outputs and parameters of the trial that the environment names into a catalog."""
+    told = json.loads(Path(os.environ[VARIABLE]).read_text())
+    store = open_store(context, load_settings(context))
+    for name, (digest, size) in told["datasets"].items():
+        replace_dataset(catalog, name, RecordedDataset(Blob(digest, size, 0.0), store))
+    for name in [n for n in catalog.keys() if n.startswith("params:")]:  # noqa: SIM118
+        try:
+            value = lookup(told["parameters"], name.removeprefix("params:"))
+        except KeyError:  # a key with a dot in it, which no trial changes
+            continue
+        replace_dataset(catalog, name, MemoryDataset(value))
+    replace_dataset(catalog, "parameters", MemoryDataset(told["parameters"]))

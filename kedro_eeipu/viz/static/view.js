@@ -1,0 +1,144 @@
+// Runs before Kedro-Viz's own script, in its page: says which trial it shows, and changes it.
+(() => {
+  "use strict";
+  if (window.parent === window) {
+    location.replace(new URL("../", document.baseURI));
+    return;
+  }
+  const shell = window.parent.shell;
+  const root = new URL("../", document.baseURI).href;
+  const original = window.fetch.bind(window);
+  const state = { store: null, clicked: null, theme: null, ready: false };
+
+  // Hints at what is new in Kedro-Viz would lie over the trial.
+  const kept = JSON.parse(localStorage.getItem("KedroViz") || "{}");
+  localStorage.setItem("KedroViz", JSON.stringify({ ...kept, showFeatureHints: false }));
+
+  // What the page asks for is that of the trial of this pane.
+  window.fetch = (input, init) => {
+    const url = new URL(input instanceof Request ? input.url : input, document.baseURI);
+    const asked = /\/api\/(main|run-status|pipelines\/.+|nodes\/.+)$/.exec(url.pathname);
+    if (asked) {
+      return original(`${root}trials/${shell.trialOf(window)}/api/${asked[1]}`, init);
+    }
+    const other = /\/api\/(version|metadata|deploy-viz-metadata)$/.exec(url.pathname);
+    return original(other ? `${root}view/api/${other[1]}` : input, init);
+  };
+
+  // Redux tells its developer tools of the store by this name; so it tells us.
+  const chain = (...functions) => (x) => functions.reduceRight((y, f) => f(y), x);
+  const compose = window.__REDUX_DEVTOOLS_EXTENSION_COMPOSE__ || chain;
+  window.__REDUX_DEVTOOLS_EXTENSION_COMPOSE__ = (...enhancers) => (createStore) => (...given) => {
+    state.store = compose(...enhancers)(createStore)(...given);
+    state.store.subscribe(follow);
+    return state.store;
+  };
+
+  function follow() {
+    const { node, theme, graph } = state.store.getState();
+    if (theme !== state.theme) {
+      state.theme = theme;
+      shell.themed(theme);
+    }
+    if (node.clicked !== state.clicked) {
+      state.clicked = node.clicked;
+      if (state.ready) shell.clicked(window, node.clicked);
+    }
+    if (!state.ready && graph?.nodes?.length) {
+      state.ready = true;
+      document.head.append(style());
+      // Not from within a dispatch.
+      setTimeout(() => shell.ready(window), 0);
+    }
+  }
+
+  /** Nothing is published from here. */
+  function style() {
+    const element = document.createElement("style");
+    element.textContent = ".pipeline-menu-button--deploy { display: none !important; }";
+    return element;
+  }
+
+  async function get(number, path) {
+    const answer = await original(`${root}trials/${number}/${path}`);
+    if (!answer.ok) throw new Error(`trial ${number}: ${path}: ${answer.status}`);
+    return answer.json();
+  }
+
+  /** Show a trial in the page as it stands: same place, same selection. */
+  async function show(number, marked) {
+    const current = () => shell.trialOf(window) === number;
+    const kept = state.clicked;
+    const panel = kept && get(number, `api/nodes/${kept}`);
+    const [main, run] = await Promise.all([get(number, "api/main"), get(number, "api/run-status")]);
+    if (!current()) return;
+    const { node, graph, runStatus } = state.store.getState();
+    const data = { ...node, fetched: {}, parameters: { ...node.parameters } };
+    data.preview = kept ? { [kept]: node.preview?.[kept] } : {};
+    for (const told of main.nodes) {
+      // Written into what is there: a new object would have the same graph laid out once more.
+      node.extras[told.id] = outlined(told.node_extras || {}, marked.has(told.id));
+      if (told.type === "task") data.parameters[told.id] = told.parameters;
+    }
+    const nodes = graph.nodes.map((n) => ({ ...n, extras: node.extras[n.id] }));
+    state.store.dispatch({
+      type: "RESET_DATA",
+      data: {
+        node: data, graph: { ...graph, nodes }, runStatus: { ...runStatus, ...inRedux(run) },
+      },
+    });
+    if (kept) await fill(number, kept, panel);
+  }
+
+  /** Show in the panel what is told of a node. */
+  async function fill(number, id, told) {
+    const data = await told;
+    if (shell.trialOf(window) === number) {
+      state.store.dispatch({ type: "ADD_NODE_METADATA", data: { id, data } });
+    }
+  }
+
+  async function select(number, id) {
+    if (id === state.clicked) return;
+    state.clicked = id;
+    state.store.dispatch({ type: "TOGGLE_NODE_CLICKED", nodeClicked: id });
+    if (id) await fill(number, id, get(number, `api/nodes/${id}`));
+  }
+
+  function outlined(extras, marked) {
+    if (!marked) return extras;
+    const themes = extras.styles?.themes || {};
+    return {
+      ...extras,
+      styles: {
+        strokeWidth: "5px",
+        themes: {
+          light: { ...themes.light, stroke: "#e07b00" },
+          dark: { ...themes.dark, stroke: "#ffb347" },
+        },
+      },
+    };
+  }
+
+  function inRedux({ nodes, datasets, pipeline }) {
+    return {
+      nodes, datasets,
+      pipeline: {
+        runId: pipeline.run_id, startTime: pipeline.start_time, endTime: pipeline.end_time,
+        duration: pipeline.duration, status: pipeline.status, error: pipeline.error,
+      },
+    };
+  }
+
+  /** Leave the width to the graph, for two panes beside each other. */
+  function narrow(yes) {
+    const display = { ...state.store.getState().display };
+    Object.assign(display, { sidebar: !yes, globalNavigation: !yes, miniMap: !yes });
+    state.store.dispatch({ type: "RESET_DATA", data: { display } });
+  }
+
+  window.trialView = {
+    show, select, narrow,
+    get ready() { return state.ready; },
+  };
+})();
