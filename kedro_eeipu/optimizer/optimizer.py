@@ -32,14 +32,18 @@ from kedro_eeipu.optimizer.surrogates import (
     fit_hyperparameters,
 )
 from kedro_eeipu.optimizer.warmup import warmup_points
-from kedro_eeipu.optimizer.warping import warpings
+from kedro_eeipu.optimizer.warping import Warped, warpings
 
 _MAX_CUTS = 48
 _INCUMBENTS = 4
 # A stage that another worker is computing is on average half done.
 _WAITING_SHARE = 0.5
+# In nats: evidence at the mode overrates the richer model, and a slight lead should not decide.
+_TEMPERATURE = 5.0
 _SMALLEST_COST = 1e-6
 _SMALLEST_LOG_COST_SCALE = 1e-2
+
+Groups = tuple[frozenset[int], ...]
 
 
 @dataclass(frozen=True)
@@ -216,7 +220,8 @@ class Optimizer:
     ) -> Proposal:
         z = self._space.reveal(torch.tensor([t.x for t in self._trials], dtype=torch.float64))
         features = self._space.features(z, self._space.active(z))
-        objective, fit = self._fitted_objective(features)
+        seed = self._proposal_seed(pending)
+        objective, fit = self._fitted_objective(features, seed)
         costs = self._cost_data(features)
         data, fitted = [objective, *costs], [fit, *(self._fit(part) for part in costs)]
         surrogates = Surrogates(data, fitted, self._space.feature_column)
@@ -229,9 +234,7 @@ class Optimizer:
         succeeded = [t for t, trial in enumerate(self._trials) if trial.y is not None]
         ranked = [succeeded[i] for i in scores.argsort(descending=True, stable=True).tolist()]
         table = self._cut_table(available, pending, ranked)
-        search = CutSearch(
-            self._space, acquisition, table, z[ranked[:_INCUMBENTS]], self._proposal_seed(pending)
-        )
+        search = CutSearch(self._space, acquisition, table, z[ranked[:_INCUMBENTS]], seed)
         candidates = search.run()
         best = next((c for c in candidates if _key(c.x) not in known), None)
         if best is None:
@@ -250,24 +253,36 @@ class Optimizer:
         column = self._space.feature_column
         return fit_hyperparameters(part.features, y, column, part.groups, self._space.d, start)
 
-    def _fitted_objective(self, features: Tensor) -> tuple[TrainingData, Hyperparameters]:
+    def _fitted_objective(
+        self, features: Tensor, seed: int
+    ) -> tuple[TrainingData, Hyperparameters]:
+        """A surrogate of the objective, drawn among the candidates by their evidence.
+
+        A drawn one rather than the best: at the highest posterior density, the one way of seeing
+        the data that is chosen early decides what is seen later, and confirms itself.
+        """
         rows = [t for t, trial in enumerate(self._trials) if trial.y is not None]
         y = torch.tensor([self._trials[t].y for t in rows], dtype=torch.float64)
-        best: tuple[float, TrainingData, Hyperparameters] | None = None
-        for warped in warpings(y):
-            data = TrainingData(features[rows], warped.y, self._objective_groups())
-            fit = self._fit(data, None if best is None else best[2])
-            evidence = fit.log_posterior + warped.log_slope
-            if best is None or evidence > best[0]:
-                best = evidence, data, fit
-        assert best is not None
-        return best[1], best[2]
+        models: list[tuple[TrainingData, Hyperparameters]] = []
+        evidence: list[float] = []
+        fitted: dict[Groups, Hyperparameters] = {}
+        for warped, groups in self._objective_models(y):
+            data = TrainingData(features[rows], warped.y, groups)
+            fitted[groups] = self._fit(data, fitted.get(groups))
+            models.append((data, fitted[groups]))
+            evidence.append((fitted[groups].log_posterior + warped.log_slope) / _TEMPERATURE)
+        weights = torch.tensor(evidence, dtype=torch.float64).softmax(0)
+        generator = torch.Generator().manual_seed(seed)
+        return models[int(torch.multinomial(weights, 1, generator=generator))]
 
-    def _objective_groups(self) -> tuple[frozenset[int], ...]:
-        """All columns, then the columns that enter with each stage."""
+    def _objective_models(self, y: Tensor) -> list[tuple[Warped, Groups]]:
+        """Candidate surrogates: the objective as it is or warped; with stage kernels or without."""
         everything = frozenset(range(self._space.d))
         own = [group for group in self._graph.own_columns if group]
-        return (everything, *own) if len(own) > 1 else (everything,)
+        kernels: list[Groups] = [(everything,)]
+        if len(own) > 1:
+            kernels.append((everything, *own))
+        return [(warped, groups) for warped in warpings(y) for groups in kernels]
 
     def _cost_data(self, features: Tensor) -> list[TrainingData]:
         """Log seconds per stage; a stage that never ran is expected to cost as the others do."""

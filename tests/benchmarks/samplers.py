@@ -24,7 +24,8 @@ from torch import Tensor
 
 from kedro_eeipu.optimizer import Dimension, Optimizer
 from kedro_eeipu.optimizer.optimize import CutTable
-from kedro_eeipu.optimizer.surrogates import Hyperparameters, TrainingData
+from kedro_eeipu.optimizer.optimizer import Groups
+from kedro_eeipu.optimizer.warping import Warped
 
 
 class EEIPU:
@@ -68,11 +69,8 @@ class PaperOptimizer(Optimizer):
     stage as a function of the stage's own parameters; prefixes of the five best trials.
     """
 
-    def _fitted_objective(self, features: Tensor) -> tuple[TrainingData, Hyperparameters]:
-        y = torch.tensor([trial.y for trial in self._trials], dtype=torch.float64)
-        everything = frozenset(range(self._space.d))
-        data = TrainingData(features, (y - y.mean()) / y.std(), (everything,))
-        return data, self._fit(data)
+    def _objective_models(self, y: Tensor) -> list[tuple[Warped, Groups]]:
+        return super()._objective_models(y)[:1]
 
     def _cost_groups(self, s: int) -> tuple[frozenset[int], ...]:
         return (self._graph.own_columns[s],)
@@ -90,17 +88,16 @@ class PaperOptimizer(Optimizer):
 class OneKernel(Optimizer):
     """Without the kernels of single stages."""
 
-    def _objective_groups(self) -> tuple[frozenset[int], ...]:
-        return (frozenset(range(self._space.d)),)
+    def _objective_models(self, y: Tensor) -> list[tuple[Warped, Groups]]:
+        return [(w, groups) for w, groups in super()._objective_models(y) if len(groups) == 1]
 
 
 class NoWarping(Optimizer):
     """Objectives on their own scale."""
 
-    def _fitted_objective(self, features: Tensor) -> tuple[TrainingData, Hyperparameters]:
-        y = torch.tensor([trial.y for trial in self._trials], dtype=torch.float64)
-        data = TrainingData(features, (y - y.mean()) / y.std(), self._objective_groups())
-        return data, self._fit(data)
+    def _objective_models(self, y: Tensor) -> list[tuple[Warped, Groups]]:
+        models = super()._objective_models(y)
+        return [(warped, groups) for warped, groups in models if warped is models[0][0]]
 
 
 class NoMemory(Optimizer):
