@@ -270,7 +270,6 @@ class EEIPURunner:
                 self.project.space,
                 self.graph,
                 seed=self.seed,
-                budget_left=self._budget_left,
                 observe=self._observe,
             )
         else:
@@ -296,18 +295,6 @@ class EEIPURunner:
     def _not_worth_it(self) -> bool:
         last = self._payoffs[-_LAST_PAYOFFS:]
         return len(last) == _LAST_PAYOFFS and max(last) < _LEAST_PAYOFF
-
-    def _budget_left(self, warmup: int) -> float:
-        """Share of what follows the warm-up that is left, of the scarcer of budget and trials."""
-        trials = self.study.trials()
-        shares = [1.0]
-        if self.limits.budget is not None:
-            first = sum(t.cost for t in trials[:warmup])
-            spent = sum(t.cost for t in trials)
-            shares.append((self.limits.budget - spent) / max(self.limits.budget - first, 1e-9))
-        if self.limits.trials is not None:
-            shares.append((self.limits.trials - len(trials)) / max(self.limits.trials - warmup, 1))
-        return min(1.0, max(0.0, min(shares)))
 
     def _observe(self, trial: FrozenTrial) -> Observation:
         record = self._records.get(trial.number)

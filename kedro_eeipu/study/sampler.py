@@ -63,8 +63,6 @@ class EEIPUSampler(BaseSampler):
         space: The ranges, their conditions and defaults.
         graph: The stages, each with the parameters that reach it.
         seed: Seed of everything random.
-        budget_left: Given the number of warm-up trials, the share of the budget after them that
-            is left, in [0, 1]; it cools the cost.
         observe: What a finished trial says of the stages.
     """
 
@@ -74,13 +72,11 @@ class EEIPUSampler(BaseSampler):
         graph: StageGraph,
         *,
         seed: int = 0,
-        budget_left: Callable[[int], float] = lambda warmup: 1.0,
         observe: Callable[[FrozenTrial], Observation] = observation_in_attributes,
     ) -> None:
         self.space = space
         self.graph = graph
         self.seed = seed
-        self.budget_left = budget_left
         self.observe = observe
         self.last_proposal: Proposal | None = None
         self._distributions = distributions(space)
@@ -102,7 +98,6 @@ class EEIPUSampler(BaseSampler):
             if t.number != trial.number and self._fits(t.params)
         ]
         proposal = optimizer.ask(
-            budget_left=self.budget_left(optimizer.warmup),
             available=available,
             pending=[self._point(t.params) for t in pending],
         )
