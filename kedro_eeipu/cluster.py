@@ -14,11 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from kedro_eeipu import worker
-from kedro_eeipu.cache.run_directory import RunDirectory
 from kedro_eeipu.errors import ConfigurationError, EEIPUError, StudyStopped
 from kedro_eeipu.runner import NOT_WORTH_IT, EEIPURunner
-from kedro_eeipu.study.records import NodeRecord
-from kedro_eeipu.trial import TrialResult, node_records
+from kedro_eeipu.trial import TrialResult
 from kedro_eeipu.worker import Assignment, Source
 
 WORKER_ENDED = "interrupted: its worker ended"
@@ -291,21 +289,11 @@ class ClusterRunner(EEIPURunner):
 
     def _lost_worker(self, trial: _InHand) -> TrialResult:
         """What is known of a trial whose worker ended; it is tried again once."""
-        nodes = tuple(self._left_behind(trial))
+        nodes = tuple(self._left_behind(trial.run_id))
         before = [t for t in self.study.trials() if t.params == dict(trial.params)]
         if any(t.error == WORKER_ENDED for t in before):
             return TrialResult(None, nodes, "its worker ended, for the second time")
         return TrialResult(None, nodes, WORKER_ENDED, interrupted=True)
-
-    def _left_behind(self, trial: _InHand) -> list[NodeRecord]:
-        """The nodes that a trial finished, where its worker noted them on this machine."""
-        path = self.project.home / "runs" / trial.run_id
-        if not path.is_dir():
-            return []
-        directory = RunDirectory(path)
-        nodes = node_records(directory)
-        directory.remove()
-        return nodes
 
     def _gone(self) -> EEIPUError:
         return StudyStopped(
@@ -318,7 +306,7 @@ class ClusterRunner(EEIPURunner):
         for future, trial in self._in_hand.items():
             with contextlib.suppress(Exception):
                 future.cancel()
-            nodes = self._left_behind(trial)
+            nodes = self._left_behind(trial.run_id)
             self.study.finish(trial.number, None, nodes, error="interrupted", interrupted=True)
         self._in_hand.clear()
 

@@ -337,15 +337,23 @@ class EEIPURunner:
     def _recover(self) -> None:
         """Record as interrupted what a process that ended left running; its costs are kept."""
         for orphan in self.study.orphans():
-            directory = RunDirectory(self.project.home / "runs" / orphan.run_id)
             self.study.finish(
                 orphan.number,
                 None,
-                node_records(directory),
+                self._left_behind(orphan.run_id),
                 error="interrupted: its process ended",
                 interrupted=True,
             )
-            directory.remove()
+
+    def _left_behind(self, run_id: str) -> list[NodeRecord]:
+        """The nodes that a killed trial had finished, where its process noted them here."""
+        path = self.project.home / "runs" / run_id
+        if not path.is_dir():
+            return []
+        directory = RunDirectory(path)
+        found = {node.name: node for node in node_records(directory)}
+        directory.remove()
+        return [found[n.name] for n in self.project.pipeline.nodes if n.name in found]
 
     def _give_up_on_repeated_failure(self) -> None:
         last = [t for t in self.study.trials() if t.state != "running"][-self.limits.failures :]

@@ -151,6 +151,15 @@ class KedroProject:
             yaml.safe_dump(dict(credentials))
         )
 
+    def study_in(self, postgresql: Any, database: str | None = None, **settings: Any) -> str:
+        """Record trials in PostgreSQL, in a new database unless it is named; returns its URL."""
+        url = database or postgresql.database()
+        self.write_credentials(
+            {"database": {"username": postgresql.user, "password": postgresql.password}}
+        )
+        self.write_settings({"study": {"storage": url, "credentials": "database"}, **settings})
+        return str(url)
+
     def keep_in_bucket(self, s3: Any, bucket: str | None = None, **cache: Any) -> str:
         """Put the cache into a bucket, a new one unless it is named; returns its root."""
         root = f"s3://{bucket or s3.bucket()}/tuning/cache"

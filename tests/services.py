@@ -1,17 +1,21 @@
-"""Real services on this machine that tests talk to: an S3 server."""
+"""Real services on this machine that tests talk to: an S3 server, a PostgreSQL server."""
 
 from __future__ import annotations
 
 import itertools
 import json
 import os
+import shutil
+import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -131,3 +135,91 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes], seconds: float = 
                 return
         time.sleep(0.05)
     raise RuntimeError(f"nothing listens on port {port}: {process.args!r}")
+
+
+@dataclass
+class PostgreSQL:
+    """A database server.
+
+    Attributes:
+        port: Where it listens.
+        user: Its superuser.
+        password: Of that user.
+    """
+
+    port: int
+    user: str = "tuner"
+    password: str = "planted-database-password"
+
+    def database(self) -> str:
+        """URL of a new, empty database, without the credentials."""
+        name = f"study_{os.getpid()}_{next(_NUMBERS)}"
+        self.execute(f"CREATE DATABASE {name}")
+        return f"postgresql://127.0.0.1:{self.port}/{name}"
+
+    def execute(self, statement: str, database: str = "postgres") -> None:
+        """Run one statement."""
+        import psycopg
+
+        with psycopg.connect(
+            host="127.0.0.1",
+            port=self.port,
+            user=self.user,
+            password=self.password,
+            dbname=database,
+            autocommit=True,
+        ) as connection:
+            connection.execute(statement)
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQL]:
+    """A PostgreSQL server of this test session."""
+    binaries = max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
+    found = shutil.which("initdb") or (binaries and str(binaries / "initdb"))
+    if not found:
+        pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
+    # It refuses to be run by root, and its user must get through to its folder.
+    folder = Path(tempfile.mkdtemp(prefix="postgresql-"))
+    server = PostgreSQL(free_port())
+    account: dict[str, Any] = {"cwd": folder}
+    if os.geteuid() == 0:
+        shutil.chown(folder, "postgres", "postgres")
+        account |= {"user": "postgres", "group": "postgres", "extra_groups": []}
+    password = folder / "password"
+    password.write_text(server.password)
+    password.chmod(0o644)
+    create = f"{found} -D {folder}/data -U {server.user} --pwfile {password}"
+    create += " --auth=scram-sha-256 --no-sync --encoding=UTF8 --locale=C"
+    subprocess.run(create.split(), check=True, stdout=subprocess.DEVNULL, **account)
+    serve = f"{Path(found).with_name('postgres')} -D {folder}/data -p {server.port} -c fsync=off"
+    serve += f" -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
+    process = subprocess.Popen(
+        serve.split(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        **account,
+    )
+    try:
+        wait_for_port(server.port, process)
+        wait_until_ready(server)
+        yield server
+    finally:
+        process.send_signal(signal.SIGQUIT)  # at once
+        process.wait(timeout=30)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def wait_until_ready(server: PostgreSQL) -> None:
+    """Return once the server lets us in: it listens while it still starts."""
+    import psycopg
+
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            server.execute("SELECT 1")
+            return
+        except psycopg.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
