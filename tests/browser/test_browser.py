@@ -1,0 +1,124 @@
+"""What people see, in a real browser."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pages import Page, browser_missing, files, serving, start_browser, wait_for
+
+from kedro_eeipu.report import report_html
+from kedro_eeipu.runner import Limits
+from kedro_eeipu.viz import create_app, save_site
+
+DEFAULTS = {"clean.scale": 1.0, "left.weight": 2.0, "right.power": 2, "shift": 3.0}
+EVIL = "<img src=x onerror=window.hacked=1>"
+
+
+@pytest.fixture(scope="module")
+def driver() -> Iterator[Any]:
+    missing = browser_missing()
+    if missing and os.environ.get("CI"):
+        pytest.fail(missing)
+    if missing:
+        pytest.skip(missing)
+    started = start_browser()
+    yield started
+    started.quit()
+
+
+@pytest.fixture
+def page(driver: Any) -> Iterator[Page]:
+    """A page whose console holds no error when the test is over."""
+    shown = Page(driver)
+    shown.errors()
+    yield shown
+    assert shown.errors() == []
+
+
+@pytest.fixture
+def tuner(project: Any) -> Any:
+    """Two trials of a pipeline with a frame that the catalog does not know."""
+    nodes = (project.source / "nodes.py").read_text()
+    nodes = nodes.replace(
+        "    return [weight * x for x in cleaned",
+        "    return pandas.DataFrame({'weighted': [weight * x for x in cleaned",
+    ).replace('cleaned["rows"]]\n\n\ndef right', 'cleaned["rows"]]})\n\n\ndef right')
+    nodes = nodes.replace("sum(left_rows)", "float(left_rows['weighted'].sum())")
+    project.write_nodes(f"import pandas\n{nodes}")
+    pipeline = (project.source / "pipeline.py").read_text()
+    project.write_pipeline(pipeline.replace('"right_rows"', repr(EVIL)))
+    made = project.tuner(limits=Limits(trials=24), sampler="random")
+    made.evaluate(DEFAULTS)
+    made.evaluate({**DEFAULTS, "left.weight": 4.0})
+    return made
+
+
+def test_trials_in_kedro_viz(tuner: Any, page: Page) -> None:
+    with serving(create_app(tuner.project, tuner.study)) as address:
+        page.open(f"{address}?trial=1")
+        page.click("left_rows")
+        assert wait_for(page.cells, "rows")[-3:] == ["4", "8", "12"]
+        page.run("document.querySelector('iframe').contentWindow.loadedOnce = true")
+        before = page.fills()
+        assert before["clean"] == before["right"] != before["left"]
+
+        page.choose("#0")
+        wait_for(lambda: page.cells()[-3:] == ["2", "4", "6"], "rows of the other trial")
+        assert set(page.fills().values()) == {before["left"]}, "all nodes ran in trial 0"
+        assert page.run("return document.querySelector('iframe').contentWindow.loadedOnce")
+        assert "trial=0" in page.driver.current_url
+        page.click("left")
+        wait_for(lambda: "it had not run before" in page.panel(), "the card")
+
+        tuner.evaluate({**DEFAULTS, "shift": 26.0})
+        wait_for(lambda: len(page.listed()) == 3, "the new trial")
+        assert [row.split()[0] for row in page.listed()] == ["#2", "#0", "#1"], "best first"
+        assert [row.split()[0] for row in page.listed("weight=4")] == ["#1"]
+        assert [row.split()[0] for row in page.listed("23")] == ["#0"], "its value is 23"
+        page.run("document.body.dispatchEvent(new Event('pointerdown', {bubbles: true}))")
+
+        page.run(
+            "document.querySelector('iframe').contentDocument"
+            ".querySelector('[data-test=global-toolbar-workflow-btn]').click()"
+        )
+        status = "return document.querySelector('iframe').contentDocument.body.innerText"
+        wait_for(lambda: "completed successfully" in page.run(status), "the run status")
+        hacked = "return window.hacked || document.querySelector('iframe').contentWindow.hacked"
+        assert page.run(hacked) is None, "names are text"
+
+
+def test_two_trials_side_by_side_in_a_saved_site(tuner: Any, page: Page, tmp_path: Path) -> None:
+    save_site(tuner.project, tuner.study, [0, 1], tmp_path / "site")
+    with files(tmp_path) as address:
+        page.open(f"{address}site/?trial=0&against=1", panes=2)
+        changed = {"left", "left_rows", "join", "joined", "score", "metrics"}
+        for pane in (0, 1):
+            wait_for(lambda pane=pane: page.outlined(pane) == changed, f"marks in pane {pane}")
+        told = page.run("return document.querySelector('#differences').innerText")
+        assert "left.weight 2 → 4" in told
+        page.click("left_rows", pane=0)
+        assert wait_for(lambda: page.cells(0), "rows")[-3:] == ["2", "4", "6"]
+        assert wait_for(lambda: page.cells(1), "rows")[-3:] == ["4", "8", "12"]
+
+
+def test_report_draws_every_figure(tuner: Any, page: Page, tmp_path: Path) -> None:
+    tuner.run()
+    project, study = tuner.project, tuner.study
+    html = report_html(
+        study.trials(), project.stage_graph(), project.space, study=study.name, maximize=False
+    )
+    file = tmp_path / "report.html"
+    file.write_text(html)
+    for width in (1400, 800):
+        page.driver.set_window_size(width, 900)
+        page.driver.get(file.as_uri())
+        wait_for(lambda: all(page.figures().values()), f"every figure, {width} wide")
+        drawn = page.figures()
+        assert {"Timeline", "Parallel coordinates", "left.weight"} <= set(drawn)
+        wide = page.run("return document.documentElement.scrollWidth")
+        assert wide <= width, "nothing sticks out"
+    page.driver.set_window_size(1400, 900)
