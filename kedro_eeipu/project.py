@@ -31,6 +31,7 @@ from kedro_eeipu.cache.store import Store
 from kedro_eeipu.configuration import load_settings, open_store, study_storage
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.graph import SearchSpace, StageGraph, parse_space
+from kedro_eeipu.graph.parse import block_of
 from kedro_eeipu.graph.space import override
 from kedro_eeipu.graph.stages import holds, reaching_parameters
 from kedro_eeipu.hooks import PlannedRun, hooks
@@ -92,17 +93,18 @@ class Project:
         session = KedroServiceSession.create(project_path=path, env=env, conf_source=conf_source)
         given = dict(runtime_params or {})
         context = session.load_context(given)
-        where = parameters_file(path, env)
-        parameters = _parameters(context, where)
+        parameters = _parameters(context, parameters_file(path, env))
+        block = block_of(pipeline_name, parameters)
+        where = parameters_file(path, env, block)
         if pipeline_name not in pipelines:
             raise ConfigurationError(
                 f"there is no pipeline '{pipeline_name}'",
                 remedy=_close(pipeline_name, pipelines) + f"Known: {', '.join(sorted(pipelines))}.",
             )
         pipeline = pipelines[pipeline_name]
-        space = parse_space(parameters, where, sorted(pipeline.outputs()))
-        check_reach(pipeline, space, where)
-        check_objective(pipeline, space, where)
+        space = parse_space(parameters, where, sorted(pipeline.outputs()), block)
+        check_reach(pipeline, space, f"{where}: {block}")
+        check_objective(pipeline, space, f"{where}: {block}")
         settings = load_settings(context)
         return cls(
             path=path,
@@ -267,7 +269,7 @@ def check_reach(pipeline: Pipeline, space: SearchSpace, where: str) -> None:
             )
             raise ConfigurationError(
                 f"no node of the pipeline takes '{path}', so tuning it changes nothing",
-                where=f"{where}: eeipu.space.{path}",
+                where=f"{where}.space.{path}",
                 remedy=f"Its nodes take: {', '.join(taken) or 'no parameters'}.",
             )
 
@@ -283,7 +285,7 @@ def check_objective(pipeline: Pipeline, space: SearchSpace, where: str) -> None:
     if name not in produced:
         raise ConfigurationError(
             f"no node of the pipeline produces the dataset '{name}'",
-            where=f"{where}: eeipu.objective.dataset",
+            where=f"{where}.objective.dataset",
             remedy=_close(name, produced) + f"Its nodes produce: {', '.join(produced)}.",
         )
 
@@ -319,11 +321,11 @@ def _file(catalog: CatalogProtocol, name: str) -> str:
     return "" if path is None else f"{getattr(dataset, '_protocol', '')}:{path}"
 
 
-def parameters_file(path: Path, env: str | None) -> str:
+def parameters_file(path: Path, env: str | None, block: str = "eeipu") -> str:
     """The file that holds the ``eeipu`` block, as a user would name it."""
     for folder in dict.fromkeys(filter(None, (env, "local", "base"))):
         for file in sorted((path / "conf" / folder).glob("**/parameters*.y*ml")):
-            if any(line.startswith("eeipu:") for line in file.read_text().splitlines()):
+            if any(line.startswith(f"{block}:") for line in file.read_text().splitlines()):
                 return file.relative_to(path).as_posix()
     return "conf/base/parameters.yml"
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from kedro.io.core import generate_timestamp
 from kedro.runner import AbstractRunner, SequentialRunner
+from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
 from kedro_eeipu.cache.limit import SizeLimit
@@ -208,7 +209,7 @@ class EEIPURunner:
             return f"all {self.limits.trials} trials are done"
         if self.limits.budget is not None and spent >= self.limits.budget:
             return f"the budget of {self.limits.budget:g} s of node time is used up"
-        if _repeats(trials, self.limits.repeats):
+        if repeats(trials, self.limits.repeats):
             return f"the last {self.limits.repeats} trials repeat earlier ones: nothing new is left"
         return ""
 
@@ -264,20 +265,25 @@ class EEIPURunner:
             return retried
         if not trials:
             return self.project.space.defaults()
-        if self.sampler == "eeipu":
-            self._kept = self.project.store.digests()
-            chosen: Any = EEIPUSampler(
-                self.project.space,
-                self.graph,
-                seed=self.seed,
-                observe=self._observe,
-            )
-        else:
-            chosen = peer(self.sampler, self.seed, len(trials))
+        chosen = self._chosen_sampler(len(trials))
         params = propose(chosen, self.study.optuna, self.project.space)
-        if self.sampler == "eeipu":
+        if isinstance(chosen, EEIPUSampler) and chosen.last_proposal is not None:
             self._payoffs.append(chosen.last_proposal.info.get("payoff", math.inf))
         return params
+
+    def _chosen_sampler(self, number: int) -> BaseSampler:
+        """The sampler that is asked for the trial of this number."""
+        return self._eeipu() if self.sampler == "eeipu" else peer(self.sampler, self.seed, number)
+
+    def _eeipu(self) -> EEIPUSampler:
+        """The EEIPU sampler, told what the cache holds now."""
+        self._kept = self.project.store.digests()
+        return EEIPUSampler(
+            self.project.space,
+            self.graph,
+            seed=self.seed,
+            observe=self._observe,
+        )
 
     def _interrupted(self, trials: Sequence[TrialRecord]) -> dict[str, Any] | None:
         """Parameters of the first interrupted trial that no later one has tried again."""
@@ -366,7 +372,7 @@ class EEIPURunner:
             )
 
 
-def _repeats(trials: Sequence[TrialRecord], count: int) -> bool:
+def repeats(trials: Sequence[TrialRecord], count: int) -> bool:
     """Whether each of the last `count` trials has the parameters of one before it."""
     if len(trials) <= count:
         return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from kedro_eeipu.cli.caching import cache, explain
+from kedro_eeipu.cli.comparing import compare
 from kedro_eeipu.cli.looking import report, viz
 from kedro_eeipu.cli.tuning import apply, best, plan, trials, tune
 
@@ -21,5 +22,5 @@ def eeipu() -> None:
     """Tune the parameters of a whole pipeline, paying only for the nodes that change."""
 
 
-for command in (plan, tune, trials, best, apply, report, viz, explain, cache):
+for command in (plan, tune, trials, best, apply, compare, report, viz, explain, cache):
     eeipu.add_command(command)

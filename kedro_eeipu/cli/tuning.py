@@ -145,14 +145,14 @@ def tune(
         limits,
         sampler=sampler,
         seed=seed,
-        runner=_runner(runner),
+        runner=kedro_runner(runner),
         listener=view,
     )
     changes = tuner.changes()
     if changes:
         what = f"since the last trial there has changed: {', '.join(changes)}"
         warn([f"{what}. Earlier values may not compare; --study NAME starts anew."])
-    _interrupt_on_sigterm()
+    interrupt_on_sigterm()
     try:
         with view if isinstance(view, LiveView) else nullcontext():
             result = tuner.run()
@@ -278,7 +278,7 @@ def trial_json(found: Sequence[TrialRecord], trial: TrialRecord) -> dict[str, An
     }
 
 
-def _runner(name: str) -> Any:
+def kedro_runner(name: str) -> Any:
     from kedro.utils import load_obj
 
     try:
@@ -291,7 +291,7 @@ def _runner(name: str) -> Any:
         ) from None
 
 
-def _interrupt_on_sigterm() -> None:
+def interrupt_on_sigterm() -> None:
     """Let a polite kill end the trial in hand as Ctrl-C does."""
 
     def interrupt(number: int, frame: Any) -> None:

@@ -13,8 +13,17 @@ from kedro_eeipu.graph.space import Objective, Range, Scalar, SearchSpace, looku
 RANGE_KEYS = {"low", "high", "log", "step", "choices", "when"}
 
 
+def block_of(pipeline: str, parameters: Mapping[str, Any]) -> str:
+    """The key of a pipeline's search: ``eeipu_<pipeline>`` where there is one, else ``eeipu``."""
+    own = f"eeipu_{pipeline}"
+    return own if own in parameters else "eeipu"
+
+
 def parse_space(
-    parameters: Mapping[str, Any], where: str = "parameters.yml", outputs: Sequence[str] = ()
+    parameters: Mapping[str, Any],
+    where: str = "parameters.yml",
+    outputs: Sequence[str] = (),
+    key: str = "eeipu",
 ) -> SearchSpace:
     """Read and check the ``eeipu`` block of a project's parameters.
 
@@ -22,12 +31,13 @@ def parse_space(
         parameters: The merged parameters of the run environment, the ``eeipu`` block among them.
         where: The file to name in errors.
         outputs: Datasets that the pipeline produces, to name one in an example.
+        key: The key of the block.
 
     Raises:
         ConfigurationError: There is no block (the remedy is one to paste), or something in it is
             wrong.
     """
-    block = parameters.get("eeipu")
+    block = parameters.get(key)
     if block is None:
         raise ConfigurationError(
             "there is no `eeipu` block, so nothing to tune",
@@ -36,25 +46,26 @@ def parse_space(
             + example_block(parameters, outputs),
         )
     if not isinstance(block, Mapping):
-        raise ConfigurationError("`eeipu` must be a mapping", where=where)
-    _refuse_unknown(block, {"objective", "space", "budget", "trials"}, f"{where}: eeipu")
+        raise ConfigurationError(f"`{key}` must be a mapping", where=where)
+    where_block = f"{where}: {key}"
+    _refuse_unknown(block, {"objective", "space", "budget", "trials"}, where_block)
     ranges_block = block.get("space")
     if not isinstance(ranges_block, Mapping) or not ranges_block:
         raise ConfigurationError(
             "`space` must map parameter paths to ranges",
-            where=f"{where}: eeipu.space",
+            where=f"{where_block}.space",
             remedy="For example:\n\n" + example_block(parameters, outputs),
         )
     warnings: list[str] = []
     ranges = {}
     for path, spec in ranges_block.items():
-        key = f"{where}: eeipu.space.{path}"
-        ranges[str(path)] = _parse_range(str(path), spec, parameters, key, warnings)
+        at = f"{where_block}.space.{path}"
+        ranges[str(path)] = _parse_range(str(path), spec, parameters, at, warnings)
     return SearchSpace(
-        ranges=_in_order_of_conditions(ranges, where),
-        objective=_parse_objective(block.get("objective"), where),
-        budget=parse_budget(block.get("budget"), f"{where}: eeipu.budget"),
-        trials=parse_trials(block.get("trials"), f"{where}: eeipu.trials"),
+        ranges=_in_order_of_conditions(ranges, where_block),
+        objective=_parse_objective(block.get("objective"), where_block),
+        budget=parse_budget(block.get("budget"), f"{where_block}.budget"),
+        trials=parse_trials(block.get("trials"), f"{where_block}.trials"),
         warnings=tuple(warnings),
     )
 
@@ -127,7 +138,7 @@ def example_block(
 
 
 def _parse_objective(spec: Any, where: str) -> Objective:
-    key = f"{where}: eeipu.objective"
+    key = f"{where}.objective"
     remedy = "Write for example: objective: {dataset: metrics, key: accuracy, direction: maximize}"
     if not isinstance(spec, Mapping) or not isinstance(spec.get("dataset"), str):
         raise ConfigurationError("the objective names no dataset", where=key, remedy=remedy)
@@ -307,7 +318,7 @@ def _in_order_of_conditions(ranges: dict[str, Range], where: str) -> tuple[Range
     ordered: dict[str, Range] = {}
 
     def place(r: Range, chain: tuple[str, ...]) -> None:
-        key = f"{where}: eeipu.space.{r.path}.when"
+        key = f"{where}.space.{r.path}.when"
         if r.path in chain:
             raise ConfigurationError(f"conditions go in a circle: {' -> '.join(chain)}", where=key)
         for path, allowed in r.when:

@@ -213,10 +213,10 @@ def override(parameters: Mapping[str, Any], values: Mapping[str, Any]) -> dict[s
 
 
 def scalar_paths(parameters: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Scalar]]:
-    """Dotted paths and values of all scalar parameters outside the ``eeipu`` block."""
+    """Dotted paths and values of all scalar parameters outside the ``eeipu`` blocks."""
     for key, value in parameters.items():
         path = f"{prefix}{key}"
-        if path == "eeipu":
+        if path == "eeipu" or path.startswith("eeipu_"):
             continue
         if isinstance(value, Mapping):
             yield from scalar_paths(value, f"{path}.")

@@ -31,7 +31,7 @@ from kedro_eeipu.optimizer.surrogates import (
     TrainingData,
     fit_hyperparameters,
 )
-from kedro_eeipu.optimizer.warmup import warmup_points
+from kedro_eeipu.optimizer.warmup import warmup_points, warmup_trials
 from kedro_eeipu.optimizer.warping import Warped, warpings
 
 _MAX_CUTS = 48
@@ -107,7 +107,7 @@ class Optimizer:
             raise ValueError(f"the default has {len(default)} of {self._space.d} columns")
         self._seed = seed
         self._default = None if default is None else tuple(default)
-        self._warmup = max(4, min(10, 2 * self._space.d)) if warmup is None else max(2, warmup)
+        self._warmup = warmup_trials(self._space.d) if warmup is None else max(2, warmup)
         self._trials: list[_Trial] = []
 
     @property

@@ -15,6 +15,11 @@ from kedro_eeipu.optimizer.stages import StageGraph
 _EARLY_PERIOD = 2
 
 
+def warmup_trials(d: int) -> int:
+    """How many trials of a space with d parameters come before the first model-based proposal."""
+    return max(4, min(10, 2 * d))
+
+
 def warmup_points(
     space: Space, graph: StageGraph, count: int, seed: int, default: Sequence[float] | None
 ) -> list[Tensor]:

@@ -24,11 +24,11 @@ _LONGEST_REASON = 600
 
 # The page may run its own scripts and nothing else: no address is ever asked for anything.
 # plotly.js compiles the drawing of parallel coordinates, which needs `unsafe-eval`.
-_POLICY = (
+POLICY = (
     "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
     "img-src data: blob:"
 )
-_DRAW = """
+DRAW = """
 for (const source of document.querySelectorAll("script[type='application/json']")) {
   const figure = JSON.parse(source.textContent);
   Plotly.newPlot(source.previousElementSibling, figure.data, figure.layout,
@@ -75,14 +75,14 @@ def report_html(
         [
             '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
+            f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
             f"<title>{escape(study)}: {escape(objective)}</title>",
             f"<style>{STYLE}</style>",
             f"<script>{get_plotlyjs()}</script>",
             "</head>\n<body>\n<main>",
             *filter(None, sections),
             "<noscript>The figures are drawn by JavaScript, which is off.</noscript>",
-            f"</main>\n<script>{_DRAW}</script>\n</body>\n</html>\n",
+            f"</main>\n<script>{DRAW}</script>\n</body>\n</html>\n",
         ]
     )
 

@@ -1,0 +1,168 @@
+"""``compare``: samplers against each other on the user's own pipeline."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kedro_eeipu.cli.common import (
+    format_option,
+    load_project,
+    make_console,
+    print_json,
+    project_options,
+    reports_errors,
+    warn,
+)
+from kedro_eeipu.cli.tuning import interrupt_on_sigterm, kedro_runner
+from kedro_eeipu.errors import ConfigurationError
+from kedro_eeipu.wording import duration
+
+if TYPE_CHECKING:
+    from kedro.framework.startup import ProjectMetadata
+
+    from kedro_eeipu.comparison import Comparison
+    from kedro_eeipu.comparison.contest import Contestant
+
+REPLAYED = (
+    "Each node execution was measured once; its recorded seconds are charged to every sampler that "
+    "needs the same one."
+)
+MEASURED = "Every sampler has run all its node executions itself."
+
+
+@click.command()
+@project_options
+@click.option(
+    "--samplers",
+    default="eeipu,random,tpe,gp",
+    show_default=True,
+    help="Any of eeipu, random, tpe, gp, logei, carbo.",
+)
+@click.option(
+    "--budget",
+    default=None,
+    help="Node time of each after the warm-up: 10min, or `12 trials` for as long as so many take "
+    "that reuse nothing.",
+)
+@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="How many.")
+@click.option("--no-cache-for", default="", help="Samplers that pay for every node every time.")
+@click.option("--measure", is_flag=True, help="Let each run all its nodes itself.")
+@click.option("--runner", "-r", default="SequentialRunner", show_default=True, help="Kedro runner.")
+@click.option("--output", type=click.Path(path_type=Path), default=None, help="The page to write.")
+@format_option
+@click.pass_obj
+@reports_errors
+def compare(
+    metadata: ProjectMetadata,
+    samplers: str,
+    budget: str | None,
+    seeds: int,
+    no_cache_for: str,
+    measure: bool,
+    runner: str,
+    output: Path | None,
+    form: str,
+    **options: Any,
+) -> None:
+    """Compare samplers on this pipeline.
+
+    All start from the same warm-up, each has a study and a cost account of its own. Each node
+    execution is measured once, unless --measure. Stop it any time: the same command goes on.
+    """
+    from kedro_eeipu.comparison import Comparison, as_json
+    from kedro_eeipu.comparison.page import comparison_html
+    from kedro_eeipu.comparison.table import terminal_table, verdict
+
+    given = _budget(budget)
+    project = load_project(metadata, **options)
+    amount, in_trials = given or (project.space.budget, False)
+    if amount is None:
+        raise ConfigurationError("nothing says how much time each sampler has", where="--budget")
+    warn(project.warnings)
+    comparison = Comparison(
+        project,
+        _names(samplers),
+        seeds,
+        amount,
+        in_trials=in_trials,
+        uncached=_names(no_cache_for),
+        measure=measure,
+        runner=kedro_runner(runner),
+    )
+    interrupt_on_sigterm()
+    try:
+        runs = _followed(comparison)
+    except KeyboardInterrupt:
+        click.echo("\nStopped. All finished trials are kept; the same command goes on.", err=True)
+        sys.exit(1)
+    document = as_json(runs, _about(comparison))
+    target = output or comparison.home / "compare.html"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(comparison_html(document), encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"cannot write the page ({error})", where="--output") from None
+    if form == "json":
+        print_json(document)
+        return
+    make_console().print(terminal_table(document))
+    for line in (document["costs"], verdict(document), str(target)):
+        click.echo(line)
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _budget(text: str | None) -> tuple[float, bool] | None:
+    """The budget, and whether it is stated in trials."""
+    from kedro_eeipu.graph.parse import parse_budget
+
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*trials?\s*", text or "")
+    if match and float(match[1]) > 0:
+        return float(match[1]), True
+    seconds = parse_budget(text)
+    return None if seconds is None else (seconds, False)
+
+
+def _about(comparison: Comparison) -> dict[str, Any]:
+    project = comparison.project
+    name, amount = project.pipeline_name, comparison.budget
+    return {
+        "pipeline": "default" if name == "__default__" else name,
+        "objective": str(project.space.objective),
+        "direction": project.space.objective.direction,
+        "budget": f"{amount:g} cold trials" if comparison.in_trials else duration(amount),
+        "warmup_trials": comparison.warmup,
+        "seeds": comparison.seeds,
+        "costs": MEASURED if comparison.measure else REPLAYED,
+    }
+
+
+def _followed(comparison: Comparison) -> Any:
+    """Run a comparison with a line on the terminal that tells where it stands."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    status = console.status("The samplers warm up")
+
+    def told(contestant: Contestant) -> None:
+        best = contestant.study.best()
+        value = "-" if best is None else f"{best.value:.6g}"
+        line = (
+            f"seed {contestant.entry.seed}, {contestant.entry.sampler}: "
+            f"{len(contestant.trials())} trials, best {value}, "
+            f"{max(0.0, contestant.left()):.0%} of the budget left"
+        )
+        status.update(line)
+        if not console.is_terminal and contestant.over():
+            console.print(line, highlight=False)
+
+    comparison.told = told
+    with status:
+        return comparison.run()

@@ -1,0 +1,6 @@
+"""Samplers compared on a user's own pipeline: same warm-up, same budget, each with an account."""
+
+from kedro_eeipu.comparison.contest import SAMPLERS, Comparison
+from kedro_eeipu.comparison.results import Run, as_json
+
+__all__ = ["SAMPLERS", "Comparison", "Run", "as_json"]

@@ -1,0 +1,310 @@
+"""The comparison itself: for every sampler and seed a study, taking turns trial by trial."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from statistics import mean
+
+from kedro.runner import AbstractRunner, SequentialRunner
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial
+
+from kedro_eeipu.cache.store import Blob, CacheMiss, Store
+from kedro_eeipu.comparison.account import charge, paid_for, price
+from kedro_eeipu.comparison.results import OURS, Run, run_of
+from kedro_eeipu.errors import ConfigurationError
+from kedro_eeipu.project import Project
+from kedro_eeipu.runner import EEIPURunner, Limits, repeats
+from kedro_eeipu.study.driver import only_driver
+from kedro_eeipu.study.peers import PEERS, peer
+from kedro_eeipu.study.records import NodeRecord, TrialRecord
+from kedro_eeipu.study.storage import TrialStudy, open_study
+from kedro_eeipu.trial import TrialResult
+
+SAMPLERS = (OURS, *PEERS, "logei", "carbo")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One sampler with one seed.
+
+    Attributes:
+        sampler: One of `SAMPLERS`.
+        seed: Its seed.
+        cached: Whether it pays only for what it has not computed before.
+    """
+
+    sampler: str
+    seed: int
+    cached: bool = True
+
+
+@dataclass
+class Comparison:
+    """Runs every sampler with every seed on one pipeline.
+
+    Samplers take turns, so that whatever else the machine does is shared by all of them.
+
+    Attributes:
+        project: The project and its search.
+        samplers: Names, the first is compared with the others.
+        seeds: How many seeds, from 0.
+        budget: Node time after the warm-up, for every sampler and seed: seconds, or, if
+            ``in_trials``, as much as so many trials take that reuse nothing, by those of the
+            warm-up.
+        in_trials: What the budget is stated in.
+        uncached: Samplers that pay for every node of every trial.
+        measure: Whether each sampler computes everything itself; otherwise a computation is done
+            once and its recorded seconds are charged to every sampler that needs it.
+        runner: Kedro's runner for the nodes.
+        told: Called after each trial with its contestant.
+
+    Raises:
+        ConfigurationError: A sampler is unknown, or named in vain.
+    """
+
+    project: Project
+    samplers: Sequence[str]
+    seeds: int
+    budget: float
+    in_trials: bool = False
+    uncached: Sequence[str] = ()
+    measure: bool = False
+    runner: AbstractRunner = field(default_factory=SequentialRunner)
+    told: Callable[[Contestant], None] = lambda contestant: None
+
+    def __post_init__(self) -> None:
+        for name in (*self.samplers, *self.uncached):
+            if name not in SAMPLERS:
+                raise ConfigurationError(
+                    f"there is no sampler '{name}'", remedy=f"Known: {', '.join(SAMPLERS)}."
+                )
+        if OURS in self.uncached:
+            raise ConfigurationError(
+                f"{OURS} is nothing without a cache",
+                where="--no-cache-for",
+                remedy="Name other samplers.",
+            )
+        for name in self.uncached:
+            if name not in self.samplers:
+                raise ConfigurationError(f"{name} is not compared", where="--no-cache-for")
+
+    @property
+    def home(self) -> Path:
+        """Where comparisons keep their studies and caches."""
+        return self.project.home / "compare"
+
+    @property
+    def storage(self) -> str:
+        """Database URL of their studies."""
+        return f"sqlite:///{self.home / 'studies.db'}"
+
+    @property
+    def warmup(self) -> int:
+        """Number of trials that all samplers with the same seed have in common."""
+        from kedro_eeipu.optimizer.warmup import warmup_trials
+
+        return warmup_trials(len(self.project.space))
+
+    def entries(self) -> list[Entry]:
+        """All samplers with all seeds, seed by seed."""
+        return [
+            Entry(sampler, seed, sampler not in self.uncached)
+            for seed in range(self.seeds)
+            for sampler in dict.fromkeys(self.samplers)
+        ]
+
+    def run(self) -> list[Run]:
+        """Run until every budget is used up; what an earlier call has finished is not repeated.
+
+        Raises:
+            StudyStopped: The same error keeps coming.
+            KeyboardInterrupt: The trial in hand is recorded as interrupted; call again to go on.
+        """
+        with only_driver(self.storage, "comparison"), self.project.quiet():
+            contestants = self.contestants()
+            for seed in range(self.seeds):
+                running = [c for c in contestants if c.entry.seed == seed]
+                for contestant in running:
+                    contestant.resume()
+                while running:
+                    running = [c for c in running if self._turn(c)]
+        return [c.result() for c in contestants]
+
+    def _turn(self, contestant: Contestant) -> bool:
+        """One trial; whether there was budget for it."""
+        if contestant.over():
+            return False
+        contestant.trial()
+        self.told(contestant)
+        return True
+
+    def contestants(self) -> list[Contestant]:
+        """One for each entry, with its study opened."""
+        self.project.dry_plan()
+        loads: dict[str, float] = {}
+        found = []
+        for entry in self.entries():
+            name = self._study_name(entry)
+            root = self.home / "measured" / name if self.measure else self.home / "cache"
+            project = replace(self.project, store=Store(str(root)))
+            study = open_study(self.storage, name, project.space, create=True)
+            found.append(Contestant(project, study, entry, self, loads))
+        return found
+
+    def _study_name(self, entry: Entry) -> str:
+        """Of a study that goes on only while everything that its trials depend on is the same."""
+        depends = {
+            "pipeline": self.project.pipeline_name,
+            "space": [repr(r) for r in self.project.space],
+            "objective": repr(self.project.space.objective),
+            "budget": [self.budget, self.in_trials],
+            "measure": self.measure,
+            "runtime_params": self.project.runtime_params,
+            "nodes": self.project.fixed_parts,
+        }
+        digest = hashlib.sha256(json.dumps(depends, sort_keys=True, default=str).encode())
+        cache = "" if entry.cached else "-no-cache"
+        pipeline = self.project.pipeline_name.strip("_")
+        return f"{pipeline}-{entry.sampler}{cache}-{entry.seed}-{digest.hexdigest()[:8]}"
+
+
+class Contestant(EEIPURunner):
+    """One sampler with one seed: a runner whose trials start from the common warm-up.
+
+    Args:
+        project: The project, with the cache that the contestant is to use.
+        study: Its study.
+        entry: Who it is.
+        comparison: What it takes part in.
+        loads: Seconds of loading a blob, by digest, known to all contestants.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        study: TrialStudy,
+        entry: Entry,
+        comparison: Comparison,
+        loads: dict[str, float],
+    ) -> None:
+        super().__init__(
+            project,
+            study,
+            Limits(budget=comparison.budget),  # when it is over, this class decides
+            sampler=entry.sampler,
+            seed=entry.seed,
+            runner=comparison.runner,
+        )
+        self.entry = entry
+        self.comparison = comparison
+        self.warmup = comparison.warmup
+        self.measure = comparison.measure
+        self._loads = loads
+        self._consumers = {
+            node.name: {n.name for n in project.pipeline.nodes if set(n.inputs) & set(node.outputs)}
+            for node in project.pipeline.nodes
+        }
+
+    def resume(self) -> None:
+        """Record as interrupted what an earlier process has left running."""
+        self._recover()
+
+    def trials(self) -> list[TrialRecord]:
+        """The trials that count: an interrupted one is made again, and paid for then."""
+        return [t for t in self.study.trials() if not t.interrupted]
+
+    @property
+    def budget(self) -> float:
+        """Seconds of node time after the warm-up; infinite while that goes on."""
+        if not self.comparison.in_trials:
+            return self.comparison.budget
+        first = self.trials()[: self.warmup]
+        if len(first) < self.warmup:
+            return math.inf
+        return self.comparison.budget * mean(t.cost + t.saved for t in first)
+
+    def left(self) -> float:
+        """Share of the budget that is left; negative when the last trial has overrun it."""
+        return 1 - sum(map(price, self.trials()[self.warmup :])) / self.budget
+
+    def over(self) -> bool:
+        """Whether nothing is left to spend, or nothing to spend it on."""
+        return self.left() < 0 or repeats(self.trials(), self.limits.repeats)
+
+    def trial(self) -> TrialRecord:
+        """Propose, run and record one trial.
+
+        Raises:
+            StudyStopped: The same error keeps coming.
+        """
+        if self.measure and not self.entry.cached:
+            shutil.rmtree(self.project.store.root, ignore_errors=True)
+        started = time.perf_counter()
+        params = self.propose()
+        record = self.evaluate(params, time.perf_counter() - started)
+        self._give_up_on_repeated_failure()
+        return record
+
+    def result(self) -> Run:
+        """What it has come to."""
+        return run_of(
+            self.entry.sampler,
+            self.entry.seed,
+            self.entry.cached,
+            self.trials(),
+            warmup=self.warmup,
+            budget=self.budget,
+            maximize=self.study.maximize,
+            finished=self.over(),
+        )
+
+    def _chosen_sampler(self, number: int) -> BaseSampler:
+        # Counted without interrupted ones, so that a comparison goes on as it would have.
+        number = len(self.trials())
+        if number < self.warmup or self.sampler == OURS:
+            return self._eeipu()
+        if self.sampler in PEERS:
+            return peer(self.sampler, self.seed, number)
+        from kedro_eeipu.comparison.botorch_peers import LogEISampler
+
+        if self.sampler == "logei":
+            return LogEISampler(self.project.space, self.seed)
+        return LogEISampler(
+            self.project.space,
+            self.seed,
+            cost=self._price,
+            budget_left=max(0.0, self.left()),
+        )
+
+    def _finish(self, number: int, result: TrialResult) -> TrialRecord:
+        """Record what this contestant owes for a trial, whoever has computed it."""
+        if not self.measure:
+            paid = paid_for(self.study.trials()) if self.entry.cached else set()
+            nodes = charge(result.nodes, paid, self._consumers, self._load_seconds)
+            result = replace(result, nodes=tuple(nodes))
+        return super()._finish(number, result)
+
+    def _price(self, trial: FrozenTrial) -> float:
+        return price(self.study.trials()[trial.number])
+
+    def _load_seconds(self, node: NodeRecord) -> float:
+        return sum(self._load(digest, size) for digest, size in node.outputs)
+
+    def _load(self, digest: str, size: int) -> float:
+        """Seconds of reading a blob from the cache, measured once."""
+        if digest not in self._loads:
+            started = time.perf_counter()
+            try:
+                self.project.store.load(Blob(digest, size, 0.0))
+            except CacheMiss:
+                return 0.0
+            self._loads[digest] = time.perf_counter() - started
+        return self._loads[digest]

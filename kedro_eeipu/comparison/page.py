@@ -1,0 +1,143 @@
+"""A comparison as one HTML page in the style of the report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from html import escape
+from statistics import median
+from typing import Any
+
+from plotly.offline import get_plotlyjs
+
+from kedro_eeipu.comparison.results import OURS
+from kedro_eeipu.comparison.table import COLUMNS, described, rows, verdict
+from kedro_eeipu.report.drawing import (
+    ACCENT,
+    STAGE_COLOURS,
+    Figure,
+    axis,
+    figure,
+    pale,
+    safe,
+    steps,
+)
+from kedro_eeipu.report.page import DRAW, POLICY
+from kedro_eeipu.report.style import STYLE
+
+_POINTS = 160
+
+
+def comparison_html(document: Mapping[str, Any]) -> str:
+    """The page of a comparison; nothing in it is loaded from elsewhere.
+
+    Args:
+        document: As `kedro_eeipu.comparison.results.as_json` makes it.
+    """
+    figures = [
+        ("Best value so far, median and range of the seeds", best_so_far(document), "wide"),
+        ("Candidates evaluated after the warm-up, each seed", dots(document, "candidates"), ""),
+        ("Improvement since the warm-up, each seed", dots(document, "improvement"), ""),
+        ("Share of node time reused, each seed", dots(document, "reuse"), ""),
+    ]
+    shown = "\n".join(
+        f'<figure class="{kind}"><figcaption>{escape(title)}</figcaption><div class="plot"></div>'
+        f'<script type="application/json">{_json(drawn)}</script></figure>'
+        for title, drawn, kind in figures
+    )
+    return "\n".join(
+        [
+            '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
+            f"<title>Samplers on {escape(str(document['pipeline']))}</title>",
+            f"<style>{STYLE}</style>",
+            f"<script>{get_plotlyjs()}</script>",
+            "</head>\n<body>\n<main>",
+            f"<h1>Samplers on <em>{escape(str(document['pipeline']))}</em></h1>",
+            f"<p>{escape(described(document))}. {escape(document['costs'])}</p>",
+            f"<p><b>{escape(verdict(document))}</b></p>",
+            f'<div class="figures">{_table(document)}{shown}</div>',
+            "<noscript>The figures are drawn by JavaScript, which is off.</noscript>",
+            f"</main>\n<script>{DRAW}</script>\n</body>\n</html>\n",
+        ]
+    )
+
+
+def best_so_far(document: Mapping[str, Any]) -> Figure:
+    """Best value against node time since the warm-up: median of the seeds, and their range."""
+    budget = min(r["budget_seconds"] for r in document["runs"])
+    grid = [budget * i / (_POINTS - 1) for i in range(_POINTS)]
+    data = []
+    for label, colour in _colours(document).items():
+        curves = [r["curve"] for r in _runs(document, label) if r["curve"]]
+        if not curves:
+            continue
+        values = [[_at(curve, x) for curve in curves] for x in grid]
+        low = steps(grid, [min(v) for v in values], label, colour)
+        high = steps(grid, [max(v) for v in values], label, colour)
+        for edge in (low, high):
+            edge |= {"legendgroup": label, "showlegend": False, "hoverinfo": "skip"}
+            edge["line"] = edge["line"] | {"width": 0}
+        high |= {"fill": "tonexty", "fillcolor": pale(colour)}
+        if label == OURS:  # bands of all samplers on top of each other tell nothing
+            data += [low, high]
+        middle = steps(grid, [median(v) for v in values], safe(label), colour)
+        data.append(middle | {"legendgroup": label})
+    x = axis("node time since the warm-up (s)", zeroline=False)
+    return figure(data, 420, x, axis(safe(str(document["objective"])), zeroline=False))
+
+
+def dots(document: Mapping[str, Any], name: str) -> Figure:
+    """One figure of each run, by sampler."""
+    colours = _colours(document)
+    labels = list(colours)
+    data = []
+    for place, (label, colour) in enumerate(colours.items()):
+        values = [r[name] for r in _runs(document, label)]
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": safe(label),
+                "x": values,
+                "y": [place] * len(values),
+                "marker": {"color": colour, "size": 9, "opacity": 0.75},
+                "hovertemplate": f"{safe(label)}: %{{x}}<extra></extra>",
+            }
+        )
+    y = axis("", autorange="reversed", showgrid=False, zeroline=False, ticksuffix=" ")
+    y |= {"tickvals": list(range(len(labels))), "ticktext": [safe(label) for label in labels]}
+    x = axis("", rangemode="tozero", tickformat=".0%" if name == "reuse" else "")
+    return figure(data, 130 + 34 * len(labels), x, y, {"showlegend": False})
+
+
+def _table(document: Mapping[str, Any]) -> str:
+    head = "".join(f"<th>{escape(name)}</th>" for name in COLUMNS)
+    body = "".join(
+        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows(document)
+    )
+    return f'<div class="table best"><table><tr>{head}</tr>{body}</table></div>'
+
+
+def _runs(document: Mapping[str, Any], label: str) -> list[Mapping[str, Any]]:
+    return [
+        r
+        for r in document["runs"]
+        if label == (r["sampler"] if r["cached"] else f"{r['sampler']}, no cache")
+    ]
+
+
+def _colours(document: Mapping[str, Any]) -> dict[str, str]:
+    """Ours in the accent, the others in colours that tell them apart."""
+    others = iter(STAGE_COLOURS[1:] * 3)
+    return {label: ACCENT if label == OURS else next(others) for label in document["samplers"]}
+
+
+def _at(curve: Sequence[Sequence[float]], x: float) -> float:
+    """The best value at a time."""
+    return next(value for seconds, value in reversed(curve) if seconds <= x)
+
+
+def _json(drawn: Figure) -> str:
+    return json.dumps(drawn).replace("<", "\\u003c")

@@ -1,0 +1,134 @@
+"""Comparisons on a real project: shared warm-up, own accounts, and going on after an end."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from kedro_eeipu.comparison import Comparison
+from kedro_eeipu.comparison.account import price
+from kedro_eeipu.comparison.contest import Contestant
+from kedro_eeipu.errors import ConfigurationError
+
+ALL = ("eeipu", "random", "tpe", "gp", "logei", "carbo")
+
+
+def comparison(project: Any, **options: Any) -> Comparison:
+    given = {"samplers": ("eeipu", "random"), "seeds": 1, "budget": 2.0, "in_trials": True}
+    return Comparison(project.load(), **{**given, **options})
+
+
+def test_every_sampler_starts_from_the_same_warmup_and_spends_its_budget(project: Any) -> None:
+    compared = comparison(project, samplers=ALL)
+    runs = compared.run()
+    assert [r.sampler for r in runs] == list(ALL)
+    assert all(r.finished for r in runs)
+    contestants = compared.contestants()
+    first = [[t.params for t in c.trials()[: c.warmup]] for c in contestants]
+    assert all(params == first[0] for params in first)
+    assert len({r.warmup_best for r in runs}) == 1
+    for c in contestants:
+        assert [price(t) for t in c.trials()[: c.warmup]] == pytest.approx(
+            [price(t) for t in contestants[0].trials()[: c.warmup]], rel=0.5, abs=0.01
+        )
+        assert sum(map(price, c.trials()[c.warmup : -1])) <= c.budget
+
+
+def test_a_computation_is_done_once_and_paid_for_by_all(project: Any) -> None:
+    compared = comparison(project)
+    compared.run()
+    executed = project.executions()
+    ours, other = compared.contestants()
+    records = [n for c in (ours, other) for t in c.trials() for n in t.nodes]
+    assert len(executed) == len({n.key for n in records})
+    assert len(executed) < sum(n.status == "ran" for n in records)
+    for c in (ours, other):
+        ran = [n.key for t in c.trials() for n in t.nodes if n.status == "ran"]
+        assert len(ran) == len(set(ran))
+
+
+def test_samplers_without_a_cache_pay_for_every_node(project: Any) -> None:
+    compared = comparison(project, uncached=("random",))
+    run = compared.run()[1]
+    assert run.label == "random, no cache"
+    assert run.reuse == 0
+    nodes = [n for t in compared.contestants()[1].trials() for n in t.nodes]
+    assert all(n.status == "ran" for n in nodes)
+
+
+def test_measuring_runs_all_for_each_sampler(project: Any) -> None:
+    compared = comparison(project, measure=True, uncached=("random",), budget=1.0)
+    compared.run()
+    executed = project.executions()
+    ran = [
+        n for c in compared.contestants() for t in c.trials() for n in t.nodes if n.status == "ran"
+    ]
+    assert len(executed) == len(ran)
+
+
+def test_what_is_finished_is_not_repeated_after_an_interruption(
+    project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared = comparison(project, samplers=("random", "tpe"))
+    turns = []
+
+    def stop(contestant: Contestant) -> None:
+        turns.append(contestant)
+        if len(turns) == 7:
+            raise KeyboardInterrupt
+
+    compared.told = stop
+    with pytest.raises(KeyboardInterrupt):
+        compared.run()
+    half = [[t.params for t in c.trials()] for c in compared.contestants()]
+    assert sum(map(len, half)) == 7
+    again = comparison(project, samplers=("random", "tpe"))
+    runs = again.run()
+    whole = [[t.params for t in c.trials()] for c in again.contestants()]
+    assert [w[: len(h)] for w, h in zip(whole, half, strict=True)] == half
+    executed = len(project.executions())
+    assert comparison(project, samplers=("random", "tpe")).run() == runs
+    assert executed > 0
+    assert project.executions() == []
+
+
+def test_a_changed_node_begins_a_new_comparison(project: Any) -> None:
+    before = comparison(project).run()
+    source = project.source / "nodes.py"
+    source.write_text(
+        source.read_text().replace('joined["sum"] - shift', 'joined["sum"] - 2 * shift')
+    )
+    after = comparison(project).run()
+    assert after[0].warmup_best != before[0].warmup_best
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ({"samplers": ("eeipu", "grid")}, "'grid'"),
+        ({"uncached": ("eeipu",)}, "without a cache"),
+        ({"uncached": ("tpe",)}, "not compared"),
+    ],
+)
+def test_wrong_samplers_are_refused(project: Any, options: dict[str, Any], word: str) -> None:
+    with pytest.raises(ConfigurationError, match=word):
+        comparison(project, **options)
+
+
+def test_command_prints_a_table_writes_a_page_and_one_json_document(project: Any) -> None:
+    command = ("eeipu", "compare", "--samplers", "eeipu,random", "--seeds", "1")
+    shown = project.kedro(*command, "--budget", "2 trials")
+    assert shown.returncode == 0, shown.stderr
+    assert "mean of peers" in shown.stdout
+    assert "measured once" in shown.stdout
+    assert "<html" in (project.path / ".eeipu" / "compare" / "compare.html").read_text()
+    document = json.loads(
+        project.kedro(*command, "--budget", "2 trials", "--format", "json").stdout
+    )
+    assert [r["sampler"] for r in document["runs"]] == ["eeipu", "random"]
+    assert document["budget"] == "2 cold trials"
+    refused = project.kedro(*command, "--budget", "0 trials")
+    assert refused.returncode == 2
+    assert "no duration" in refused.stderr

@@ -1,0 +1,112 @@
+"""Summing studies up, and comparing the sums."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from kedro_eeipu.comparison.page import comparison_html
+from kedro_eeipu.comparison.results import Run, as_json, ratios, run_of, summaries
+from kedro_eeipu.comparison.table import markdown_table, verdict
+from kedro_eeipu.study.records import NodeRecord, TrialRecord
+
+ABOUT = {
+    "pipeline": "default",
+    "objective": "metrics[loss]",
+    "direction": "minimize",
+    "budget": "10.0 s",
+    "warmup_trials": 2,
+    "seeds": 2,
+    "costs": "Each node execution was measured once.",
+}
+
+
+def trial(number: int, value: float | None, seconds: float, saved: float = 0.0) -> TrialRecord:
+    nodes = (NodeRecord("a", "ran", seconds=seconds), NodeRecord("b", "reused", saved=saved))
+    state = "failed" if value is None else "complete"
+    return TrialRecord(number, state, {}, value, nodes, proposing=0.5)
+
+
+TRIALS = [
+    trial(0, 9.0, 3.0),
+    trial(1, 8.0, 3.0),
+    trial(2, 8.5, 4.0),
+    trial(3, None, 1.0),
+    trial(4, 6.0, 2.0, saved=7.0),
+    trial(5, 7.0, 3.0),
+    trial(6, 1.0, 3.0),  # ends after the budget
+]
+
+
+def summed(trials: list[TrialRecord], maximize: bool = False) -> Run:
+    return run_of("eeipu", 0, True, trials, warmup=2, budget=10.0, maximize=maximize, finished=True)
+
+
+def test_a_run_counts_what_ended_within_the_budget() -> None:
+    run = summed(TRIALS)
+    assert (run.candidates, run.warmup_best, run.best, run.improvement) == (3, 8.0, 6.0, 2.0)
+    assert run.curve == ((0.0, 8.0), (4.0, 8.0), (5.0, 8.0), (7.0, 6.0), (10.0, 6.0))
+    assert run.node_seconds == 10.0
+    assert run.reuse == pytest.approx(7 / 17)
+    assert run.proposing_seconds == 2.0
+
+
+def test_a_run_that_maximises_and_finds_nothing_better() -> None:
+    run = summed(TRIALS[:2] + TRIALS[4:6], maximize=True)
+    assert (run.warmup_best, run.best, run.improvement) == (9.0, 9.0, 0.0)
+
+
+def test_a_run_that_is_still_warming_up() -> None:
+    run = summed(TRIALS[:1])
+    assert (run.candidates, run.best, run.improvement) == (0, 9.0, 0.0)
+
+
+def runs() -> list[Run]:
+    ours = summed(TRIALS)
+    random = replace(ours, sampler="random", candidates=1, improvement=0.5, best=7.5)
+    tpe = replace(ours, sampler="tpe", candidates=2, improvement=0.0, best=8.0, cached=False)
+    return [
+        ours,
+        replace(ours, seed=1, candidates=5, improvement=1.0, best=7.0),
+        random,
+        replace(random, seed=1, candidates=3, improvement=1.5, best=6.5),
+        tpe,
+        replace(tpe, seed=1),
+    ]
+
+
+def test_ratios_are_of_means_over_the_seeds() -> None:
+    found = ratios(runs())
+    assert found["random"] == {"candidates": 2.0, "improvement": 1.5}
+    assert found["tpe, no cache"] == {"candidates": 2.0, "improvement": None}
+    assert found["mean of peers"] == {"candidates": 2.0, "improvement": 3.0}
+    assert ratios([r for r in runs() if r.sampler != "eeipu"]) == {}
+
+
+def test_summaries_give_median_and_extremes() -> None:
+    assert summaries(runs())["eeipu"]["candidates"] == {"median": 4, "low": 3, "high": 5}
+
+
+def test_document_is_json_and_shown_alike_everywhere() -> None:
+    document = json.loads(json.dumps(as_json(runs(), ABOUT)))
+    assert verdict(document) == (
+        "eeipu: 2.00 times the candidates and 3.00 times the improvement since warm-up of the mean "
+        "of its peers."
+    )
+    table = markdown_table(document).splitlines()
+    assert len(table) == 2 + 3 + 1
+    assert table[2].startswith("| eeipu | 4 (3 … 5) | 6.5 (6 … 7) | 1.5 (1 … 2) | 41% | 2 s |")
+    assert table[4].endswith("| 2.00 × | none |")
+    page = comparison_html(document)
+    assert "tpe, no cache" in page
+    assert "4 (3 … 5)" in page
+    assert "http-equiv" in page
+
+
+def test_names_of_the_project_cannot_break_the_page() -> None:
+    document = as_json(runs(), {**ABOUT, "pipeline": "<b>", "objective": "</script><i>"})
+    page = comparison_html(document)
+    assert "<em>&lt;b&gt;</em>" in page
+    assert "</script><i>" not in page
