@@ -38,8 +38,6 @@ _MAX_CUTS = 48
 _INCUMBENTS = 4
 # A stage that another worker is computing is on average half done.
 _WAITING_SHARE = 0.5
-# In nats: evidence at the mode overrates the richer model, and a slight lead should not decide.
-_TEMPERATURE = 5.0
 _SMALLEST_COST = 1e-6
 _SMALLEST_LOG_COST_SCALE = 1e-2
 
@@ -91,6 +89,9 @@ class Optimizer:
     Raises:
         ValueError: the space or the stage graph contradicts itself.
     """
+
+    # In nats: evidence at the mode overrates the richer model, and a slight lead should not decide.
+    temperature = 5.0
 
     def __init__(
         self,
@@ -270,7 +271,7 @@ class Optimizer:
             data = TrainingData(features[rows], warped.y, groups)
             fitted[groups] = self._fit(data, fitted.get(groups))
             models.append((data, fitted[groups]))
-            evidence.append((fitted[groups].log_posterior + warped.log_slope) / _TEMPERATURE)
+            evidence.append((fitted[groups].log_posterior + warped.log_slope) / self.temperature)
         weights = torch.tensor(evidence, dtype=torch.float64).softmax(0)
         generator = torch.Generator().manual_seed(seed)
         return models[int(torch.multinomial(weights, 1, generator=generator))]

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 from problems import PROBLEMS, Problem
-from samplers import ABLATIONS, COOLED, SAMPLERS
+from samplers import ABLATIONS, SAMPLERS
 from scipy.stats import wilcoxon
 from simulate import WARMUP, simulate
 
@@ -129,12 +129,12 @@ def write_table() -> None:
     lines += [
         "# Ablations",
         "",
-        "Ours with the paper's cooling, and the same with one thing changed.",
+        "Ours, and the same with one thing changed.",
         "",
     ]
     for problem in PROBLEMS.values():
-        if any(key[:2] == (problem.name, COOLED) for key in runs):
-            lines += section(problem, ABLATIONS, COOLED, runs)
+        if any(p == problem.name and s in ABLATIONS for p, s, _ in runs):
+            lines += section(problem, [OURS, *ABLATIONS], OURS, runs)
     TABLE.write_text("\n".join(lines))
 
 
