@@ -42,12 +42,14 @@ def report(
 
     Convergence against cost, what was reused, where the seconds went, which ranges matter.
     """
+    from kedro_eeipu.redaction import Redactor
     from kedro_eeipu.report import report_html
 
     project = load_project(metadata, **options)
     opened = open_recorded(project, study)
+    redactor = Redactor.of(project.session.load_context(project.runtime_params))
     page = report_html(
-        opened.trials(),
+        [redactor.trial(t) for t in opened.trials()],
         project.stage_graph(),
         project.space,
         study=opened.name,

@@ -179,6 +179,28 @@ class Optimizer:
                 return _proposal(self._warmup_x(known), view, soon, {})
             return self._model_based(budget_left, available, running, known, view, soon)
 
+    def left_out_costs(self, stages: Sequence[int]) -> dict[int, dict[int, float]]:
+        """What stages were expected to cost where they ran, had that one run not been seen.
+
+        Args:
+            stages: Positions in the stage graph.
+
+        Returns:
+            Per stage, by index of the told trial: the median of its cost in seconds, under its
+            surrogate of the other runs.
+        """
+        with _one_thread(), torch.no_grad():
+            z = self._space.reveal(torch.tensor([t.x for t in self._trials], dtype=torch.float64))
+            costs = self._cost_data(self._space.features(z, self._space.active(z)))
+            data = [costs[s] for s in stages]
+            fitted = [self._fit(part) for part in data]
+            surrogates = Surrogates(data, fitted, self._space.feature_column)
+            told = {}
+            for i, s in enumerate(stages):
+                ran = [t for t, trial in enumerate(self._trials) if s in trial.stage_costs]
+                told[s] = dict(zip(ran, surrogates.left_out(i).exp().tolist(), strict=True))
+            return told
+
     def _with(
         self, available: Mapping[int, frozenset[int]], pending: Sequence[object]
     ) -> dict[int, frozenset[int]]:

@@ -308,6 +308,16 @@ class Surrogates:
         noise = h.noise + _JITTER * float(h.outputscale.sum())
         return part.y - part.scale * noise * self._a[i, : len(part.y), 0]
 
+    def left_out(self, i: int) -> Tensor:
+        """Posterior mean of surrogate i at each of its n training points from all the others.
+
+        y - a / diag(K^-1), with the hyperparameters as they are (Rasmussen and Williams 2006,
+        equation 5.12).
+        """
+        part, n = self._data[i], len(self._data[i].y)
+        inverse_diagonal = self._inverse_factor[i, :n, :n].square().sum(0)
+        return part.y - part.scale * self._a[i, :n, 0] / inverse_diagonal
+
     def posterior(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of the noise-free functions, each `M x B`, own units.
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
+from html import escape, unescape
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from plotly.offline import get_plotlyjs
 
 from kedro_eeipu.report import parameters, spending
-from kedro_eeipu.report.drawing import Figure
+from kedro_eeipu.report.drawing import STAGE_COLOURS, Figure
 from kedro_eeipu.report.style import STYLE
+from kedro_eeipu.study.costs import StageCosts, expected_costs
 from kedro_eeipu.wording import duration, scalar
 
 if TYPE_CHECKING:
@@ -67,6 +69,7 @@ def report_html(
         _head(trials, ranked, space, study, maximize),
         _progress(done, maximize, objective) if ranked else "",
         _reuse(done, graph) if any(t.nodes for t in done) else "",
+        _costs(done, graph, space) if any(t.nodes for t in done) else "",
         _parameters(done, space, maximize, objective) if ranked else "",
         _best(ranked[:_BEST_TRIALS], space) if ranked else "",
         _failures([t for t in done if t.state == "failed"]),
@@ -126,15 +129,19 @@ def _best_beside_defaults(ranked: Sequence[TrialRecord], space: SearchSpace) -> 
 
 
 def _progress(done: Sequence[TrialRecord], maximize: bool, objective: str) -> str:
+    figures = {
+        "Best value against node seconds": spending.best_against_seconds(done, maximize, objective),
+        "Best value by trial": spending.best_by_trial(done, maximize, objective),
+        "Node seconds by trial": spending.seconds_by_trial(done),
+    }
+    kind = ""
+    if any(t.finished for t in done):
+        wall = spending.best_against_wall_time(done, maximize, objective)
+        figures, kind = {"Best value against wall time": wall, **figures}, "half"
     return _section(
         "How good, at what cost",
         "The dotted lines are the same trials at the price of running every node.",
-        _card_of(
-            "Best value against node seconds",
-            spending.best_against_seconds(done, maximize, objective),
-        ),
-        _card_of("Best value by trial", spending.best_by_trial(done, maximize, objective)),
-        _card_of("Node seconds by trial", spending.seconds_by_trial(done)),
+        *(_card_of(title, drawn, kind) for title, drawn in figures.items()),
     )
 
 
@@ -153,6 +160,34 @@ def _reuse(done: Sequence[TrialRecord], graph: StageGraph) -> str:
         _card_of("Reuse by stage", spending.reuse_by_stage(totals)),
         _card_of("Reuse over the last ten trials", spending.reuse_by_trial(done, totals)),
     )
+
+
+def _costs(done: Sequence[TrialRecord], graph: StageGraph, space: SearchSpace) -> str:
+    costs = expected_costs(done, graph, space, most=len(STAGE_COLOURS))
+    if not costs:
+        return ""
+    totals = spending.StageTotals.of(done, graph)
+    off = [f"{_off(c):.0%}" for c in costs]
+    names = [spending.stage_label(list(graph)[c.stage]) for c in costs]
+    rows = [_row("th", ["stage", "runs", "seconds", "off by"])]
+    rows += [
+        _row("td", [unescape(name), str(len(c.trials)), f"{np.median(c.measured):.3g}", o])
+        for name, c, o in zip(names, costs, off, strict=True)
+    ]
+    return _section(
+        "What stages cost, expected and measured",
+        "For each run of a stage, what the fitted cost model expects when it has seen all runs "
+        "but this one. It is what the optimizer knows of costs. In the table, medians.",
+        _card_of(
+            "Expected and measured seconds", spending.cost_model(costs, names, totals), "broad"
+        ),
+        f'<div class="beside">{_table(rows)}</div>',
+    )
+
+
+def _off(costs: StageCosts) -> float:
+    """Median of the factor between measured and expected seconds, less one."""
+    return float(np.exp(np.median(np.abs(np.log(costs.measured / costs.expected)))) - 1)
 
 
 def _parameters(
@@ -177,7 +212,7 @@ def _parameters(
         _card_of(
             f"Parallel coordinates{axes}",
             parameters.parallel(done, columns, maximize, objective, shares),
-            "wide" if not first else "broad",
+            "parallel wide" if not first else "parallel broad",
         ),
     ) + _section(
         "Slices",

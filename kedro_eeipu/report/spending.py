@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ from kedro_eeipu.report.drawing import (
 
 if TYPE_CHECKING:
     from kedro_eeipu.graph import Stage, StageGraph
+    from kedro_eeipu.study.costs import StageCosts
     from kedro_eeipu.study.records import TrialRecord
 
 _STAGE_ROWS = 25
@@ -70,7 +72,7 @@ class StageTotals:
                 failed[i, j] |= node.status == "failed"
                 ran_nodes[i, j] += node.status in ("ran", "failed")
                 reused_nodes[i, j] += node.status == "reused"
-        labels = (*(_stage_label(s) for s in graph), "no longer in the pipeline")
+        labels = (*(stage_label(s) for s in graph), "no longer in the pipeline")
         seen = np.flatnonzero((ran_nodes + reused_nodes).sum(axis=1))
         totals = (a[seen] for a in (ran, saved, failed, ran_nodes, reused_nodes))
         return cls(tuple(labels[i] for i in seen), *totals)
@@ -109,6 +111,82 @@ def best_against_seconds(trials: Sequence[TrialRecord], maximize: bool, objectiv
         steps(to_seconds(cost), best, "best value", ACCENT),
     ]
     return figure(data, 340, axis("node seconds", rangemode="tozero"), axis(safe(objective)))
+
+
+def elapsed(trials: Sequence[TrialRecord]) -> np.ndarray:
+    """Seconds that the study had been at work when each trial ended, NaN where that is not known.
+
+    A trial counts from when its parameters were being chosen. Time at which no trial was in hand
+    is left out, as after a study was stopped; what several workers do at once counts once.
+    """
+    known = [t for t in trials if t.started is not None and t.finished is not None]
+    spans = sorted(((t.started or 0.0) - t.proposing, t.finished or 0.0) for t in known)
+    at, worked = [0.0], [0.0]
+    for begin, end in spans:
+        begin = max(begin, at[-1])
+        if end > begin:
+            at += [begin, end]
+            worked += [worked[-1], worked[-1] + end - begin]
+    ends = np.array([np.nan if t.started is None else t.finished for t in trials], dtype=float)
+    return np.interp(ends, at, worked)
+
+
+def best_against_wall_time(trials: Sequence[TrialRecord], maximize: bool, objective: str) -> Figure:
+    """Best value against the time that the study was at work."""
+    ended = sorted(
+        (t for t in trials if t.started is not None and t.finished is not None),
+        key=lambda t: t.finished or 0.0,
+    )
+    best, seconds = to_numbers(best_so_far(ended, maximize)), elapsed(ended)
+    data = [
+        _values(ended, to_seconds(seconds)),
+        steps(to_seconds(seconds), best, "best value", ACCENT),
+    ]
+    if _one_at_a_time(ended):
+        whole = to_seconds(seconds + np.cumsum([t.saved for t in ended]))
+        data.insert(1, steps(whole, best, "without reuse", SECOND, dash="dot"))
+    return figure(
+        data, 340, axis("seconds of wall time", rangemode="tozero"), axis(safe(objective))
+    )
+
+
+def _one_at_a_time(ended: Sequence[TrialRecord]) -> bool:
+    spans = sorted((t.started or 0.0, t.finished or 0.0) for t in ended)
+    return all(end <= begin for (_, end), (begin, _) in itertools.pairwise(spans))
+
+
+def cost_model(costs: Sequence[StageCosts], labels: Sequence[str], totals: StageTotals) -> Figure:
+    """Seconds of each run of the costliest stages against what the model of the others expects.
+
+    Args:
+        costs: One entry per stage.
+        labels: Their labels, escaped.
+        totals: Of the timeline, for the same colours.
+    """
+    known = totals.heaviest(len(STAGE_COLOURS)).labels
+    colours = dict(zip(known, (*STAGE_COLOURS, GREY), strict=False))
+    every = np.concatenate([np.concatenate([c.measured, c.expected]) for c in costs])
+    ends = [float(every.min()) * 0.8, float(every.max()) * 1.25]
+    data = [line(ends, ends, "as expected", GREY)]
+    data[0]["line"] = {"color": GREY, "width": 1, "dash": "dot"}
+    data[0]["hoverinfo"] = "skip"
+    data += [
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "name": label,
+            "x": to_seconds(c.expected),
+            "y": to_seconds(c.measured),
+            "customdata": list(c.trials),
+            "hovertemplate": "trial %{customdata}<br>expected %{x:.3~g} s, took %{y:.3~g} s",
+            "marker": {"color": colours.get(label, GREY), "size": 6, "opacity": 0.8},
+        }
+        for label, c in zip(labels, costs, strict=True)
+    ]
+    decades = {"type": "log", "range": np.log10(ends).tolist(), "exponentformat": "none"}
+    drawn = figure(data, 420, axis("expected, s", **decades), axis("took, s", **decades))
+    drawn["layout"]["legend"] = {"orientation": "v", "x": 1.01, "y": 1, "yanchor": "top"}
+    return drawn
 
 
 def best_by_trial(trials: Sequence[TrialRecord], maximize: bool, objective: str) -> Figure:
@@ -195,7 +273,8 @@ def reuse_by_trial(trials: Sequence[TrialRecord], totals: StageTotals) -> Figure
     return figure(data, 340, axis("trial"), share)
 
 
-def _stage_label(stage: Stage) -> str:
+def stage_label(stage: Stage) -> str:
+    """Id and first node of a stage, escaped."""
     more = f" +{len(stage.nodes) - 1}" if len(stage.nodes) > 1 else ""
     return f"{stage.id} {safe(stage.nodes[0], 32)}{more}"
 

@@ -35,7 +35,12 @@ p b { color: var(--ink); }
 figure { margin: 0; min-width: 0; padding: 12px 12px 4px; grid-column: span 2; }
 figure.wide { grid-column: 1 / -1; }
 figure.broad { grid-column: span 4; }
+figure.half { grid-column: span 3; }
 figure.small { grid-column: auto; }
+figure.parallel .box { overflow-x: auto; }
+figure.parallel .plot { min-width: 1000px; }
+.beside { grid-column: span 2; min-width: 0; }
+.beside .table { margin: 0; }
 figcaption { font-weight: 600; font-size: 14.5px; overflow-wrap: anywhere; }
 figure.scroll .box { max-height: 900px; overflow-y: auto; }
 .table { grid-column: 1 / -1; overflow-x: auto; margin-top: 12px; }
@@ -58,6 +63,6 @@ td { font-variant-numeric: tabular-nums; }
 .key.reused { background: rgba(78, 143, 208, 0.28); }
 .key.failed { background: #d93a3a; }
 @media (max-width: 1100px) {
-  figure, figure.broad { grid-column: 1 / -1; }
+  figure, figure.broad, figure.half, .beside { grid-column: 1 / -1; }
 }
 """

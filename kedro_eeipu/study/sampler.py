@@ -95,11 +95,11 @@ class EEIPUSampler(BaseSampler):
         pending = [
             t
             for t in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-            if t.number != trial.number and self._fits(t.params)
+            if t.number != trial.number and self.fits(t.params)
         ]
         proposal = optimizer.ask(
             available=available,
-            pending=[self._point(t.params) for t in pending],
+            pending=[self.point(t.params) for t in pending],
         )
         self.last_proposal = proposal
         return self._values(proposal, [*told, *pending])
@@ -116,11 +116,11 @@ class EEIPUSampler(BaseSampler):
     def reseed_rng(self) -> None:
         self._independent.reseed_rng()
 
-    def _told(self, study: optuna.Study) -> tuple[Optimizer, list[FrozenTrial]]:
-        """An optimizer that knows the study's finished trials, and these in the order told."""
+    def new_optimizer(self) -> Optimizer:
+        """An optimizer that has been told of no trial."""
         from kedro_eeipu.optimizer import Optimizer, Stage
 
-        optimizer = Optimizer(
+        return Optimizer(
             [self._dimension(path) for path in self.space.paths],
             [
                 Stage(
@@ -130,22 +130,27 @@ class EEIPUSampler(BaseSampler):
                 for s in self.graph
             ],
             seed=self.seed,
-            default=self._point(self.space.defaults()),
+            default=self.point(self.space.defaults()),
         )
+
+    def _told(self, study: optuna.Study) -> tuple[Optimizer, list[FrozenTrial]]:
+        """An optimizer that knows the study's finished trials, and these in the order told."""
+        optimizer = self.new_optimizer()
         sign = 1.0 if study.direction == optuna.study.StudyDirection.MAXIMIZE else -1.0
         told = []
         for t in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.FAIL)):
             # A trial from outside today's ranges teaches nothing about the inside that its
             # surrogates could place.
-            if not self._fits(t.params):
+            if not self.fits(t.params):
                 continue
             y = sign * t.value if t.state == TrialState.COMPLETE and t.value is not None else None
             seen = self.observe(t)
-            optimizer.tell(self._point(t.params), y, seen.costs, seen.loads)
+            optimizer.tell(self.point(t.params), y, seen.costs, seen.loads)
             told.append(t)
         return optimizer, told
 
-    def _fits(self, params: Mapping[str, Any]) -> bool:
+    def fits(self, params: Mapping[str, Any]) -> bool:
+        """Whether these are values of all active parameters, each within its range."""
         active = {r.path: r for r in self.space.active(params)}
         return set(active) == set(params) and all(
             active[path].contains(value) for path, value in params.items()
@@ -162,7 +167,8 @@ class EEIPUSampler(BaseSampler):
                 values[path] = from_unit(self._distributions[path], u)
         return {r.path: values[r.path] for r in self.space.active(values)}
 
-    def _point(self, params: Mapping[str, Any]) -> tuple[float, ...]:
+    def point(self, params: Mapping[str, Any]) -> tuple[float, ...]:
+        """Values as the optimizer knows them, on the unit cube, NaN where inactive."""
         return tuple(
             to_unit(self._distributions[path], params[path]) if path in params else math.nan
             for path in self.space.paths

@@ -13,6 +13,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 import pytest
 from click.testing import CliRunner, Result
@@ -22,7 +23,8 @@ from kedro_eeipu.cli import commands
 from kedro_eeipu.graph import Objective, Range, SearchSpace, Stage, StageGraph
 from kedro_eeipu.report import report_html
 from kedro_eeipu.report.parameters import columns, parameter_importances
-from kedro_eeipu.report.spending import StageTotals, best_so_far
+from kedro_eeipu.report.spending import StageTotals, best_so_far, elapsed
+from kedro_eeipu.study.costs import expected_costs
 from kedro_eeipu.study.records import NodeRecord, TrialRecord
 
 SPACE = SearchSpace(
@@ -45,12 +47,14 @@ GRAPH = StageGraph(
 SCRIPT = '"><script>alert(1)</script>'
 FIGURES = {
     "Best value against node seconds",
+    "Best value against wall time",
     "Best value by trial",
     "Node seconds by trial",
     "Timeline",
     "Seconds by stage",
     "Reuse by stage",
     "Reuse over the last ten trials",
+    "Expected and measured seconds",
     "Importance",
     "Parallel coordinates",
     *SPACE.paths,
@@ -136,7 +140,10 @@ def study(count: int, seed: int = 0) -> list[TrialRecord]:
             NodeRecord("train", "ran", 0.5),
         )
         value = abs(values["model.rate"] - 0.3) + 0.01 * values["model.depth"]
-        trials.append(TrialRecord(number, "complete", values, value, nodes))
+        began = 1_800_000_000.0 + 10 * number
+        trials.append(
+            TrialRecord(number, "complete", values, value, nodes, started=began, finished=began + 5)
+        )
     return trials
 
 
@@ -179,7 +186,12 @@ def large_study() -> tuple[list[TrialRecord], StageGraph, SearchSpace]:
 
 
 def page_of(trials: Sequence[TrialRecord], space: SearchSpace = SPACE, **changes: Any) -> Page:
-    return Page(report_html(trials, GRAPH, space, **{"study": "s", "maximize": False, **changes}))
+    stages = (
+        replace(s, parameters=tuple(p for p in s.parameters if p in space.paths))
+        for s in GRAPH.stages
+    )
+    told = {"study": "s", "maximize": False, **changes}
+    return Page(report_html(trials, StageGraph(tuple(stages)), space, **told))
 
 
 def drawn(figure: dict[str, Any]) -> int:
@@ -209,6 +221,39 @@ def test_curves_are_those_of_the_trials() -> None:
     assert spent["y"] == whole["y"]
     assert spent["y"][-1] == 0.001
     assert spent["y"][3] == spent["y"][2], "a failed trial costs and does not improve"
+
+
+def test_wall_time_leaves_pauses_out_and_counts_overlaps_once() -> None:
+    trial = study(1)[0]
+    spans = [(0.0, 10.0, 0.0), (12.0, 20.0, 2.0), (15.0, 18.0, 1.0), (1000.0, 1005.0, 1.0)]
+    trials = [
+        replace(trial, number=i, started=begin, finished=end, proposing=proposing)
+        for i, (begin, end, proposing) in enumerate(spans)
+    ]
+    assert elapsed(trials).tolist() == [10.0, 20.0, 18.0, 26.0]
+    whole = page_of(trials).figures["Best value against wall time"]["data"]
+    assert [d["name"] for d in whole] == ["a trial's value", "best value"], "two ran at a time"
+    unknown = [replace(t, started=None, finished=None) for t in trials]
+    assert "Best value against wall time" not in page_of(unknown).figures
+
+
+def test_costs_are_told_as_the_model_of_the_other_runs_expects_them() -> None:
+    trials = []
+    for t in study(40):
+        depth = t.params["model.depth"]
+        nodes = (*t.nodes[:-1], replace(t.nodes[-1], seconds=0.1 * 1.5**depth))
+        trials.append(replace(t, nodes=nodes))
+    load, clean, train = None, *expected_costs(trials, GRAPH, SPACE, most=2)
+    assert (load, clean.stage, train.stage) == (None, 1, 2), "load ran once only"
+    assert len(train.trials) == 40
+    assert np.median(np.abs(np.log(train.expected / train.measured))) < 0.2
+    assert clean.measured.tolist() == [4.0] * len(clean.trials)
+    assert clean.expected == pytest.approx(clean.measured, rel=0.05)
+    page = page_of(trials)
+    shown = {d["name"]: d for d in page.figures["Expected and measured seconds"]["data"]}
+    assert shown["s2 train"]["customdata"] == list(range(40))
+    assert ["s2 train", "40"] in [row[:2] for row in page.rows]
+    assert expected_costs(trials[:4], GRAPH, SPACE, most=2) == []
 
 
 def test_best_so_far_follows_the_direction() -> None:
@@ -272,7 +317,8 @@ def test_head_and_tables() -> None:
         f"{best.value:.6g}in trial {best.number}, {trials[0].value:.6g} with the def" in page.text
     )
     assert "15 complete, 1 failed, 1 running" in page.text
-    head, values = page.rows[0], page.rows[1]
+    first = next(i for i, row in enumerate(page.rows) if row[:2] == ["trial", "default"])
+    head, values = page.rows[first], page.rows[first + 1]
     assert head[:3] == ["trial", "default", str(best.number)]
     assert len(head) == 12
     assert values[:3] == ["metrics[loss]", "", f"{best.value:.6g}"]
@@ -393,6 +439,20 @@ def test_command_writes_the_report_of_a_tuned_project(project: Any, tmp_path: Pa
     other = tmp_path / "new folder" / "mine.html"
     assert report(project, "--output", str(other)).stdout == f"{other}\n"
     assert other.read_bytes() == written.read_bytes()
+
+
+def test_command_hides_credentials(project: Any) -> None:
+    (project.path / "conf/local/credentials.yml").write_text("db: {password: hunter2-horse}\n")
+    nodes = (project.source / "nodes.py").read_text()
+    project.write_nodes(
+        nodes.replace('    ran("score")', '    raise ValueError("no login with hunter2-horse")')
+    )
+    tuner = project.tuner(sampler="random")
+    tuner.evaluate({"clean.scale": 1.0, "left.weight": 2.0, "right.power": 2, "shift": 3.0})
+    assert report(project).exit_code == 0
+    page = (project.path / ".eeipu" / "report.html").read_text(encoding="utf-8")
+    assert "no login with •••" in page
+    assert "hunter2" not in page
 
 
 def test_command_refuses_what_it_cannot_do(project: Any) -> None:
