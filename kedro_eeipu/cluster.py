@@ -125,7 +125,11 @@ class Cluster:
         """Number of trials that can run at the same time now."""
         if not self.alive:
             return 0
-        offered = [w["resources"] for w in self._client.scheduler_info()["workers"].values()]
+        try:
+            workers = self._client.scheduler_info()["workers"].values()
+        except OSError:  # it has just ended
+            return 0
+        offered = [w["resources"] for w in workers]
         return sum(
             all(has.get(name, 0) >= amount for name, amount in self._resources.items())
             for has in offered
@@ -209,17 +213,18 @@ class ClusterRunner(EEIPURunner):
         finished = False
         self.cluster = self._open_cluster()
         try:
-            stopped = ""
-            while not stopped or self._in_hand:
-                stopped = stopped if stopped == NOT_WORTH_IT else self._limit_reached()
+            worth_it = True
+            while True:
+                stopped = self._limit_reached() if worth_it else NOT_WORTH_IT
+                if stopped and not self._in_hand:
+                    finished = True
+                    return stopped
                 if not stopped and len(self._in_hand) < self.cluster.size():
-                    stopped = self._start_one()
+                    worth_it = self._start_one()
                 else:
                     self._collect(_LOOK_SECONDS)
                 self._collect(0.0)
                 self._give_up_on_repeated_failure()
-            finished = True
-            return stopped
         finally:
             try:
                 if not finished:
@@ -227,12 +232,12 @@ class ClusterRunner(EEIPURunner):
             finally:
                 self.cluster.close(kill=not finished)
 
-    def _start_one(self) -> str:
-        """Propose a trial and hand it to a worker; or say why none is worth it."""
+    def _start_one(self) -> bool:
+        """Propose a trial and hand it to a worker; False when it is not worth its cost."""
         started = time.perf_counter()
         params = self.propose()
         if self.limits.auto and self._not_worth_it():
-            return NOT_WORTH_IT
+            return False
         number, run_id = self._begin(params, time.perf_counter() - started)
         self.listener.trial_started(number, params, None)
         project = self.project
@@ -255,7 +260,7 @@ class ClusterRunner(EEIPURunner):
         )
         self._in_hand[future] = _InHand(number, run_id, params)
         future.add_done_callback(self._ended.put)
-        return ""
+        return True
 
     def _collect(self, seconds: float) -> None:
         """Record the trials that have ended, the first of them waited for so long.
@@ -319,5 +324,6 @@ def _distributed() -> Any:
             f"running trials on workers needs Dask ({error})",
             remedy="pip install 'kedro-eeipu[dask]'",
         ) from None
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    for name in ("distributed", "distributed.client"):  # Dask gives the second a level of its own
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     return distributed

@@ -14,6 +14,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,13 @@ class S3:
 @pytest.fixture(scope="session")
 def s3() -> Iterator[S3]:
     """An S3 server of this test session."""
+    with s3_server() as server:
+        yield server
+
+
+@contextmanager
+def s3_server() -> Iterator[S3]:
+    """Start an S3 server, and end it."""
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
@@ -173,12 +181,24 @@ class PostgreSQL:
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQL]:
+def postgresql() -> Iterator[PostgreSQL]:
     """A PostgreSQL server of this test session."""
-    binaries = max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
-    found = shutil.which("initdb") or (binaries and str(binaries / "initdb"))
-    if not found:
+    found = initdb()
+    if found is None:
         pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
+    with postgresql_server(found) as server:
+        yield server
+
+
+def initdb() -> str | None:
+    """The program of PostgreSQL that makes a new server's folder."""
+    debian = max(Path("/usr/lib/postgresql").glob("*/bin/initdb"), default=None)
+    return shutil.which("initdb") or (debian and str(debian))
+
+
+@contextmanager
+def postgresql_server(found: str) -> Iterator[PostgreSQL]:
+    """Start a PostgreSQL server, and end it."""
     # It refuses to be run by root, and its user must get through to its folder.
     folder = Path(tempfile.mkdtemp(prefix="postgresql-"))
     server = PostgreSQL(free_port())

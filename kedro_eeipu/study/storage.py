@@ -28,7 +28,7 @@ from optuna.exceptions import (
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
 
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.graph import Range, SearchSpace
@@ -313,15 +313,11 @@ def _words(d: BaseDistribution) -> str:
 
 def _storage(url: str) -> BaseStorage:
     if not url.startswith("sqlite:"):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExperimentalWarning)  # of the heartbeat
-            backend = RDBStorage(
-                url,
-                engine_kwargs={"pool_pre_ping": True},
-                heartbeat_interval=INTERVAL_SECONDS,
-                grace_period=GRACE_SECONDS,
-            )
-        return optuna.storages.get_storage(backend)
+        try:
+            return _server_storage(url)
+        except (IntegrityError, ProgrammingError):
+            time.sleep(1.0)  # another driver was making the tables at the same moment
+            return _server_storage(url)
     storage = optuna.storages.get_storage(url)
     sqlite: Any = getattr(storage, "_backend", storage)
 
@@ -334,6 +330,18 @@ def _storage(url: str) -> BaseStorage:
 
     sqlite.engine.dispose()
     return storage
+
+
+def _server_storage(url: str) -> BaseStorage:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)  # of the heartbeat
+        backend = RDBStorage(
+            url,
+            engine_kwargs={"pool_pre_ping": True},
+            heartbeat_interval=INTERVAL_SECONDS,
+            grace_period=GRACE_SECONDS,
+        )
+    return optuna.storages.get_storage(backend)
 
 
 def _no_study(name: str, known: Sequence[str]) -> ConfigurationError:
