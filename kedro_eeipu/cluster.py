@@ -256,6 +256,7 @@ class ClusterRunner(EEIPURunner):
                 meta={"study": self.study.name, "trial": number},
                 runner=f"{type(self.runner).__module__}.{type(self.runner).__qualname__}",
                 parts=project.fixed_parts,
+                gate=self._gate(),
             )
         )
         self._in_hand[future] = _InHand(number, run_id, params)

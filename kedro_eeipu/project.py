@@ -36,6 +36,7 @@ from kedro_eeipu.graph.space import override
 from kedro_eeipu.graph.stages import holds, reaching_parameters
 from kedro_eeipu.hooks import PlannedRun, hooks
 from kedro_eeipu.hooks.plan import Planner, RunPlan
+from kedro_eeipu.pruning import Gate
 from kedro_eeipu.settings import FILE, Settings
 
 # Kedro-Viz rewrites a file that grows with every run to show the last one's status.
@@ -189,9 +190,11 @@ class Project:
         """The directory of the run with this id."""
         return RunDirectory(self.home / "runs" / run_id)
 
-    def new_run(self, run_id: str, meta: Mapping[str, Any]) -> PlannedRun:
+    def new_run(self, run_id: str, meta: Mapping[str, Any], gate: Gate | None = None) -> PlannedRun:
         """A run through the cache, to be started with `execute`."""
-        return PlannedRun(run_id, self.planner, self.run_directory(run_id), meta=dict(meta))
+        return PlannedRun(
+            run_id, self.planner, self.run_directory(run_id), meta=dict(meta), gate=gate
+        )
 
     def execute(self, run: PlannedRun, values: Mapping[str, Any], runner: AbstractRunner) -> None:
         """Run the pipeline with these values through Kedro, the full lifecycle of hooks included.
@@ -275,19 +278,20 @@ def check_reach(pipeline: Pipeline, space: SearchSpace, where: str) -> None:
 
 
 def check_objective(pipeline: Pipeline, space: SearchSpace, where: str) -> None:
-    """Refuse an objective that no node produces.
+    """Refuse an objective or a report that no node produces.
 
     Raises:
         ConfigurationError: No node does.
     """
     produced = sorted(pipeline.all_outputs())
-    name = space.objective.dataset
-    if name not in produced:
-        raise ConfigurationError(
-            f"no node of the pipeline produces the dataset '{name}'",
-            where=f"{where}.objective.dataset",
-            remedy=_close(name, produced) + f"Its nodes produce: {', '.join(produced)}.",
-        )
+    for told in (space.objective, *space.reports):
+        if told.dataset not in produced:
+            raise ConfigurationError(
+                f"no node of the pipeline produces the dataset '{told.dataset}'",
+                where=f"{where}.{told.role}",
+                remedy=_close(told.dataset, produced)
+                + f"Its nodes produce: {', '.join(produced)}.",
+            )
 
 
 def check_files(pipeline: Pipeline, catalog: CatalogProtocol) -> None:

@@ -22,6 +22,7 @@ from kedro_eeipu.errors import ConfigurationError, StudyStopped
 from kedro_eeipu.graph import StageGraph
 from kedro_eeipu.hooks import PlannedRun
 from kedro_eeipu.project import Project
+from kedro_eeipu.pruning import Gate
 from kedro_eeipu.study.driver import only_driver
 from kedro_eeipu.study.peers import PEERS, peer, propose
 from kedro_eeipu.study.records import NodeRecord, TrialRecord
@@ -225,9 +226,15 @@ class EEIPURunner:
             KeyboardInterrupt: Recorded as interrupted.
         """
         number, run_id = self._begin(params, proposing)
-        run = self.project.new_run(run_id, {"study": self.study.name, "trial": number})
+        meta = {"study": self.study.name, "trial": number}
+        run = self.project.new_run(run_id, meta, self._gate())
         self.listener.trial_started(number, params, run)
         return self._finish(number, run_trial(self.project, run, params, self.runner))
+
+    def _gate(self) -> Gate | None:
+        """What ends a trial early, if trials report anything on the way."""
+        reports = self.project.space.reports
+        return Gate(reports, self.study.reported(), self.study.maximize) if reports else None
 
     def _begin(self, params: Mapping[str, Any], proposing: float) -> tuple[int, str]:
         """Record that a trial begins; its number and the id of its run."""
@@ -248,6 +255,8 @@ class EEIPURunner:
             result.nodes,
             error=result.error,
             interrupted=result.interrupted,
+            pruned=result.pruned,
+            reported=result.reported,
         )
         if result.stop is not None:
             raise result.stop

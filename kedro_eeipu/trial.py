@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from kedro.runner import AbstractRunner
@@ -25,6 +25,8 @@ class TrialResult:
         error: Why it failed.
         interrupted: Whether it was stopped from outside, so that it is to be tried again.
         stop: What ends the whole study: an interruption or a wrong configuration.
+        pruned: Whether it was ended early, by what it had reported.
+        reported: What it has reported, by place in the ``report`` of the ``eeipu`` block.
     """
 
     value: float | None
@@ -32,6 +34,8 @@ class TrialResult:
     error: str | None = None
     interrupted: bool = False
     stop: BaseException | None = None
+    pruned: bool = False
+    reported: Mapping[int, float] = field(default_factory=dict)
 
 
 def run_trial(
@@ -46,22 +50,36 @@ def run_trial(
         runner: Kedro's runner for the nodes.
     """
     value, error, stop = None, None, None
+    reported: dict[int, float] = {}
+    pruned = ""
     try:
-        project.execute(run, params, runner)
-        value = _objective(project, run)
+        try:
+            project.execute(run, params, runner)
+            value = _objective(project, run)
+        finally:
+            reported = _reported(project, run)
     except (KeyboardInterrupt, EEIPUError) as caught:
         error = "interrupted" if isinstance(caught, KeyboardInterrupt) else str(caught)
         stop = caught
     except Exception as failure:
         error = f"{type(failure).__name__}: {failure}"
+        pruned = run.gate.verdict(reported) if run.gate is not None else ""
     try:
         nodes = node_records(run.directory, run, error or "")
     finally:
         run.directory.remove()
     failed = next((n for n in nodes if n.status == "failed"), None)
-    if failed is not None and stop is None:
+    if failed is not None and stop is None and not pruned:
         error = f"{failed.name}: {failed.error}"
-    return TrialResult(value, tuple(nodes), error, isinstance(stop, KeyboardInterrupt), stop)
+    return TrialResult(
+        value,
+        tuple(nodes),
+        pruned or error,
+        interrupted=isinstance(stop, KeyboardInterrupt),
+        stop=stop,
+        pruned=bool(pruned),
+        reported=reported,
+    )
 
 
 def _objective(project: Project, run: PlannedRun) -> float:
@@ -69,6 +87,18 @@ def _objective(project: Project, run: PlannedRun) -> float:
     assert run.plan is not None
     made = {**run.plan.datasets, **run.plan.streamed}
     return objective.read(made[objective.dataset].load())
+
+
+def _reported(project: Project, run: PlannedRun) -> dict[int, float]:
+    """What the nodes that have ended report."""
+    if run.plan is None:
+        return {}
+    made = {**run.plan.datasets, **run.plan.streamed}
+    return {
+        step: report.read(made[report.dataset].load())
+        for step, report in enumerate(project.space.reports)
+        if made[report.dataset].exists()
+    }
 
 
 def node_records(

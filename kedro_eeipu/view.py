@@ -60,7 +60,7 @@ class PlainView(Listener):
 
     def summary(self, trial: TrialRecord) -> str:
         """A trial in one line: value, cost, and which nodes ran."""
-        value = "failed" if trial.value is None else f"{trial.value:.6g}"
+        value = trial.state if trial.value is None else f"{trial.value:.6g}"
         ran = [n.name for n in trial.nodes if n.status in ("ran", "failed")]
         reused = sum(n.status == "reused" for n in trial.nodes)
         what = f"ran {', '.join(ran)}" if 0 < len(ran) <= 3 else f"ran {len(ran)}"
@@ -243,7 +243,7 @@ def _row(trial: TrialRecord, better: bool) -> Text:
     ran = [n.name for n in trial.nodes if n.status in ("ran", "failed")]
     text = Text(f"{trial.number:>5} ")
     if trial.value is None:
-        text.append(f"{'failed':>11}", style="red")
+        text.append(f"{trial.state:>11}", style="yellow" if trial.state == "pruned" else "red")
     else:
         mark = "★" if better else " "
         text.append(f"{mark} {trial.value:>9.6g}", style="bold green" if better else "")
@@ -360,7 +360,7 @@ def trials_table(trials: Sequence[TrialRecord]) -> Table:
     for column in ("value", "cost s", "saved s", "ran", "reused"):
         table.add_column(column, justify="right", no_wrap=True)
     if any(t.error for t in trials):
-        table.add_column("why it failed")
+        table.add_column("why it ended")
     for t in trials:
         cells = [
             str(t.number),

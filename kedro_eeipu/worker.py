@@ -14,6 +14,7 @@ from kedro.framework.startup import bootstrap_project
 
 from kedro_eeipu.errors import ConfigurationError, EEIPUError
 from kedro_eeipu.project import Project
+from kedro_eeipu.pruning import Gate
 from kedro_eeipu.trial import TrialResult, run_trial
 
 # Kedro configures one project in a process, and runs one session of it at a time.
@@ -52,6 +53,7 @@ class Assignment:
         meta: What new records say of the run.
         runner: Dotted path of Kedro's runner for the nodes.
         parts: Of each node, the parts of its key that no trial changes, as the driver has them.
+        gate: Ends the trial early when what it reports on the way is not good enough.
     """
 
     source: Source
@@ -61,6 +63,7 @@ class Assignment:
     meta: Mapping[str, Any]
     runner: str
     parts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    gate: Gate | None = None
 
 
 def run(assignment: Assignment) -> TrialResult:
@@ -73,7 +76,7 @@ def run(assignment: Assignment) -> TrialResult:
             return TrialResult(None, (), f"not begun: {error}", interrupted=True, stop=error)
         from kedro.utils import load_obj
 
-        planned = project.new_run(assignment.run_id, assignment.meta)
+        planned = project.new_run(assignment.run_id, assignment.meta, assignment.gate)
         stop = _StopWhenCancelled(_cancelled())
         project.session._hook_manager.register(stop)
         try:

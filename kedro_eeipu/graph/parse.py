@@ -48,7 +48,7 @@ def parse_space(
     if not isinstance(block, Mapping):
         raise ConfigurationError(f"`{key}` must be a mapping", where=where)
     where_block = f"{where}: {key}"
-    _refuse_unknown(block, {"objective", "space", "budget", "trials"}, where_block)
+    _refuse_unknown(block, {"objective", "space", "budget", "trials", "report"}, where_block)
     ranges_block = block.get("space")
     if not isinstance(ranges_block, Mapping) or not ranges_block:
         raise ConfigurationError(
@@ -61,9 +61,11 @@ def parse_space(
     for path, spec in ranges_block.items():
         at = f"{where_block}.space.{path}"
         ranges[str(path)] = _parse_range(str(path), spec, parameters, at, warnings)
+    objective = _parse_objective(block.get("objective"), where_block)
     return SearchSpace(
         ranges=_in_order_of_conditions(ranges, where_block),
-        objective=_parse_objective(block.get("objective"), where_block),
+        objective=objective,
+        reports=_parse_reports(block.get("report"), objective.direction, f"{where_block}.report"),
         budget=parse_budget(block.get("budget"), f"{where_block}.budget"),
         trials=parse_trials(block.get("trials"), f"{where_block}.trials"),
         warnings=tuple(warnings),
@@ -149,6 +151,20 @@ def _parse_objective(spec: Any, where: str) -> Objective:
             f"direction is '{direction}', not maximize or minimize", where=key, remedy=remedy
         )
     return Objective(spec["dataset"], str(spec.get("key") or ""), direction)
+
+
+def _parse_reports(specs: Any, direction: str, where: str) -> tuple[Objective, ...]:
+    """Values on the way: ``dataset`` or ``dataset:key``, better the way the objective is."""
+    if specs is None:
+        return ()
+    if not isinstance(specs, (list, tuple)) or not all(isinstance(s, str) and s for s in specs):
+        raise ConfigurationError(
+            "`report` is a list of datasets and keys",
+            where=where,
+            remedy="Write for example: report: [teacher_metrics:error]",
+        )
+    parts = (spec.partition(":") for spec in specs)
+    return tuple(Objective(dataset, key, direction, "report") for dataset, _, key in parts)
 
 
 def _parse_range(

@@ -88,11 +88,13 @@ class Objective:
         dataset: The dataset, produced by a node of the pipeline, that holds the value.
         key: Dotted key inside it, empty when the dataset is the number itself.
         direction: ``maximize`` or ``minimize``.
+        role: What it is in the ``eeipu`` block: ``objective`` or ``report``.
     """
 
     dataset: str
     key: str
     direction: str
+    role: str = "objective"
 
     def __str__(self) -> str:
         return f"{self.dataset}[{self.key}]" if self.key else self.dataset
@@ -111,7 +113,7 @@ class Objective:
                 known = map(str, value) if isinstance(value, Mapping) else [type(value).__name__]
                 raise ConfigurationError(
                     f"dataset '{self.dataset}' has no key '{part}'",
-                    where="parameters.yml: eeipu.objective.key",
+                    where=f"parameters.yml: eeipu.{self.role}",
                     remedy=f"There is: {', '.join(known)}.",
                 ) from None
         item = getattr(value, "item", None)
@@ -120,11 +122,11 @@ class Objective:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise ConfigurationError(
                 f"{self} is not a number but {type(value).__name__}",
-                where="parameters.yml: eeipu.objective",
+                where=f"parameters.yml: eeipu.{self.role}",
                 remedy="Name a key that holds a number, with dots for nested ones.",
             )
         if not math.isfinite(value):
-            raise ValueError(f"the objective {self} is {value}")
+            raise ValueError(f"the {self.role} {self} is {value}")
         return float(value)
 
 
@@ -137,6 +139,7 @@ class SearchSpace:
         objective: What is optimised.
         budget: Seconds of node time, ``None`` for no limit.
         trials: Number of trials, ``None`` for no limit.
+        reports: Values on the way that may end a trial early.
         warnings: What is odd but no reason to stop.
     """
 
@@ -144,6 +147,7 @@ class SearchSpace:
     objective: Objective
     budget: float | None = None
     trials: int | None = None
+    reports: tuple[Objective, ...] = ()
     warnings: tuple[str, ...] = field(default=(), compare=False)
 
     def __iter__(self) -> Iterator[Range]:

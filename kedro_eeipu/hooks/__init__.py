@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from kedro_eeipu.cache.run_directory import RunDirectory
     from kedro_eeipu.hooks.plan import Planner, RunPlan
+    from kedro_eeipu.pruning import Gate
 
 __all__ = ["EEIPUHooks", "PlannedRun", "hooks"]
 
@@ -44,6 +45,7 @@ class PlannedRun:
         directory: Its run directory.
         write_through: Whether outputs are also written where the user's catalog declares them.
         meta: What new records say of this run.
+        gate: Ends it early when what it reports on the way is not good enough.
         plan: What it does, once Kedro has started it.
     """
 
@@ -52,6 +54,7 @@ class PlannedRun:
     directory: RunDirectory
     write_through: bool = False
     meta: Mapping[str, Any] = field(default_factory=dict)
+    gate: Gate | None = None
     plan: RunPlan | None = None
     _pipeline: Pipeline | None = None
     _outputs: set[str] = field(default_factory=set)
@@ -69,6 +72,8 @@ class PlannedRun:
         # The runner gets this very object next, so its content is what must change.
         pipeline.__dict__.clear()
         pipeline.__dict__.update(Pipeline(self.plan.nodes_to_run()).__dict__)
+        if self.gate is not None:
+            self.gate.watch(self.plan)
         return self.plan
 
     def complete(self, result: dict[str, Any], catalog: CatalogProtocol) -> None:

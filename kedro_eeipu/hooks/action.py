@@ -139,6 +139,11 @@ class NodeAction:
                 found[name] = produced_token(dataset) or ""
         return {name: token[:12] for name, token in found.items() if token}
 
+    @property
+    def finished(self) -> bool:
+        """Whether all outputs have been saved."""
+        return self._finished
+
     def bypass(self, reason: str) -> None:
         """Neither look up nor record this node in this run."""
         self.identity = None

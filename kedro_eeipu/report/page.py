@@ -102,7 +102,7 @@ def _head(
     reused = sum(n.status == "reused" for n in nodes)
     spent, saved = sum(t.cost for t in trials), sum(t.saved for t in trials)
     states = [t.state for t in trials]
-    told = {s: states.count(s) for s in ("complete", "failed", "running") if s in states}
+    told = {s: states.count(s) for s in ("complete", "pruned", "failed", "running") if s in states}
     share = f"{reused / (ran + reused):.0%} of executions" if ran + reused else ""
     cards = [
         _card("best value", *_best_beside_defaults(ranked, space)),

@@ -27,7 +27,7 @@ def reasons(trials: Sequence[TrialRecord], number: int) -> dict[str, str]:
 
 def _reason(node: NodeRecord, earlier: Sequence[TrialRecord]) -> str:
     if node.status == "skipped":
-        return "the trial failed before it was reached"
+        return "the trial ended before it was reached"
     if node.why_not:
         return f"it is never cached: {node.why_not}"
     before = _before(earlier, node)

@@ -53,11 +53,11 @@ class TrialRecord:
 
     Attributes:
         number: Its number in the study, from 0.
-        state: ``complete``, ``failed`` or ``running``.
+        state: ``complete``, ``pruned``, ``failed`` or ``running``.
         params: Values by dotted path, active parameters only.
         value: The objective, ``None`` unless complete.
         nodes: What happened to its nodes, in the order of the pipeline.
-        error: Why it failed.
+        error: Why it failed or was pruned.
         interrupted: Whether it was stopped from outside, by Ctrl-C or a kill.
         run_id: Kedro's id of its run.
         runtime_params: Parameters the user gave on the command line.

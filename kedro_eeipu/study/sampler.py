@@ -30,6 +30,10 @@ _MOST_LEVELS = 10_000
 _RESOLUTION = 1e12
 
 
+# A trial that failed or was pruned still tells what its stages cost.
+_ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+
+
 @dataclass(frozen=True)
 class Observation:
     """What a finished trial says of the stages, by position in the stage graph.
@@ -138,7 +142,7 @@ class EEIPUSampler(BaseSampler):
         optimizer = self.new_optimizer()
         sign = 1.0 if study.direction == optuna.study.StudyDirection.MAXIMIZE else -1.0
         told = []
-        for t in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.FAIL)):
+        for t in study.get_trials(deepcopy=False, states=_ENDED):
             # A trial from outside today's ranges teaches nothing about the inside that its
             # surrogates could place.
             if not self.fits(t.params):

@@ -103,8 +103,10 @@ class TrialStudy:
         *,
         error: str | None = None,
         interrupted: bool = False,
+        pruned: bool = False,
+        reported: Mapping[int, float] | None = None,
     ) -> TrialRecord:
-        """Record how a trial ended: complete with a value, or failed with a reason."""
+        """Record how a trial ended: complete with a value, else pruned or failed with a reason."""
         # Through the storage: `optuna.Trial` asks the study's sampler for parameters when it is
         # made, and `Study.tell` reads the trial three times.
         storage = self.optuna._storage
@@ -123,8 +125,11 @@ class TrialStudy:
         try:
             for key, told in attributes.items():
                 storage.set_trial_user_attr(trial_id, key, told)
+            for step, early in (reported or {}).items():
+                storage.set_trial_intermediate_value(trial_id, step, early)
             if value is None:
-                storage.set_trial_state_values(trial_id, TrialState.FAIL)
+                state = TrialState.PRUNED if pruned else TrialState.FAIL
+                storage.set_trial_state_values(trial_id, state)
             else:
                 storage.set_trial_state_values(trial_id, TrialState.COMPLETE, [value])
         except UpdateFinishedTrialError:
@@ -135,7 +140,7 @@ class TrialStudy:
                 self._heartbeat.end(trial_id)
         return replace(
             _record(running),
-            state="failed" if value is None else "complete",
+            state="pruned" if pruned else "failed" if value is None else "complete",
             value=value,
             nodes=tuple(nodes),
             error=error,
@@ -146,6 +151,11 @@ class TrialStudy:
     def trials(self) -> list[TrialRecord]:
         """All trials, by number."""
         return [self._known(t) for t in self.optuna.get_trials(deepcopy=False)]
+
+    def reported(self) -> tuple[Mapping[int, float], ...]:
+        """What each complete trial has reported on the way, by step."""
+        complete = self.optuna.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        return tuple(dict(t.intermediate_values) for t in complete)
 
     def best(self) -> TrialRecord | None:
         """The complete trial with the best value, the earliest of equals."""
@@ -246,7 +256,11 @@ def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
 
 
 def _record(trial: FrozenTrial) -> TrialRecord:
-    states = {TrialState.COMPLETE: "complete", TrialState.RUNNING: "running"}
+    states = {
+        TrialState.COMPLETE: "complete",
+        TrialState.RUNNING: "running",
+        TrialState.PRUNED: "pruned",
+    }
     attrs = trial.user_attrs
     run = attrs.get("run", {})
     return TrialRecord(
