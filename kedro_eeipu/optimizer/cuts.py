@@ -56,13 +56,14 @@ class CacheView:
         available: Mapping[int, frozenset[int]],
     ) -> None:
         self.graph = graph
-        self._owner: dict[tuple[int, Values], int] = {}
+        self._columns = [sorted(columns) for columns in graph.columns]
+        self._owner: dict[tuple[int, tuple[float, ...]], int] = {}
         for t in sorted(available):
             for s in available[t]:
                 self._owner.setdefault((s, self._stage_key(s, points[t])), t)
 
-    def _stage_key(self, s: int, x: Sequence[float]) -> Values:
-        return _key({j: x[j] for j in self.graph.columns[s]})
+    def _stage_key(self, s: int, x: Sequence[float]) -> tuple[float, ...]:
+        return tuple([-1.0 if x[j] != x[j] else x[j] for j in self._columns[s]])
 
     def owner(self, s: int, x: Sequence[float]) -> int | None:
         """The first trial whose output of stage s is the one that x would compute, if cached."""

@@ -256,7 +256,7 @@ class Optimizer:
         acquisition = EEIPU(surrogates, float(scores.max()), eta, samples)
         succeeded = [t for t, trial in enumerate(self._trials) if trial.y is not None]
         ranked = [succeeded[i] for i in scores.argsort(descending=True, stable=True).tolist()]
-        table = self._cut_table(available, pending, ranked)
+        table = self._cut_table(view, available, pending, ranked)
         search = CutSearch(self._space, acquisition, table, z[ranked[:_INCUMBENTS]], seed)
         candidates = search.run()
         best = next((c for c in candidates if _key(c.x) not in known), None)
@@ -349,6 +349,7 @@ class Optimizer:
 
     def _cut_table(
         self,
+        view: CacheView,
         available: Mapping[int, frozenset[int]],
         pending: list[tuple[float, ...]],
         ranked: list[int],

@@ -23,6 +23,7 @@ from simulate import Point, Sampler
 from torch import Tensor
 
 from kedro_eeipu.optimizer import Dimension, Optimizer
+from kedro_eeipu.optimizer.cuts import CacheView
 from kedro_eeipu.optimizer.optimize import CutTable
 from kedro_eeipu.optimizer.optimizer import Groups
 from kedro_eeipu.optimizer.warping import Warped
@@ -77,12 +78,13 @@ class PaperOptimizer(Optimizer):
 
     def _cut_table(
         self,
+        view: CacheView,
         available: Mapping[int, frozenset[int]],
         pending: list[Point],
         ranked: list[int],
     ) -> CutTable:
         best = sorted(ranked, key=lambda t: self._trials[t].y or 0.0, reverse=True)[:5]
-        return super()._cut_table(available, pending, best)
+        return super()._cut_table(view, available, pending, best)
 
 
 class OneKernel(Optimizer):
@@ -111,11 +113,12 @@ class NoMemory(Optimizer):
 
     def _cut_table(
         self,
+        view: CacheView,
         available: Mapping[int, frozenset[int]],
         pending: list[Point],
         ranked: list[int],
     ) -> CutTable:
-        return super()._cut_table(available, pending, [])
+        return super()._cut_table(view, available, pending, [])
 
 
 class FivePrefixes(Optimizer):
@@ -123,11 +126,12 @@ class FivePrefixes(Optimizer):
 
     def _cut_table(
         self,
+        view: CacheView,
         available: Mapping[int, frozenset[int]],
         pending: list[Point],
         ranked: list[int],
     ) -> CutTable:
-        return super()._cut_table(available, pending, ranked[:5])
+        return super()._cut_table(view, available, pending, ranked[:5])
 
 
 class OwnCosts(Optimizer):
