@@ -26,6 +26,8 @@ _MARKS = {
     "skipped": ("·", "dim"),
     "waiting": ("·", "dim"),
 }
+# Of a study, from which the rest can be told.
+_TELLING_SHARE = 0.03
 _SPARKS = "▁▂▃▄▅▆▇█"
 
 
@@ -99,6 +101,7 @@ class LiveView(PlainView):
         self._elsewhere: dict[int, tuple[Mapping[str, Any], float]] = {}
         self._trials: list[TrialRecord] = []
         self._headed = False
+        self._since: tuple[float | None, float] = (None, 0.0)
         self._live = Live(
             console=console, get_renderable=self._render, refresh_per_second=8, transient=True
         )
@@ -114,6 +117,7 @@ class LiveView(PlainView):
     def study_started(self, runner: EEIPURunner) -> None:
         super().study_started(runner)
         self._trials = runner.study.trials()
+        self._since = (self._share(self.spent), time.monotonic())
 
     def trial_started(self, number: int, params: Mapping[str, Any], run: PlannedRun | None) -> None:
         self._number, self._params, self._run = number, params, run
@@ -146,6 +150,8 @@ class LiveView(PlainView):
         grid.add_row("best", Text.assemble((self._best(), "bold"), "  ", self._improvement()))
         grid.add_row("used", self._progress(spent))
         share = self._share(spent)
+        began, at = self._since
+        grid.add_row("left", time_left(began, share, time.monotonic() - at))
         if share is not None:
             width = self._width() - 6
             grid.add_row("", ProgressBar(1.0, share, width, complete_style="cyan"))
@@ -255,6 +261,19 @@ def _row(trial: TrialRecord, better: bool) -> Text:
     if 0 < len(ran) < len(trial.nodes):
         text.append(f": {', '.join(ran)}", style="dim")
     return text
+
+
+def time_left(began: float | None, share: float | None, seconds: float) -> str:
+    """How long a study will go on, if it goes on as it went.
+
+    Args:
+        began: Share of the study that was done when this process took it up.
+        share: Share that is done now.
+        seconds: Between the two.
+    """
+    if began is None or share is None or share - began < _TELLING_SHARE:
+        return "not known yet"
+    return f"about {duration(seconds * (1.0 - share) / (share - began))}"
 
 
 def sparkline(values: Sequence[float]) -> str:

@@ -1,0 +1,57 @@
+"""``%eeipu``: the commands in a notebook, as ``%load_ext kedro_eeipu`` adds them."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import click
+from kedro.framework.startup import bootstrap_project
+from kedro.utils import find_kedro_project
+
+from kedro_eeipu.errors import ConfigurationError
+
+# They end with a click of their own, or wait for Ctrl-C.
+_NOT_HERE = ("viz",)
+
+
+def register(ipython: Any) -> None:
+    """Add the magic to a shell."""
+    ipython.register_magic_function(eeipu, magic_kind="line", magic_name="eeipu")
+
+
+def eeipu(line: str) -> None:
+    """Run a command of ``kedro eeipu`` in this process, on the project around the notebook.
+
+    ``%eeipu tune --trials 20``, ``%eeipu trials``, ``%eeipu report``: all that the command line
+    takes but ``viz``, which would not return. Interrupt the kernel as you would press Ctrl-C.
+    """
+    from kedro_eeipu.cli import commands
+
+    arguments = shlex.split(line)
+    path = find_kedro_project(Path.cwd())
+    try:
+        if path is None:
+            raise ConfigurationError(
+                "there is no Kedro project here",
+                where=str(Path.cwd()),
+                remedy="Change into one with %cd.",
+            )
+        if arguments[:1] and arguments[0] in _NOT_HERE:
+            raise ConfigurationError(
+                f"{arguments[0]} would not return",
+                remedy=f"Type `kedro eeipu {line}` in a terminal.",
+            )
+        commands.main(
+            ["eeipu", *arguments],
+            prog_name="kedro",
+            obj=bootstrap_project(Path(path)),
+            standalone_mode=False,
+        )
+    except click.ClickException as error:
+        error.show()
+    except ConfigurationError as error:
+        click.echo(f"Error: {error}", err=True)
+    except SystemExit:  # the command has said why
+        pass
