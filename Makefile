@@ -1,8 +1,11 @@
-# make demo    tune the demo project in an environment of its own
-# make test    run the tests in another
-# make lint    check style and types
-# make bench   compare the samplers on synthetic pipelines
-# make clean   remove the environments and what the tools left behind
+# make demo            tune the demo project in an environment of its own
+# make demo-vision     tune its U-Net
+# make demo-language   tune its T5
+# make test            run the tests in another
+# make lint            check style and types
+# make bench           compare the samplers on synthetic pipelines
+# make compare         compare them on the three pipelines of the demo project, in hours
+# make clean           remove the environments and what the tools left behind
 #
 # Both environments are built once and again only when what is to be installed changes.
 
@@ -14,10 +17,13 @@ export DO_NOT_TRACK = 1
 export OMP_NUM_THREADS = 1
 
 .DEFAULT_GOAL := demo
-.PHONY: demo test lint bench clean
+.PHONY: demo demo-vision demo-language test lint bench compare clean
 
 demo: .venv/.installed
 	cd demo_project && ../.venv/bin/kedro eeipu tune
+
+demo-vision demo-language: demo-%: .venv/.installed
+	cd demo_project && ../.venv/bin/kedro eeipu tune --pipeline $*
 
 test: .venv-test/.installed
 	.venv-test/bin/python -m pytest -n auto $(PYTEST_ARGS)
@@ -29,6 +35,9 @@ lint: .venv-test/.installed
 
 bench: .venv-test/.installed
 	.venv-test/bin/python tests/benchmarks/run.py
+
+compare: .venv/.installed
+	.venv/bin/python tests/benchmarks/promise.py
 
 clean:
 	rm -rf .venv .venv-test .hypothesis .pytest_cache .mypy_cache .ruff_cache build dist
