@@ -10,6 +10,7 @@ import queue
 import signal
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import Any
 
@@ -225,6 +226,13 @@ class ClusterRunner(EEIPURunner):
                     self._collect(_LOOK_SECONDS)
                 self._collect(0.0)
                 self._give_up_on_repeated_failure()
+        except EEIPUError:
+            raise
+        except Exception as error:
+            # The connection may break in the middle of any question.
+            if self.cluster.alive and not isinstance(error, OSError | CancelledError):
+                raise
+            raise self._gone() from None
         finally:
             try:
                 if not finished:
