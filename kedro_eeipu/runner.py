@@ -226,10 +226,13 @@ class EEIPURunner:
             KeyboardInterrupt: Recorded as interrupted.
         """
         number, run_id = self._begin(params, proposing)
-        meta = {"study": self.study.name, "trial": number}
-        run = self.project.new_run(run_id, meta, self._gate())
+        run = self.project.new_run(run_id, self._meta(number), self._gate())
         self.listener.trial_started(number, params, run)
         return self._finish(number, run_trial(self.project, run, params, self.runner))
+
+    def _meta(self, number: int) -> dict[str, Any]:
+        """What new records in the cache say of the trial that made them."""
+        return {"study": self.study.name, "trial": number}
 
     def _gate(self) -> Gate | None:
         """What ends a trial early, if trials report anything on the way."""

@@ -52,6 +52,13 @@ MEASURED = "Every sampler has run all its node executions itself."
 @click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="How many.")
 @click.option("--no-cache-for", default="", help="Samplers that pay for every node every time.")
 @click.option("--measure", is_flag=True, help="Let each run all its nodes itself.")
+@click.option(
+    "--clock",
+    type=click.Choice(["wall", "cpu"]),
+    default="wall",
+    show_default=True,
+    help="What a node costs; cpu where other work shares the machine.",
+)
 @click.option("--runner", "-r", default="SequentialRunner", show_default=True, help="Kedro runner.")
 @click.option("--output", type=click.Path(path_type=Path), default=None, help="The page to write.")
 @format_option
@@ -64,6 +71,7 @@ def compare(
     seeds: int,
     no_cache_for: str,
     measure: bool,
+    clock: str,
     runner: str,
     output: Path | None,
     form: str,
@@ -92,6 +100,7 @@ def compare(
         in_trials=in_trials,
         uncached=_names(no_cache_for),
         measure=measure,
+        clock=clock,
         runner=kedro_runner(runner),
     )
     interrupt_on_sigterm()
@@ -140,6 +149,7 @@ def _about(comparison: Comparison) -> dict[str, Any]:
         "budget": f"{amount:g} cold trials" if comparison.in_trials else duration(amount),
         "warmup_trials": comparison.warmup,
         "seeds": comparison.seeds,
+        "clock": comparison.clock,
         "costs": MEASURED if comparison.measure else REPLAYED,
     }
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import mean
+from typing import Any
 
 from kedro.runner import AbstractRunner, SequentialRunner
 from optuna.samplers import BaseSampler
@@ -63,6 +64,7 @@ class Comparison:
         uncached: Samplers that pay for every node of every trial.
         measure: Whether each sampler computes everything itself; otherwise a computation is done
             once and its recorded seconds are charged to every sampler that needs it.
+        clock: What a node costs: its ``wall`` or its ``cpu`` time.
         runner: Kedro's runner for the nodes.
         told: Called after each trial with its contestant.
 
@@ -77,6 +79,7 @@ class Comparison:
     in_trials: bool = False
     uncached: Sequence[str] = ()
     measure: bool = False
+    clock: str = "wall"
     runner: AbstractRunner = field(default_factory=SequentialRunner)
     told: Callable[[Contestant], None] = lambda contestant: None
 
@@ -153,7 +156,7 @@ class Comparison:
         found = []
         for entry in self.entries():
             name = self._study_name(entry)
-            root = self.home / "measured" / name if self.measure else self.home / "cache"
+            root = self.home / (f"measured/{name}" if self.measure else f"cache-{self.clock}")
             project = replace(self.project, store=Store(str(root)))
             study = open_study(self.storage, name, project.space, create=True)
             found.append(Contestant(project, study, entry, self, loads))
@@ -167,6 +170,7 @@ class Comparison:
             "objective": repr(self.project.space.objective),
             "budget": [self.budget, self.in_trials],
             "measure": self.measure,
+            "clock": self.clock,
             "runtime_params": self.project.runtime_params,
             "nodes": self.project.fixed_parts,
         }
@@ -229,7 +233,7 @@ class Contestant(EEIPURunner):
         first = self.trials()[: self.warmup]
         if len(first) < self.warmup:
             return math.inf
-        return self.comparison.budget * mean(t.cost + t.saved for t in first)
+        return self.comparison.budget * max(mean(t.cost + t.saved for t in first), 1e-9)
 
     def left(self) -> float:
         """Share of the budget that is left; negative when the last trial has overrun it."""
@@ -283,6 +287,9 @@ class Contestant(EEIPURunner):
             cost=self._price,
             budget_left=max(0.0, self.left()),
         )
+
+    def _meta(self, number: int) -> dict[str, Any]:
+        return super()._meta(number) | {"clock": self.comparison.clock}
 
     def _finish(self, number: int, result: TrialResult) -> TrialRecord:
         """Record what this contestant owes for a trial, whoever has computed it."""

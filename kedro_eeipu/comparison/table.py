@@ -45,10 +45,10 @@ def markdown_table(document: Mapping[str, Any]) -> str:
 
 def described(document: Mapping[str, Any]) -> str:
     """What was compared, in a line."""
+    budget = f"{document['budget']} of {document['clock']} time in nodes"
     return (
-        f"{document['pipeline']}: {document['direction']} {document['objective']}, "
-        f"{document['budget']} of node time after {document['warmup_trials']} common warm-up "
-        f"trials, {document['seeds']} seeds"
+        f"{document['pipeline']}: {document['direction']} {document['objective']}, {budget} after "
+        f"{document['warmup_trials']} common warm-up trials, {document['seeds']} seeds"
     )
 
 

@@ -52,7 +52,7 @@ def measure(pipeline: str, setting: str, seeds: int) -> None:
     """Compare the samplers on one pipeline, and keep the result."""
     command = [sys.executable, "-m", "kedro", "eeipu", "compare", "--format", "json"]
     command += ["--pipeline", PIPELINES[pipeline], "--samplers", f"eeipu,{PEERS}"]
-    command += ["--budget", "12 trials", "--seeds", str(seeds)]
+    command += ["--budget", "12 trials", "--clock", "cpu", "--seeds", str(seeds)]
     command += ["--no-cache-for", SETTINGS[setting]]
     told = subprocess.run(
         command, cwd=ROOT / "demo_project", stdout=subprocess.PIPE, check=True, text=True

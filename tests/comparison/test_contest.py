@@ -94,6 +94,16 @@ def test_what_is_finished_is_not_repeated_after_an_interruption(
     assert project.executions() == []
 
 
+def test_cpu_time_is_not_spent_by_waiting(project: Any) -> None:
+    source = project.source / "nodes.py"
+    slow = source.read_text().replace('ran("join")', 'ran("join"); import time; time.sleep(0.05)')
+    source.write_text(slow)
+    compared = comparison(project, samplers=("random",), budget=0.01, clock="cpu")
+    compared.run()
+    first = compared.contestants()[0].trials()[0]
+    assert next(n.seconds for n in first.nodes if n.name == "join") < 0.05
+
+
 def test_a_changed_node_begins_a_new_comparison(project: Any) -> None:
     before = comparison(project).run()
     source = project.source / "nodes.py"

@@ -19,6 +19,7 @@ ABOUT = {
     "budget": "10.0 s",
     "warmup_trials": 2,
     "seeds": 2,
+    "clock": "wall",
     "costs": "Each node execution was measured once.",
 }
 
