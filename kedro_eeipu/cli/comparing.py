@@ -84,7 +84,7 @@ def compare(
     """
     from kedro_eeipu.comparison import Comparison, as_json
     from kedro_eeipu.comparison.page import comparison_html
-    from kedro_eeipu.comparison.table import terminal_table, verdict
+    from kedro_eeipu.comparison.table import terminal_tables, verdict
 
     given = _budget(budget)
     project = load_project(metadata, **options)
@@ -119,8 +119,11 @@ def compare(
     if form == "json":
         print_json(document)
         return
-    make_console().print(terminal_table(document))
-    for line in (document["costs"], verdict(document), str(target)):
+    console = make_console()
+    for table in terminal_tables(document):
+        console.print(table)
+        console.print()
+    for line in filter(None, (verdict(document), document["costs"], str(target))):
         click.echo(line)
 
 

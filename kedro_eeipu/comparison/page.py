@@ -35,8 +35,12 @@ def comparison_html(document: Mapping[str, Any]) -> str:
         document: As `kedro_eeipu.comparison.results.as_json` makes it.
     """
     figures = [
-        ("Best value so far, median and range of the seeds", best_so_far(document), "wide"),
-        ("Candidates evaluated after the warm-up, each seed", dots(document, "candidates"), ""),
+        (
+            "Best value so far: median of the seeds, and the range of eeipu's",
+            best_so_far(document),
+            "wide",
+        ),
+        ("Candidates after the warm-up, each seed", dots(document, "candidates"), ""),
         ("Improvement since the warm-up, each seed", dots(document, "improvement"), ""),
         ("Share of node time reused, each seed", dots(document, "reuse"), ""),
     ]
@@ -114,10 +118,13 @@ def dots(document: Mapping[str, Any], name: str) -> Figure:
 
 def _table(document: Mapping[str, Any]) -> str:
     head = "".join(f"<th>{escape(name)}</th>" for name in COLUMNS)
+    head = head.replace("<th>", '<th style="text-align: left">', 1)
     body = "".join(
-        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows(document)
+        f'<tr><td style="text-align: left">{escape(label)}</td>'
+        f"{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
+        for label, *cells in rows(document)
     )
-    return f'<div class="table best"><table><tr>{head}</tr>{body}</table></div>'
+    return f'<div class="table"><table><tr>{head}</tr>{body}</table></div>'
 
 
 def _runs(document: Mapping[str, Any], label: str) -> list[Mapping[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from kedro_eeipu.comparison.results import OURS
+from kedro_eeipu.comparison.results import OURS, RATIOS
 
 COLUMNS = (
     "sampler",
@@ -16,25 +16,46 @@ COLUMNS = (
     "best",
     "improved by",
     "reused",
-    "proposing",
+    "proposing s",
     "candidates: eeipu ÷",
     "improvement: eeipu ÷",
 )
 
 
-def terminal_table(document: Mapping[str, Any]) -> Table:
-    """Median over the seeds, with the lowest and the highest.
+def terminal_tables(document: Mapping[str, Any]) -> list[Table]:
+    """Each sampler's figures, and then the ratios to them.
 
     Args:
         document: As `kedro_eeipu.comparison.results.as_json` makes it.
     """
-    table = Table(title=Text(described(document)), title_justify="left")
-    table.add_column(COLUMNS[0])
-    for name in COLUMNS[1:]:
-        table.add_column(name, justify="right")
+    figures = _table(Text(described(document)), COLUMNS[:-2])
+    ratios = _table(Text("eeipu divided by"), ("", *RATIOS))
     for row in rows(document):
-        table.add_row(*(cell.replace(" (", "\n(") for cell in row))
+        if row[1]:
+            figures.add_row(*(_two_lines(cell) for cell in row[:-2]))
+        if row[-1]:
+            ratios.add_row(row[0], *row[-2:])
+    return [figures, ratios] if ratios.row_count else [figures]
+
+
+def _table(title: Text, columns: Sequence[str]) -> Table:
+    table = Table(
+        title=title,
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+        header_style="dim",
+    )
+    for i, name in enumerate(columns):
+        table.add_column(name, justify="right" if i else "left", no_wrap=True)
     return table
+
+
+def _two_lines(cell: str) -> str:
+    """The spread below the median."""
+    middle, _, spread = cell.partition(" (")
+    return f"{middle}\n{spread.rstrip(')').replace(' … ', '…')}" if spread else middle
 
 
 def markdown_table(document: Mapping[str, Any]) -> str:
@@ -61,10 +82,10 @@ def rows(document: Mapping[str, Any]) -> list[Sequence[str]]:
             [
                 label,
                 _spread(told["candidates"], "{:g}"),
-                _spread(told["best"], "{:.4g}"),
-                _spread(told["improvement"], "{:.3g}"),
+                _spread(told["best"], "{:.3g}"),
+                _spread(told["improvement"], "{:.2g}"),
                 _spread(told["reuse"], "{:.0%}"),
-                _spread(told["proposing_seconds"], "{:.3g} s"),
+                _spread(told["proposing_seconds"], "{:.3g}"),
                 *_ratios(ratios.get(label)),
             ]
         )
@@ -85,10 +106,7 @@ def _spread(figure: Mapping[str, float] | None, form: str) -> str:
 def _ratios(found: Mapping[str, float | None] | None) -> list[str]:
     if found is None:
         return ["", ""]
-    return [
-        "none" if found[name] is None else f"{found[name]:.2f} ×"
-        for name in ("candidates", "improvement")
-    ]
+    return ["none" if found[name] is None else f"{found[name]:.2f} ×" for name in RATIOS]
 
 
 def verdict(document: Mapping[str, Any]) -> str:

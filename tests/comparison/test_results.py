@@ -98,7 +98,7 @@ def test_document_is_json_and_shown_alike_everywhere() -> None:
     )
     table = markdown_table(document).splitlines()
     assert len(table) == 2 + 3 + 1
-    assert table[2].startswith("| eeipu | 4 (3 … 5) | 6.5 (6 … 7) | 1.5 (1 … 2) | 41% | 2 s |")
+    assert table[2].startswith("| eeipu | 4 (3 … 5) | 6.5 (6 … 7) | 1.5 (1 … 2) | 41% | 2 |")
     assert table[4].endswith("| 2.00 × | none |")
     page = comparison_html(document)
     assert "tpe, no cache" in page
