@@ -16,7 +16,10 @@ from kedro_eeipu.graph.space import override
 from kedro_eeipu.project import Project
 from kedro_eeipu.study.records import TrialRecord
 
-FILE = "parameters_eeipu.yml"
+
+def parameters_file(pipeline: str) -> str:
+    """Name of the file that holds the applied values of a pipeline; each has its own."""
+    return f"parameters_eeipu{'' if pipeline == '__default__' else f'_{pipeline}'}.yml"
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ def write_overrides(project: Project, trial: TrialRecord, study: str, env: str) 
     if not re.fullmatch(r"\w[\w.-]*", env):
         raise ConfigurationError(f"'{env}' is no name of an environment", where="--env")
     folder = project.path / "conf" / env
-    target = folder / FILE
+    target = folder / parameters_file(project.pipeline_name)
     values = override(project.parameters, trial.params)
     for file in sorted(folder.glob("**/parameters*.y*ml")):
         if file == target:

@@ -243,7 +243,8 @@ def apply(
             return
     target = write_overrides(project, trial, opened.name, env)
     click.echo(f"Wrote {target.relative_to(project.path).as_posix()}")
-    used = "kedro run" if env in ("local", "base") else f"kedro run --env {env}"
+    used = "kedro run" if pipeline == "__default__" else f"kedro run --pipeline {pipeline}"
+    used += "" if env in ("local", "base") else f" --env {env}"
     click.echo(f"`{used}` uses it")
     brought = bring_outputs(project, trial)
     for name in brought.saved:

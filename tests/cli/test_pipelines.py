@@ -1,0 +1,71 @@
+"""Several pipelines in one project, each with a block, a study and applied values of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from kedro_eeipu.apply import write_overrides
+from kedro_eeipu.errors import ConfigurationError
+from kedro_eeipu.runner import EEIPURunner, Limits
+from kedro_eeipu.study.storage import open_study
+
+REGISTRY = """
+from .pipeline import create_pipeline
+
+
+def register_pipelines():
+    whole = create_pipeline()
+    return {"__default__": whole, "clean-only": whole.only_nodes("clean", "left")}
+"""
+
+
+@pytest.fixture
+def two(project: Any) -> Any:
+    """The project with a second pipeline, which has a block of its own."""
+    (project.source / "pipeline_registry.py").write_text(REGISTRY)
+    base = project.path / "conf" / "base"
+    (base / "parameters_clean.yml").write_text(
+        yaml.safe_dump(
+            {
+                "eeipu_clean-only": {
+                    "objective": {"dataset": "left_rows", "direction": "minimize"},
+                    "space": {"left.weight": {"low": 1.0, "high": 3.0}},
+                    "trials": 2,
+                }
+            }
+        )
+    )
+    return project
+
+
+def test_each_pipeline_takes_its_block(two: Any) -> None:
+    assert two.load().space.paths == ("clean.scale", "left.weight", "right.power", "shift")
+    other = two.load(pipeline_name="clean-only")
+    assert other.space.paths == ("left.weight",)
+    assert other.space.objective.dataset == "left_rows"
+
+
+def test_errors_name_the_file_and_the_block(two: Any) -> None:
+    file = two.path / "conf" / "base" / "parameters_clean.yml"
+    file.write_text(file.read_text().replace("left.weight", "shift"))
+    with pytest.raises(ConfigurationError) as refused:
+        two.load(pipeline_name="clean-only")
+    assert refused.value.where == "conf/base/parameters_clean.yml: eeipu_clean-only.space.shift"
+
+
+def test_values_of_both_pipelines_can_be_applied(two: Any) -> None:
+    two.write_nodes(
+        (two.source / "nodes.py")
+        .read_text()
+        .replace('return [weight * x for x in cleaned["rows"]]', "return weight")
+    )
+    project = two.load(pipeline_name="clean-only")
+    study = open_study(project.storage, "clean-only", project.space, create=True)
+    trial = EEIPURunner(project, study, Limits(trials=1)).evaluate({"left.weight": 2.5})
+    written = write_overrides(project, trial, "clean-only", "local")
+    assert written.name == "parameters_eeipu_clean-only.yml"
+    assert yaml.safe_load(written.read_text())["left"]["weight"] == 2.5
+    assert two.load(pipeline_name="clean-only").parameters["left"]["weight"] == 2.5
