@@ -1,7 +1,7 @@
 """What Kedro-Viz's page asks for, answered for one trial.
 
 Kedro-Viz describes the pipeline once. A trial changes what stands in its answers, and never their
-shape: colours and cards of the nodes, values of parameters, previews of datasets.
+shape: cards of the nodes, values of parameters, previews of datasets.
 """
 
 from __future__ import annotations
@@ -31,14 +31,7 @@ if TYPE_CHECKING:
 
 # Kedro-Viz's page shows the run status of the pipeline with this id alone.
 PIPELINE = "__default__"
-# Fill, stroke and text by what happened to a node, for the light and the dark theme. The page's
-# legend has the same.
-COLOURS = {
-    "ran": (("#c9e7cc", "#2e7d32", "#10301a"), ("#1f5b2c", "#6fce7c", "#ffffff")),
-    "reused": (("#cfe8fb", "#1976b8", "#0b2c45"), ("#164a70", "#63b7f2", "#ffffff")),
-    "failed": (("#ffd0d0", "#c62828", "#4a0d0d"), ("#7d1f1f", "#ff8080", "#ffffff")),
-    "skipped": (("#ececec", "#9e9e9e", "#5a5a5a"), ("#3a3f45", "#7d858d", "#b8bfc6")),
-}
+STATES = ("ran", "reused", "failed", "skipped")
 _KEPT_PREVIEWS = 256
 # What takes longer to load than anybody waits for a click.
 _LARGEST = 1_000_000_000
@@ -79,17 +72,14 @@ class Answers:
         return list(self._kinds)
 
     def main(self, trial: TrialRecord) -> dict[str, Any]:
-        """The graph, its nodes coloured, for ``/api/main``."""
-        status = {n.name: n.status for n in trial.nodes}
+        """The graph, for ``/api/main``."""
         parameters = self._parameters(trial)
-        nodes = []
-        for node in self._main["nodes"]:
-            name = _full_name(node)
-            if node["type"] == "task":
-                took = self._taken(name, parameters)
-                styles = {"styles": style(status[name])} if name in status else None
-                node = {**node, "parameters": took, "node_extras": styles}
-            nodes.append(node)
+        nodes = [
+            {**n, "parameters": self._taken(_full_name(n), parameters)}
+            if n["type"] == "task"
+            else n
+            for n in self._main["nodes"]
+        ]
         return {**self._main, "nodes": nodes}
 
     def node(self, trial: TrialRecord, trials: Sequence[TrialRecord], node: str) -> dict[str, Any]:
@@ -151,10 +141,10 @@ class Answers:
         }
 
     def facts(self, trial: TrialRecord) -> dict[str, Any]:
-        """What two trials are compared by.
+        """What the page colours nodes by, and what it compares two trials by.
 
-        The key of each node, the content of each dataset and the value of each parameter, by
-        their ids in the graph.
+        By id in the graph: the status of each node; and the key of each node, the content of each
+        dataset and the value of each parameter.
         """
         parameters = self._parameters(trial)
         told: dict[str, Any] = {
@@ -164,7 +154,13 @@ class Answers:
         }
         told |= {self._data[name]: blob.digest for name, blob in self._blobs(trial).items()}
         told |= {i: _value(parameters, name) for name, i in self._taken_in.items()}
-        return {"number": trial.number, "params": self._shown(trial.params), "content": told}
+        ran = {self._tasks[n.name]: n.status for n in trial.nodes if n.name in self._tasks}
+        return {
+            "number": trial.number,
+            "params": self._shown(trial.params),
+            "status": ran,
+            "content": told,
+        }
 
     def listed(self, trial: TrialRecord) -> dict[str, Any]:
         """A trial as the picker lists it."""
@@ -175,7 +171,7 @@ class Answers:
             "cost": duration(trial.cost),
             "saved": duration(trial.saved),
             "params": self._shown(trial.params),
-            "counts": {s: sum(n.status == s for n in trial.nodes) for s in COLOURS},
+            "counts": {s: sum(n.status == s for n in trial.nodes) for s in STATES},
             "error": self.redactor.text(trial.error or "").split("\n")[0],
         }
 
@@ -327,15 +323,6 @@ class Answers:
 
     def _error(self, error: str | None) -> dict[str, str]:
         return {"message": self.redactor.text(error or "it failed"), "traceback": ""}
-
-
-def style(status: str) -> dict[str, Any]:
-    """Kedro-Viz style of a node by what happened to it."""
-    light, dark = (
-        {"fill": fill, "stroke": stroke, "color": text}
-        for fill, stroke, text in COLOURS.get(status, COLOURS["skipped"])
-    )
-    return {"themes": {"light": light, "dark": dark}}
 
 
 def _full_name(node: Mapping[str, Any]) -> str:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 PACKAGES = [{"package_name": "fsspec", "package_version": "", "is_compatible": False}]
 TESTED = SpecifierSet(">=12.5,<13")
 STATIC = Path(__file__).parent / "static"
-_SCRIPT = '<script src="../static/view.js"></script>'
+_OURS = '<script src="../static/view.js"></script><link rel="stylesheet" href="../static/view.css">'
 
 
 class Pages:
@@ -167,7 +167,7 @@ def view_page(html: Path) -> str:
     """Kedro-Viz's page with our script in it, and without what it loads from the internet."""
     page = (html / "index.html").read_text(encoding="utf-8")
     page = re.sub(r"<link\b[^>]*https?://[^>]*>", "", page)
-    return page.replace("<head>", f"<head>{_SCRIPT}", 1)
+    return page.replace("<head>", f"<head>{_OURS}", 1)
 
 
 def about() -> dict[str, Any]:

@@ -128,7 +128,7 @@ class Page:
             f"""{_DOCUMENT}
             return Object.fromEntries([...doc.querySelectorAll('.pipeline-node--task')]
               .map((e) => [e.textContent.trim(),
-                           e.querySelector('.pipeline-node__bg').style.fill]));""",
+                           getComputedStyle(e.querySelector('.pipeline-node__bg')).fill]));""",
             pane,
         )
         return found
@@ -139,7 +139,8 @@ class Page:
             self.run(
                 f"""{_DOCUMENT}
                 return [...doc.querySelectorAll('.pipeline-node')]
-                  .filter((e) => e.querySelector('.pipeline-node__bg').style.strokeWidth)
+                  .filter((e) => getComputedStyle(e.querySelector('.pipeline-node__bg'))
+                    .strokeWidth === '5px')
                   .map((e) => e.textContent.trim());""",
                 pane,
             )
@@ -179,8 +180,9 @@ class Page:
         taken: float = self.driver.execute_async_script(
             f"""{_DOCUMENT}
             const done = arguments[2];
-            const shown = () => doc.querySelector('.pipeline-metadata')?.innerText
-              + [...doc.querySelectorAll('.pipeline-node__bg')].map((e) => e.style.fill).join();
+            const nodes = [...doc.querySelectorAll('.pipeline-node__bg')].slice(0, 20);
+            const shown = () => doc.querySelector('.pipeline-metadata')?.textContent
+              + nodes.map((e) => getComputedStyle(e).fill).join();
             const before = shown();
             const row = document.querySelector(`li[data-trial="${{arguments[1]}}"]`);
             const started = performance.now();

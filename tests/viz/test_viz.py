@@ -68,11 +68,10 @@ def test_parameters_are_those_of_the_trial(tuner: Any) -> None:
 
 def test_nodes_are_coloured_and_carry_a_card(tuner: Any) -> None:
     pages = Pages(tuner.project, tuner.study)
-    nodes = {n["name"]: n for n in pages.trial(1, "api/main")["nodes"] if n["type"] == "task"}
-    fills = {
-        name: n["node_extras"]["styles"]["themes"]["light"]["fill"] for name, n in nodes.items()
-    }
-    assert fills["clean"] == fills["right"] != fills["left"] == fills["score"]
+    names = {n["id"]: n["name"] for n in pages.trial(1, "api/main")["nodes"]}
+    told = {names[i]: status for i, status in pages.trial(1, "facts")["status"].items()}
+    ran = {"left", "join", "score"}
+    assert told == {n: "ran" if n in ran else "reused" for n in ("clean", "right", *ran)}
     node = asked(tuner)
     ran, reused = (node(1, name)["preview"]["content"] for name in ("left", "clean"))
     assert ran.startswith("RAN\nagainst trial 0: parameter left.weight changed")

@@ -257,8 +257,8 @@
       .forEach((p) => p.frame.contentWindow.trialView?.select(p.number, id)),
     ready: (view) => {
       const pane = panes.find((p) => p.frame.contentWindow === view);
-      if (panes.length < 2 || !pane) return;
-      view.trialView.narrow(true);
+      if (!pane) return;
+      if (panes.length > 1) view.trialView.narrow(true);
       pane.draw();
     },
   };

@@ -46,17 +46,9 @@
     }
     if (!state.ready && graph?.nodes?.length) {
       state.ready = true;
-      document.head.append(style());
       // Not from within a dispatch.
       setTimeout(() => shell.ready(window), 0);
     }
-  }
-
-  /** Nothing is published from here. */
-  function style() {
-    const element = document.createElement("style");
-    element.textContent = ".pipeline-menu-button--deploy { display: none !important; }";
-    return element;
   }
 
   async function get(number, path) {
@@ -70,24 +62,17 @@
     const current = () => shell.trialOf(window) === number;
     const kept = state.clicked;
     const panel = kept && get(number, `api/nodes/${kept}`);
-    const [main, run] = await Promise.all([get(number, "api/main"), get(number, "api/run-status")]);
+    const facts = await get(number, "facts");
     if (!current()) return;
-    const { node, graph, runStatus } = state.store.getState();
-    const data = { ...node, fetched: {}, parameters: { ...node.parameters } };
-    data.preview = kept ? { [kept]: node.preview?.[kept] } : {};
-    for (const told of main.nodes) {
-      // Written into what is there: a new object would have the same graph laid out once more.
-      node.extras[told.id] = outlined(told.node_extras || {}, marked.has(told.id));
-      if (told.type === "task") data.parameters[told.id] = told.parameters;
-    }
-    const nodes = graph.nodes.map((n) => ({ ...n, extras: node.extras[n.id] }));
-    state.store.dispatch({
-      type: "RESET_DATA",
-      data: {
-        node: data, graph: { ...graph, nodes }, runStatus: { ...runStatus, ...inRedux(run) },
-      },
-    });
+    paint(facts.status, marked);
+    // What was fetched for the other trial is to be fetched anew. Emptied where it is: a new
+    // object would have the same graph laid out and drawn once more.
+    const { node } = state.store.getState();
+    for (const id of Object.keys(node.fetched)) delete node.fetched[id];
+    for (const id of Object.keys(node.preview || {})) if (id !== kept) delete node.preview[id];
     if (kept) await fill(number, kept, panel);
+    const run = inRedux(await get(number, "api/run-status"));
+    if (current()) state.store.dispatch({ type: "UPDATE_RUN_STATUS_DATA", data: run });
   }
 
   /** Show in the panel what is told of a node. */
@@ -105,19 +90,27 @@
     if (id) await fill(number, id, get(number, `api/nodes/${id}`));
   }
 
-  function outlined(extras, marked) {
-    if (!marked) return extras;
-    const themes = extras.styles?.themes || {};
-    return {
-      ...extras,
-      styles: {
-        strokeWidth: "5px",
-        themes: {
-          light: { ...themes.light, stroke: "#e07b00" },
-          dark: { ...themes.dark, stroke: "#ffb347" },
-        },
-      },
+  /** Colour nodes by what happened to them, and outline what differs. */
+  // By rules of style: told of it, Kedro-Viz would lay the graph out and draw it once more.
+  function paint(status, marked) {
+    const nodes = (ids) => {
+      const chosen = [...ids].map((id) => `[data-id="${CSS.escape(id)}"]`).join(", ");
+      return `.pipeline-node:is(${chosen}):not([class*="pipeline-node--status-"])`;
     };
+    const rules = [...new Set(Object.values(status))].map((name) => {
+      const painted = nodes(Object.keys(status).filter((id) => status[id] === name));
+      return `${painted}:not(.pipeline-node--selected) .pipeline-node__bg {
+          fill: var(--${name}-fill) !important; stroke: var(--${name}-line) !important;
+        }
+        ${painted} :is(text, .pipeline-node__icon) { fill: var(--${name}-text) !important; }`;
+    });
+    if (marked.size) {
+      rules.push(`${nodes(marked)} .pipeline-node__bg {
+        stroke: var(--differs) !important; stroke-width: 5px !important;
+      }`);
+    }
+    state.rules ??= document.head.appendChild(document.createElement("style"));
+    state.rules.textContent = rules.join("\n");
   }
 
   function inRedux({ nodes, datasets, pipeline }) {
