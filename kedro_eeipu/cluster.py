@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 import queue
@@ -18,7 +17,7 @@ from kedro_eeipu import worker
 from kedro_eeipu.errors import ConfigurationError, EEIPUError, StudyStopped
 from kedro_eeipu.runner import NOT_WORTH_IT, EEIPURunner
 from kedro_eeipu.trial import TrialResult
-from kedro_eeipu.worker import Assignment, Source
+from kedro_eeipu.worker import Assignment, source_of
 
 WORKER_ENDED = "interrupted: its worker ended"
 
@@ -30,6 +29,8 @@ _LOCAL = {
     "distributed.scheduler.allowed-failures": 0,
     # A node may keep the interpreter to itself for as long as it likes.
     "distributed.scheduler.worker-ttl": None,
+    # Kedro's ParallelRunner starts processes of its own.
+    "distributed.worker.daemon": False,
     # Whatever ends a study is told by us, in a sentence.
     "distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "critical",
 }
@@ -200,12 +201,21 @@ class ClusterRunner(EEIPURunner):
     Args:
         open_cluster: Gives the cluster that runs the trials, which is closed at the end.
         arguments, options: As for `EEIPURunner`.
+
+    Raises:
+        ConfigurationError: Workers could not share the cache.
     """
 
     def __init__(
         self, *arguments: Any, open_cluster: Callable[[], Cluster], **options: Any
     ) -> None:
         super().__init__(*arguments, **options)
+        if self.project.store.root.startswith("memory:"):
+            raise ConfigurationError(
+                "the cache is in the memory of one process, and workers are others",
+                where="eeipu.yml: cache.root",
+                remedy="Name a folder that all workers reach, or a bucket.",
+            )
         self._open_cluster = open_cluster
         self._in_hand: dict[Any, _InHand] = {}
         self._ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -251,13 +261,7 @@ class ClusterRunner(EEIPURunner):
         project = self.project
         future = self.cluster.submit(
             Assignment(
-                source=Source(
-                    path=str(project.path),
-                    env=project.env,
-                    pipeline=project.pipeline_name,
-                    conf_source=project.conf_source,
-                    runtime_params=json.dumps(project.runtime_params, sort_keys=True, default=str),
-                ),
+                source=source_of(project),
                 runtime_params=project.runtime_params,
                 params=params,
                 run_id=run_id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 from collections.abc import Callable, Mapping
@@ -31,14 +32,15 @@ class Source:
         env: Configuration environment.
         pipeline: Name in the registry.
         conf_source: Another configuration folder.
-        runtime_params: What the user gave with ``--params``, as sorted pairs of path and text.
+        token: Changes with everything that the driver has read of its configuration, code and
+            data, so that a worker that goes on from study to study reads them anew.
     """
 
     path: str
     env: str | None
     pipeline: str
     conf_source: str | None
-    runtime_params: str
+    token: str
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,18 @@ class Assignment:
     runner: str
     parts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     gate: Gate | None = None
+
+
+def source_of(project: Project) -> Source:
+    """Where a worker finds this project, as it is now."""
+    read = (project.settings, project.parameters, project.fixed_parts)
+    return Source(
+        path=str(project.path),
+        env=project.env,
+        pipeline=project.pipeline_name,
+        conf_source=project.conf_source,
+        token=hashlib.sha256(repr(read).encode()).hexdigest(),
+    )
 
 
 def run(assignment: Assignment) -> TrialResult:
@@ -166,5 +180,5 @@ def _check_parts(project: Project, parts: Mapping[str, Mapping[str, str]]) -> No
         raise ConfigurationError(
             f"a worker (process {os.getpid()}) differs from this machine in {what}",
             remedy="Bring the same code, libraries and data to all workers and start them anew: a "
-            "running one does not see edits.",
+            "running one does not see edits of code.",
         )

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from services import free_port, wait_for_port
 
-from kedro_eeipu.cluster import Cluster, opener
+from kedro_eeipu.cluster import Cluster, ClusterRunner, opener
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.settings import Settings
 
@@ -79,6 +79,7 @@ def assert_sound(project: Any, found: list[dict[str, Any]], complete: int) -> No
     assert list((home / "cache" / "leases").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_workers_share_what_they_compute(project: Any) -> None:
     """Only the last node is tuned: what comes before runs once, and the other workers wait."""
     edit(project, "def ran(name):\n", "def ran(name):\n    import time; time.sleep(0.3)\n")
@@ -93,6 +94,7 @@ def test_workers_share_what_they_compute(project: Any) -> None:
     assert_sound(project, trials(project), complete=6)
 
 
+@pytest.mark.slow
 def test_worker_killed_in_a_trial_is_replaced_and_the_trial_tried_again(project: Any) -> None:
     edit(
         project,
@@ -112,6 +114,7 @@ def test_worker_killed_in_a_trial_is_replaced_and_the_trial_tried_again(project:
     assert_sound(project, found, complete=4)
 
 
+@pytest.mark.slow
 def test_trial_that_kills_every_worker_fails_the_second_time(project: Any) -> None:
     edit(
         project,
@@ -125,6 +128,7 @@ def test_trial_that_kills_every_worker_fails_the_second_time(project: Any) -> No
     assert errors == ["interrupted: its worker ended", "its worker ended, for the second time"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_driver_that_ends_leaves_no_process_and_the_same_command_goes_on(
     project: Any, number: int
@@ -203,6 +207,7 @@ def dask(project: Any) -> Iterator[Callable[..., Dask]]:
         cluster.stop()
 
 
+@pytest.mark.slow
 def test_scheduler_that_dies_ends_the_study_and_the_same_command_goes_on(
     project: Any, dask: Any
 ) -> None:
@@ -278,6 +283,14 @@ def test_missing_dask_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     for open_cluster in (opener(2, None, {}), opener(None, "tcp://127.0.0.1:1", {})):
         with pytest.raises(ConfigurationError, match=r"pip install 'kedro-eeipu\[dask\]'"):
             open_cluster()
+
+
+def test_cache_in_memory_is_refused(project: Any) -> None:
+    project.write_settings({"cache": {"root": "memory://somewhere"}})
+    tuner = project.tuner()
+    study = tuner.project, tuner.study, tuner.limits
+    with pytest.raises(ConfigurationError, match=r"cache\.root"):
+        ClusterRunner(*study, open_cluster=opener(1, None, {}))
 
 
 def test_two_clusters_are_refused() -> None:
