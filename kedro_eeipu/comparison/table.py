@@ -82,7 +82,7 @@ def rows(document: Mapping[str, Any]) -> list[Sequence[str]]:
             [
                 label,
                 _spread(told["candidates"], "{:g}"),
-                _spread(told["best"], "{:.3g}"),
+                _spread(told["best"], "{:.4g}"),
                 _spread(told["improvement"], "{:.2g}"),
                 _spread(told["reuse"], "{:.0%}"),
                 _spread(told["proposing_seconds"], "{:.3g}"),
