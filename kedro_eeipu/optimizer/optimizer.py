@@ -90,9 +90,6 @@ class Optimizer:
         ValueError: the space or the stage graph contradicts itself.
     """
 
-    # In nats: evidence at the mode overrates the richer model, and a slight lead should not decide.
-    temperature = 5.0
-
     def __init__(
         self,
         dimensions: Sequence[Dimension],
@@ -279,33 +276,27 @@ class Optimizer:
     def _fitted_objective(
         self, features: Tensor, seed: int
     ) -> tuple[TrainingData, Hyperparameters]:
-        """A surrogate of the objective, drawn among the candidates by their evidence.
-
-        A drawn one rather than the best: at the highest posterior density, the one way of seeing
-        the data that is chosen early decides what is seen later, and confirms itself.
-        """
         rows = [t for t, trial in enumerate(self._trials) if trial.y is not None]
         y = torch.tensor([self._trials[t].y for t in rows], dtype=torch.float64)
         models: list[tuple[TrainingData, Hyperparameters]] = []
         evidence: list[float] = []
-        fitted: dict[Groups, Hyperparameters] = {}
         for warped, groups in self._objective_models(y):
             data = TrainingData(features[rows], warped.y, groups)
-            fitted[groups] = self._fit(data, fitted.get(groups))
-            models.append((data, fitted[groups]))
-            evidence.append((fitted[groups].log_posterior + warped.log_slope) / self.temperature)
-        weights = torch.tensor(evidence, dtype=torch.float64).softmax(0)
-        generator = torch.Generator().manual_seed(seed)
-        return models[int(torch.multinomial(weights, 1, generator=generator))]
+            same = [fit for other, fit in models if other.groups == groups]
+            models.append((data, self._fit(data, same[-1] if same else None)))
+            evidence.append(models[-1][1].log_posterior + warped.log_slope)
+        return models[self._choice(evidence, seed)]
+
+    def _choice(self, evidence: Sequence[float], seed: int) -> int:
+        """Index of the surrogate to use."""
+        return max(range(len(evidence)), key=evidence.__getitem__)
 
     def _objective_models(self, y: Tensor) -> list[tuple[Warped, Groups]]:
-        """Candidate surrogates: the objective as it is or warped; with stage kernels or without."""
+        """Candidate surrogates: warpings, with the columns that each kernel component sees."""
         everything = frozenset(range(self._space.d))
         own = [group for group in self._graph.own_columns if group]
-        kernels: list[Groups] = [(everything,)]
-        if len(own) > 1:
-            kernels.append((everything, *own))
-        return [(warped, groups) for warped in warpings(y) for groups in kernels]
+        groups = (everything, *own) if len(own) > 1 else (everything,)
+        return [(warped, groups) for warped in warpings(y)]
 
     def _cost_data(self, features: Tensor) -> list[TrainingData]:
         """Log seconds per stage; a stage that never ran is expected to cost as the others do."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import optuna
@@ -71,7 +71,8 @@ class PaperOptimizer(Optimizer):
     """
 
     def _objective_models(self, y: Tensor) -> list[tuple[Warped, Groups]]:
-        return super()._objective_models(y)[:1]
+        warped, groups = super()._objective_models(y)[0]
+        return [(warped, groups[:1])]
 
     def _cost_groups(self, s: int) -> tuple[frozenset[int], ...]:
         return (self._graph.own_columns[s],)
@@ -91,21 +92,29 @@ class OneKernel(Optimizer):
     """Without the kernels of single stages."""
 
     def _objective_models(self, y: Tensor) -> list[tuple[Warped, Groups]]:
-        return [(w, groups) for w, groups in super()._objective_models(y) if len(groups) == 1]
+        return [(warped, groups[:1]) for warped, groups in super()._objective_models(y)]
 
 
 class NoWarping(Optimizer):
     """Objectives on their own scale."""
 
     def _objective_models(self, y: Tensor) -> list[tuple[Warped, Groups]]:
+        return super()._objective_models(y)[:1]
+
+
+class Drawn(Optimizer):
+    """A surrogate drawn by its evidence: warped or not, with and without stage kernels."""
+
+    temperature = 5.0  # in nats
+
+    def _objective_models(self, y: Tensor) -> list[tuple[Warped, Groups]]:
         models = super()._objective_models(y)
-        return [(warped, groups) for warped, groups in models if warped is models[0][0]]
+        return [(w, kernels) for w, groups in models for kernels in (groups[:1], groups)]
 
-
-class Likeliest(Optimizer):
-    """The surrogate with the highest evidence instead of a drawn one."""
-
-    temperature = 1e-6
+    def _choice(self, evidence: Sequence[float], seed: int) -> int:
+        weights = (torch.tensor(evidence, dtype=torch.float64) / self.temperature).softmax(0)
+        generator = torch.Generator().manual_seed(seed)
+        return int(torch.multinomial(weights, 1, generator=generator))
 
 
 class NoMemory(Optimizer):
@@ -342,5 +351,5 @@ ABLATIONS: dict[str, Callable[[Problem, int], Sampler]] = {
     "costs of own parameters": lambda p, seed: EEIPU(p, seed, OwnCosts),
     "without stage kernels": lambda p, seed: EEIPU(p, seed, OneKernel),
     "without warping": lambda p, seed: EEIPU(p, seed, NoWarping),
-    "the likeliest surrogate": lambda p, seed: EEIPU(p, seed, Likeliest),
+    "a drawn surrogate": lambda p, seed: EEIPU(p, seed, Drawn),
 }
