@@ -86,7 +86,7 @@ def compare(
     from kedro_eeipu.comparison.page import comparison_html
     from kedro_eeipu.comparison.table import terminal_tables, verdict
 
-    given = _budget(budget)
+    given = parsed_budget(budget)
     project = load_project(metadata, **options)
     amount, in_trials = given or (project.space.budget, False)
     if amount is None:
@@ -131,7 +131,7 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _budget(text: str | None) -> tuple[float, bool] | None:
+def parsed_budget(text: str | None) -> tuple[float, bool] | None:
     """The budget, and whether it is stated in trials."""
     from kedro_eeipu.graph.parse import parse_budget
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from kedro_eeipu.cli.comparing import parsed_budget
 from kedro_eeipu.comparison import Comparison
 from kedro_eeipu.comparison.account import price
 from kedro_eeipu.comparison.contest import Contestant
@@ -127,18 +128,27 @@ def test_wrong_samplers_are_refused(project: Any, options: dict[str, Any], word:
         comparison(project, **options)
 
 
-def test_command_prints_a_table_writes_a_page_and_one_json_document(project: Any) -> None:
-    command = ("eeipu", "compare", "--samplers", "eeipu,random", "--seeds", "1")
-    shown = project.kedro(*command, "--budget", "2 trials")
-    assert shown.returncode == 0, shown.stderr
-    assert "mean of peers" in shown.stdout
-    assert "measured once" in shown.stdout
-    assert "<html" in (project.path / ".eeipu" / "compare" / "compare.html").read_text()
-    document = json.loads(
-        project.kedro(*command, "--budget", "2 trials", "--format", "json").stdout
+@pytest.mark.parametrize(
+    ("text", "budget"),
+    [(None, None), ("12 trials", (12.0, True)), ("1 trial", (1.0, True)), ("2min", (120.0, False))],
+)
+def test_budgets_are_times_or_trials(text: str | None, budget: Any) -> None:
+    assert parsed_budget(text) == budget
+
+
+@pytest.mark.parametrize("text", ["0 trials", "some trials", "soon"])
+def test_other_budgets_are_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="no duration"):
+        parsed_budget(text)
+
+
+def test_command_prints_one_json_document_and_writes_a_page(project: Any) -> None:
+    told = project.kedro(
+        *("eeipu", "compare", "--samplers", "random,tpe", "--seeds", "1"),
+        *("--budget", "2 trials", "--format", "json"),
     )
-    assert [r["sampler"] for r in document["runs"]] == ["eeipu", "random"]
+    assert told.returncode == 0, told.stderr
+    document = json.loads(told.stdout)
+    assert [r["sampler"] for r in document["runs"]] == ["random", "tpe"]
     assert document["budget"] == "2 cold trials"
-    refused = project.kedro(*command, "--budget", "0 trials")
-    assert refused.returncode == 2
-    assert "no duration" in refused.stderr
+    assert "<html" in (project.path / ".eeipu" / "compare" / "compare.html").read_text()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 
 import pytest
+from rich.console import Console
 
 from kedro_eeipu.comparison.page import comparison_html
 from kedro_eeipu.comparison.results import Run, as_json, ratios, run_of, summaries
-from kedro_eeipu.comparison.table import markdown_table, verdict
+from kedro_eeipu.comparison.table import markdown_table, terminal_tables, verdict
 from kedro_eeipu.study.records import NodeRecord, TrialRecord
 
 ABOUT = {
@@ -96,6 +98,13 @@ def test_document_is_json_and_shown_alike_everywhere() -> None:
         "eeipu: 2.00 times the candidates and 3.00 times the improvement since warm-up of the mean "
         "of its peers."
     )
+    console = Console(width=80, record=True, file=io.StringIO())
+    for shown in terminal_tables(document):
+        console.print(shown)
+    text = console.export_text()
+    assert "tpe, no cache" in text
+    assert "eeipu divided by" in text
+    assert "…\n" not in text, "nothing is cut off"
     table = markdown_table(document).splitlines()
     assert len(table) == 2 + 3 + 1
     assert table[2].startswith("| eeipu | 4 (3 … 5) | 6.5 (6 … 7) | 1.5 (1 … 2) | 41% | 2 |")
