@@ -178,7 +178,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         project = make_project(Path(folder))
         tuner = project.tuner(sampler="random")
-        tuner.evaluate(tuner.project.space.defaults())
+        with tuner.project.quiet():
+            tuner.evaluate(tuner.project.space.defaults())
         make_up_trials(tuner)
         print(f"{TRIALS} trials, {NODES} nodes, {PARAMETERS} parameters")
         print(f"kedro --version alone: {seconds_of(project, '--version'):.1f} s")

@@ -140,7 +140,7 @@ class Page:
                 f"""{_DOCUMENT}
                 return [...doc.querySelectorAll('.pipeline-node')]
                   .filter((e) => getComputedStyle(e.querySelector('.pipeline-node__bg'))
-                    .strokeWidth === '5px')
+                    .stroke === 'rgb(255, 179, 71)')
                   .map((e) => e.textContent.trim());""",
                 pane,
             )

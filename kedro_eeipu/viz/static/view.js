@@ -105,7 +105,8 @@
         ${painted} :is(text, .pipeline-node__icon) { fill: var(--${name}-text) !important; }`;
     });
     if (marked.size) {
-      rules.push(`${nodes(marked)} .pipeline-node__bg {
+      // Named twice more, to count for more than the rules above.
+      rules.push(`${nodes(marked)}.pipeline-node.pipeline-node .pipeline-node__bg {
         stroke: var(--differs) !important; stroke-width: 5px !important;
       }`);
     }
