@@ -116,6 +116,17 @@ def test_fitted_values_are_the_posterior_mean_at_the_training_points() -> None:
     assert torch.allclose(model.fitted(0), model.posterior(x)[0][0], atol=1e-5)
 
 
+def test_left_out_values_are_those_of_surrogates_that_have_not_seen_them() -> None:
+    x, y = data(12)
+    h = Hyperparameters(torch.full((D,), 0.6).double(), torch.tensor([1.3]).double(), 0.05, 0.2)
+    whole = Surrogates([TrainingData(x, y, (ALL,), offset=1.0, scale=2.0)], [h], COLUMNS)
+    for i in range(len(y)):
+        others = torch.arange(len(y)) != i
+        part = TrainingData(x[others], y[others], (ALL,), offset=1.0, scale=2.0)
+        mean, _ = Surrogates([part], [h], COLUMNS).posterior(x[i : i + 1])
+        assert whole.left_out(0)[i] == pytest.approx(float(mean), abs=1e-5)
+
+
 def test_unseen_columns_have_no_effect() -> None:
     x, y = data(20)
     seen = frozenset({0, 1})
