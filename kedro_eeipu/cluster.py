@@ -128,7 +128,7 @@ class Cluster:
         if not self.alive:
             return 0
         try:
-            workers = self._client.scheduler_info()["workers"].values()
+            workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
         except OSError:  # it has just ended
             return 0
         offered = [w["resources"] for w in workers]
