@@ -81,7 +81,7 @@ def section(problem: Problem, names: Iterable[str], reference: str, runs: Runs) 
         *({seed for p, s, seed in runs if (p, s) == (problem.name, name)} for name in names)
     )
     seeds = sorted(common)
-    if not seeds:
+    if not seeds or reference not in names:
         return []
     lines = [
         f"## {problem.name}",
