@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -95,6 +96,11 @@ CATALOG: dict[str, Any] = {
     "cleaned": {"type": "json.JSONDataset", "filepath": "data/cleaned.json"},
     "metrics": {"type": "json.JSONDataset", "filepath": "data/metrics.json"},
 }
+
+
+def hears_ctrl_c() -> None:
+    """Undo, in a child process, that a suite run in the background ignores SIGINT."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class KedroProject:

@@ -142,5 +142,5 @@ def test_reasons_name_what_differs_from_the_nearest_trial() -> None:
     assert said[3] == "against trial 1: its code changed"
     assert said[4] == "same code, parameters and inputs as trial 0"
     assert "no longer kept" in said[5]
-    assert "failed before" in said[6]
+    assert "ended before" in said[6]
     assert said[7] == "it is never cached: it is a generator"
