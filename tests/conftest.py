@@ -98,11 +98,6 @@ CATALOG: dict[str, Any] = {
 }
 
 
-def hears_ctrl_c() -> None:
-    """Undo, in a child process, that a suite run in the background ignores SIGINT."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
 class KedroProject:
     """A Kedro project on disk.
 
@@ -238,6 +233,11 @@ class KedroProject:
     @staticmethod
     def command(*arguments: str) -> list[str]:
         return [sys.executable, "-W", "ignore", "-m", "kedro", *arguments]
+
+    @staticmethod
+    def hears_ctrl_c() -> None:
+        """Undo, in a child process, that a suite run in the background ignores SIGINT."""
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
     @staticmethod
     def environment() -> dict[str, str]:

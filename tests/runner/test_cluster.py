@@ -43,7 +43,7 @@ def start(project: Any, *arguments: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=hears_ctrl_c,
+        preexec_fn=project.hears_ctrl_c,
     )
 
 

@@ -222,7 +222,7 @@ def _start_slow_study(project: Any) -> subprocess.Popen[bytes]:
         env=project.environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        preexec_fn=hears_ctrl_c,
+        preexec_fn=project.hears_ctrl_c,
     )
     log, deadline = project.path / "executions.log", time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
