@@ -240,8 +240,7 @@ class Optimizer:
     ) -> Proposal:
         z = self._space.reveal(torch.tensor([t.x for t in self._trials], dtype=torch.float64))
         features = self._space.features(z, self._space.active(z))
-        seed = self._proposal_seed(pending)
-        objective, fit = self._fitted_objective(features, seed)
+        objective, fit = self._fitted_objective(features)
         costs = self._cost_data(features)
         data, fitted = [objective, *costs], [fit, *(self._fit(part) for part in costs)]
         surrogates = Surrogates(data, fitted, self._space.feature_column)
@@ -254,7 +253,9 @@ class Optimizer:
         succeeded = [t for t, trial in enumerate(self._trials) if trial.y is not None]
         ranked = [succeeded[i] for i in scores.argsort(descending=True, stable=True).tolist()]
         table = self._cut_table(view, available, pending, ranked)
-        search = CutSearch(self._space, acquisition, table, z[ranked[:_INCUMBENTS]], seed)
+        search = CutSearch(
+            self._space, acquisition, table, z[ranked[:_INCUMBENTS]], self._proposal_seed(pending)
+        )
         candidates = search.run()
         best = next((c for c in candidates if _key(c.x) not in known), None)
         if best is None:
@@ -273,9 +274,7 @@ class Optimizer:
         column = self._space.feature_column
         return fit_hyperparameters(part.features, y, column, part.groups, self._space.d, start)
 
-    def _fitted_objective(
-        self, features: Tensor, seed: int
-    ) -> tuple[TrainingData, Hyperparameters]:
+    def _fitted_objective(self, features: Tensor) -> tuple[TrainingData, Hyperparameters]:
         rows = [t for t, trial in enumerate(self._trials) if trial.y is not None]
         y = torch.tensor([self._trials[t].y for t in rows], dtype=torch.float64)
         models: list[tuple[TrainingData, Hyperparameters]] = []
@@ -285,9 +284,9 @@ class Optimizer:
             same = [fit for other, fit in models if other.groups == groups]
             models.append((data, self._fit(data, same[-1] if same else None)))
             evidence.append(models[-1][1].log_posterior + warped.log_slope)
-        return models[self._choice(evidence, seed)]
+        return models[self._choice(evidence)]
 
-    def _choice(self, evidence: Sequence[float], seed: int) -> int:
+    def _choice(self, evidence: Sequence[float]) -> int:
         """Index of the surrogate to use."""
         return max(range(len(evidence)), key=evidence.__getitem__)
 

@@ -111,9 +111,9 @@ class Drawn(Optimizer):
         models = super()._objective_models(y)
         return [(w, kernels) for w, groups in models for kernels in (groups[:1], groups)]
 
-    def _choice(self, evidence: Sequence[float], seed: int) -> int:
+    def _choice(self, evidence: Sequence[float]) -> int:
         weights = (torch.tensor(evidence, dtype=torch.float64) / self.temperature).softmax(0)
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator().manual_seed(self._proposal_seed(()))
         return int(torch.multinomial(weights, 1, generator=generator))
 
 
