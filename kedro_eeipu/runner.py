@@ -339,7 +339,11 @@ class EEIPURunner:
                 loads[s] = sum(n.load for n in found)
             if stage.cacheable and all(self._servable(n, kept) for n in found):
                 available.add(s)
-        return Observation(costs, loads, frozenset(available))
+        return Observation(costs, loads, frozenset(available), self.overhead(trial))
+
+    def overhead(self, trial: TrialRecord) -> float:
+        """Seconds that a trial took besides its nodes, so that one that runs little is not free."""
+        return trial.overhead
 
     def _servable(self, node: NodeRecord, kept: frozenset[str]) -> bool:
         """Whether a trial with the same tuned parameters would be served what this one made."""

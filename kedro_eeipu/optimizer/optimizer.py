@@ -55,9 +55,9 @@ class Proposal:
             pending trials are numbered after the told ones.
         reused: stages expected to be served from the cache.
         info: of a model-based proposal `log_ei` (EI in standard deviations of the told, possibly
-            warped, objectives), `log_inverse_cost`, `expected_cost` (seconds), and `payoff`, what
-            spending as much again as was spent so far would improve at this proposal's rate, in
-            the unit of EI.
+            warped, objectives), `log_inverse_cost`, `expected_cost` (seconds, with overhead), and
+            `payoff`, what spending as much again as was spent so far would improve at this
+            proposal's rate, in the unit of EI.
     """
 
     x: tuple[float, ...]
@@ -146,6 +146,7 @@ class Optimizer:
         self,
         *,
         budget_left: float = 1.0,
+        overhead: float = 0.0,
         available: Mapping[int, frozenset[int]] | None = None,
         pending: Sequence[Sequence[float]] = (),
     ) -> Proposal:
@@ -153,6 +154,7 @@ class Optimizer:
 
         Args:
             budget_left: share of the budget that is left, in [0, 1]; the exponent eta.
+            overhead: seconds that any trial takes besides its stages, those of this call included.
             available: for each told trial index the stages whose outputs are in the cache now;
                 None: every stage that ran or was reused in a told trial.
             pending: configurations that other workers are evaluating now.
@@ -175,7 +177,7 @@ class Optimizer:
             successes = sum(trial.y is not None for trial in self._trials)
             if successes < 2 or len(self._trials) + len(running) < self._warmup:
                 return _proposal(self._warmup_x(known), view, soon, {})
-            return self._model_based(budget_left, available, running, known, view, soon)
+            return self._model_based(budget_left, overhead, available, running, known, view, soon)
 
     def left_out_costs(self, stages: Sequence[int]) -> dict[int, dict[int, float]]:
         """What stages were expected to cost where they ran, had that one run not been seen.
@@ -233,6 +235,7 @@ class Optimizer:
     def _model_based(
         self,
         budget_left: float,
+        overhead: float,
         available: Mapping[int, frozenset[int]],
         pending: list[tuple[float, ...]],
         known: set[tuple[float, ...]],
@@ -254,6 +257,7 @@ class Optimizer:
         succeeded = [t for t, trial in enumerate(self._trials) if trial.y is not None]
         ranked = [succeeded[i] for i in scores.argsort(descending=True, stable=True).tolist()]
         table = self._cut_table(view, available, pending, ranked)
+        table = replace(table, load=table.load + max(overhead, _SMALLEST_COST))
         search = CutSearch(
             self._space, acquisition, table, z[ranked[:_INCUMBENTS]], self._proposal_seed(pending)
         )
@@ -262,7 +266,7 @@ class Optimizer:
         if best is None:
             fallback = self._new_point(known)
             best = candidates[0] if fallback is None else Candidate(fallback, 0, -math.inf)
-        return _proposal(best.x, view, soon, self._info(acquisition, table, best))
+        return _proposal(best.x, view, soon, self._info(acquisition, table, best, overhead))
 
     def _proposal_seed(self, pending: Sequence[object]) -> int:
         return (self._seed * 1_000_003 + 7919 * len(self._trials) + len(pending)) % 2**31
@@ -354,7 +358,7 @@ class Optimizer:
         values = torch.zeros(len(cuts), self._space.d, dtype=torch.float64)
         fixed = torch.zeros(len(cuts), self._space.d, dtype=torch.bool)
         share = torch.ones(len(cuts), len(self._graph), dtype=torch.float64)
-        load = torch.full((len(cuts),), _SMALLEST_COST, dtype=torch.float64)
+        load = torch.zeros(len(cuts), dtype=torch.float64)
         load_seconds = self._load_seconds()
         for c, cut in enumerate(cuts):
             for j, value in cut.values.items():
@@ -376,13 +380,15 @@ class Optimizer:
             for s in range(len(self._graph))
         ]
 
-    def _info(self, acquisition: EEIPU, table: CutTable, candidate: Candidate) -> dict[str, float]:
+    def _info(
+        self, acquisition: EEIPU, table: CutTable, candidate: Candidate, overhead: float
+    ) -> dict[str, float]:
         z = self._space.reveal(torch.tensor([candidate.x], dtype=torch.float64))
         features = self._space.features(z, self._space.active(z))
         share, load = table.share[[candidate.cut]], table.load[[candidate.cut]]
         log_ei, log_inverse = acquisition.parts(features, share, load)
         mean, deviation = acquisition.surrogates.posterior(features)
-        spent = sum(sum(trial.stage_costs.values()) for trial in self._trials)
+        spent = sum(overhead + sum(trial.stage_costs.values()) for trial in self._trials)
         seconds = (share[0] * torch.exp(mean[1:, 0] + deviation[1:, 0] ** 2 / 2)).sum() + load[0]
         return {
             "log_ei": float(log_ei),

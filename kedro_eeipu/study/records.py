@@ -88,3 +88,12 @@ class TrialRecord:
     def saved(self) -> float:
         """Seconds that its reused nodes would have cost."""
         return sum(n.saved for n in self.nodes)
+
+    @property
+    def overhead(self) -> float:
+        """Wall seconds that it took besides its nodes and loading for them; 0 when not known."""
+        if self.started is None or self.finished is None:
+            return 0.0
+        nodes = sum(n.seconds + n.load for n in self.nodes)
+        # Nodes that ran side by side may add up to more than the trial's wall time.
+        return self.proposing + max(0.0, self.finished - self.started - nodes)

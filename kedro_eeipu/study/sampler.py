@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import optuna
@@ -29,6 +30,8 @@ _MOST_LEVELS = 10_000
 # As in `kedro_eeipu.optimizer.space.RESOLUTION`, which is not imported for it brings torch.
 _RESOLUTION = 1e12
 
+# Choosing a trial takes longer the more there are.
+_LAST_OVERHEADS = 10
 
 # A trial that failed or was pruned still tells what its stages cost.
 _ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
@@ -42,11 +45,13 @@ class Observation:
         costs: Seconds of each stage that ran as a whole.
         loads: Seconds that reading the outputs of each reused stage took.
         available: Stages whose outputs can be served now to a trial that shares their parameters.
+        overhead: Seconds that the trial took besides: choosing it, Kedro's own work, storing.
     """
 
     costs: Mapping[int, float] = field(default_factory=dict)
     loads: Mapping[int, float] = field(default_factory=dict)
     available: frozenset[int] = frozenset()
+    overhead: float = 0.0
 
 
 def observation_in_attributes(trial: FrozenTrial) -> Observation:
@@ -95,14 +100,15 @@ class EEIPUSampler(BaseSampler):
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         optimizer, told = self._told(study)
-        available = {i: self.observe(t).available for i, t in enumerate(told)}
+        seen = [self.observe(t) for t in told]
         pending = [
             t
             for t in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
             if t.number != trial.number and self.fits(t.params)
         ]
         proposal = optimizer.ask(
-            available=available,
+            overhead=median([o.overhead for o in seen[-_LAST_OVERHEADS:]] or [0.0]),
+            available={i: o.available for i, o in enumerate(seen)},
             pending=[self.point(t.params) for t in pending],
         )
         self.last_proposal = proposal

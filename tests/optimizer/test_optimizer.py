@@ -225,6 +225,18 @@ def test_cheap_reuse_wins_when_early_stages_are_expensive() -> None:
     assert expensive_early > expensive_late
 
 
+def test_stages_do_not_matter_beside_a_large_overhead() -> None:
+    optimizer = Optimizer([Dimension()] * 3, CHAIN, seed=0)
+    simulate(optimizer, 12, stages=3)
+    by_cost = optimizer.ask()
+    regardless = optimizer.ask(budget_left=0.0)
+    assert optimizer.ask(overhead=1e9).x == pytest.approx(regardless.x, abs=1e-3)
+    assert by_cost.x != pytest.approx(regardless.x, abs=1e-3)
+    info = optimizer.ask(overhead=5.0).info
+    assert info["expected_cost"] > 5
+    assert info["log_inverse_cost"] < -math.log(5)
+
+
 def test_wrong_lengths_are_refused() -> None:
     optimizer = Optimizer([Dimension()] * 3, CHAIN)
     with pytest.raises(ValueError, match="3 columns"):

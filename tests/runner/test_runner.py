@@ -53,6 +53,17 @@ def test_same_seed_same_trials(make_project: Any, sampler: str) -> None:
     assert len({json.dumps(p, sort_keys=True) for p in a}) == 12
 
 
+def test_overhead_of_a_trial_is_its_time_outside_nodes(project: Any) -> None:
+    edit(project, 'ran("score")', 'ran("score"); __import__("time").sleep(0.5)')
+    tuner = project.tuner()
+    trial = tuner.evaluate(tuner.propose(), 0.25)
+    nodes = trial.cost + sum(n.load for n in trial.nodes)
+    assert nodes >= 0.5
+    assert trial.overhead == pytest.approx(0.25 + trial.finished - trial.started - nodes)
+    observed = tuner.observation(trial, tuner.project.store.digests())
+    assert observed.overhead == trial.overhead
+
+
 def test_budget_stops_the_study(project: Any) -> None:
     edit(project, 'ran("score")', 'ran("score"); __import__("time").sleep(0.2)')
     result = project.tuner(limits=Limits(budget=0.5)).run()

@@ -14,7 +14,7 @@ from optuna.trial import TrialState, create_trial
 from kedro_eeipu.graph import Stage, StageGraph, parse_space
 from kedro_eeipu.optimizer import Optimizer, Proposal
 from kedro_eeipu.study.peers import propose
-from kedro_eeipu.study.sampler import EEIPUSampler, from_unit, levels, to_unit
+from kedro_eeipu.study.sampler import EEIPUSampler, Observation, from_unit, levels, to_unit
 
 PARAMETERS = {
     "early": {"n": 4, "rate": 0.01},
@@ -108,6 +108,23 @@ def test_trials_outside_changed_ranges_are_passed_over() -> None:
     sampler = EEIPUSampler(parse_space(narrowed), GRAPH)
     study.sampler = sampler
     assert 60 <= study.ask().relative_params["early.n"] <= 64
+
+
+def test_overheads_of_the_last_trials_reach_the_optimizer(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = run(EEIPUSampler(SPACE, GRAPH), 14)
+    seen: list[float] = []
+    ask = Optimizer.ask
+
+    def watched(self: Optimizer, **options: Any) -> Proposal:
+        seen.append(options["overhead"])
+        return ask(self, **options)
+
+    monkeypatch.setattr(Optimizer, "ask", watched)
+    study.sampler = EEIPUSampler(
+        SPACE, GRAPH, observe=lambda t: Observation(overhead=100.0 if t.number < 4 else t.number)
+    )
+    assert study.ask().relative_params
+    assert seen == [8.5], "the median of 4 to 13"
 
 
 def test_proposal_that_shares_a_running_trials_stage_has_its_exact_values(
