@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from kedro_eeipu.errors import ConfigurationError
+from kedro_eeipu.study.explain import History
 from kedro_eeipu.viz.app import TESTED, Pages, encoded, kedro_viz_html, shown_trial, view_page
 from kedro_eeipu.viz.recorded import VARIABLE, command, put_into, recorded
 from kedro_eeipu.viz.site import save_site
@@ -54,7 +55,7 @@ def test_the_users_files_are_not_shown_for_a_trial(project: Any, tuner: Any) -> 
     trial = replace(tuner.study.trials()[1], nodes=())
     pages = Pages(tuner.project, tuner.study)
     found = next(n for n in pages.answers.main(trial)["nodes"] if n["name"] == "metrics")
-    told = pages.answers.node(trial, [trial], found["id"])
+    told = pages.answers.node(trial, History([trial]), found["id"])
     assert "did not make it" in told["preview"]
 
 
