@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pages import Page, browser_missing, files, serving, start_browser, wait_for
+from pages import Page, browser_missing, files, serving, settle, start_browser, wait_for
 
 from kedro_eeipu.report import report_html
 from kedro_eeipu.runner import Limits
@@ -63,6 +63,8 @@ def test_trials_in_kedro_viz(tuner: Any, page: Page) -> None:
         page.click("left_rows")
         assert wait_for(page.cells, "rows")[-3:] == ["4", "8", "12"]
         page.run("document.querySelector('iframe').contentWindow.loadedOnce = true")
+        settle()
+        page.watch_drawing()
         before = page.fills()
         assert before["clean"] == before["right"] != before["left"]
 
@@ -70,6 +72,8 @@ def test_trials_in_kedro_viz(tuner: Any, page: Page) -> None:
         wait_for(lambda: page.cells()[-3:] == ["2", "4", "6"], "rows of the other trial")
         assert set(page.fills().values()) == {before["left"]}, "all nodes ran in trial 0"
         assert page.run("return document.querySelector('iframe').contentWindow.loadedOnce")
+        settle()
+        assert page.drawn() == 0, "the graph stays as it is laid out"
         assert "trial=0" in page.driver.current_url
         page.click("left")
         wait_for(lambda: "it had not run before" in page.panel(), "the card")
