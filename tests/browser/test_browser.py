@@ -125,4 +125,9 @@ def test_report_draws_every_figure(tuner: Any, page: Page, tmp_path: Path) -> No
         assert {"Timeline", "Parallel coordinates", "left.weight"} <= set(drawn)
         wide = page.run("return document.documentElement.scrollWidth")
         assert wide <= width, "nothing sticks out"
+        cut = """return [...document.querySelectorAll('figure')].filter((f) =>
+            [...f.querySelectorAll('.main-svg')].some((svg) =>
+              svg.getBoundingClientRect().right > f.getBoundingClientRect().right))
+          .map((f) => f.querySelector('figcaption').textContent);"""
+        assert page.run(cut) == [], "all of a figure is to be seen"
     page.driver.set_window_size(1400, 900)
