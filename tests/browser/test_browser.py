@@ -95,6 +95,21 @@ def test_trials_in_kedro_viz(tuner: Any, page: Page) -> None:
         assert page.run(hacked) is None, "names are text"
 
 
+def test_the_graph_is_seen_in_a_narrow_window(tuner: Any, page: Page) -> None:
+    page.driver.set_window_size(800, 900)
+    with serving(create_app(tuner.project, tuner.study)) as address:
+        page.open(f"{address}?trial=1")
+        page.click("left_rows")
+        wait_for(page.cells, "rows")
+        settle()
+        seen = """const frame = document.querySelector('iframe'), doc = frame.contentDocument;
+            const left = doc.querySelector('.pipeline-sidebar').getBoundingClientRect().right;
+            const right = doc.querySelector('.pipeline-metadata').getBoundingClientRect().left;
+            return right - left;"""
+        assert page.run(seen) > 150
+    page.driver.set_window_size(1400, 900)
+
+
 def test_two_trials_side_by_side_in_a_saved_site(tuner: Any, page: Page, tmp_path: Path) -> None:
     save_site(tuner.project, tuner.study, [0, 1], tmp_path / "site")
     with files(tmp_path) as address:

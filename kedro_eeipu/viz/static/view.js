@@ -149,8 +149,11 @@
     state.store.dispatch({ type: "RESET_DATA", data: { display } });
   }
 
+  /** Fold the list of nodes, which can be unfolded. */
+  const fold = () => state.store.dispatch({ type: "TOGGLE_SIDEBAR", visible: false });
+
   window.trialView = {
-    show, select, narrow,
+    show, select, narrow, fold,
     get ready() { return state.ready; },
   };
 })();
