@@ -12,6 +12,12 @@ from rich.text import Text
 from kedro_eeipu.study.records import TrialRecord
 from kedro_eeipu.wording import duration
 
+_PLAIN: dict[str, Any] = {
+    "box": None,
+    "pad_edge": False,
+    "padding": (0, 2, 0, 0),
+    "header_style": "dim",
+}
 _UNITS = ("B", "KB", "MB", "GB", "TB")
 
 
@@ -53,26 +59,27 @@ def print_trials(console: Console, trials: Sequence[TrialRecord]) -> None:
 
 def explanation_table(number: int, nodes: Sequence[Mapping[str, Any]]) -> Table:
     """One row per node of a trial: what happened, and why."""
-    table = Table(title=f"trial {number}", title_justify="left")
-    table.add_column("node", overflow="fold")
-    table.add_column("status")
+    table = Table(**_PLAIN, title=f"trial {number}", title_justify="left")
+    table.add_column("node", no_wrap=True, overflow="ellipsis")
+    table.add_column("status", no_wrap=True)
     table.add_column("why", overflow="fold")
     for node in nodes:
-        table.add_row(node["name"], node["status"], "\n".join([node["reason"], *node["code"]]))
+        why = "\n".join([node["reason"], *node["code"]])
+        table.add_row(Text(node["name"]), node["status"], Text(why))
     return table
 
 
 def entries_table(entries: Sequence[Mapping[str, Any]]) -> Table:
     """One row per output that the cache knows."""
-    table = Table()
-    table.add_column("node", overflow="fold")
-    table.add_column("dataset", overflow="fold")
+    table = Table(**_PLAIN)
+    for name in ("node", "dataset"):
+        table.add_column(name, no_wrap=True, overflow="ellipsis")
     for name in ("size", "saves", "age", "trials"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for entry in entries:
         table.add_row(
-            str(entry["node"]),
-            str(entry["dataset"]),
+            Text(str(entry["node"])),
+            Text(str(entry["dataset"])),
             in_bytes(entry["bytes"]) if entry["kept"] else "dropped",
             duration(entry["seconds"]),
             duration(entry["age_seconds"]),
