@@ -7,11 +7,13 @@ are read here only where they say so.
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import sqlite3
 from collections import defaultdict
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -34,7 +36,7 @@ def read_trials(storage: str, name: str) -> list[TrialRecord] | None:
     if not storage.startswith("sqlite:///") or not file.exists():
         return None
     try:
-        with closing(sqlite3.connect(file)) as connection:
+        with closing(sqlite3.connect(file)) as connection, _no_collection():
             connection.execute("BEGIN")  # one state of the study, though it be tuned meanwhile
             if connection.execute("SELECT version_num FROM alembic_version").fetchone() != (
                 _TABLES,
@@ -46,6 +48,18 @@ def read_trials(storage: str, name: str) -> list[TrialRecord] | None:
             return None if study is None else _read(connection, study[0])
     except sqlite3.Error:
         return None
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keep Python from looking for garbage: all of what is read is kept, and it is a lot."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _read(connection: sqlite3.Connection, study: int) -> list[TrialRecord]:
