@@ -18,6 +18,21 @@ from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.settings import FILE, Settings, absolute_root
 
 
+def check_environment(context: KedroContext) -> None:
+    """Refuse a configuration environment that has no folder: a typing error, most likely.
+
+    Raises:
+        ConfigurationError: It has none.
+    """
+    folder = Path(str(context.config_loader.conf_source)) / (context.env or "")
+    if context.env and not folder.exists():
+        raise ConfigurationError(
+            f"there is no configuration environment '{context.env}'",
+            where="--env",
+            remedy=f"It would be the folder {folder}.",
+        )
+
+
 def load_settings(context: KedroContext) -> Settings:
     """The settings in ``eeipu.yml``, if there is one.
 

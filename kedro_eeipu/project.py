@@ -28,7 +28,12 @@ from omegaconf.errors import OmegaConfBaseException
 
 from kedro_eeipu.cache.run_directory import RunDirectory
 from kedro_eeipu.cache.store import Store
-from kedro_eeipu.configuration import load_settings, open_store, study_storage
+from kedro_eeipu.configuration import (
+    check_environment,
+    load_settings,
+    open_store,
+    study_storage,
+)
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.graph import SearchSpace, StageGraph, parse_space
 from kedro_eeipu.graph.parse import block_of
@@ -335,13 +340,7 @@ def parameters_file(path: Path, env: str | None, block: str = "eeipu") -> str:
 
 
 def _parameters(context: KedroContext, where: str) -> dict[str, Any]:
-    folder = Path(str(context.config_loader.conf_source)) / (context.env or "")
-    if context.env and not folder.exists():
-        raise ConfigurationError(
-            f"there is no configuration environment '{context.env}'",
-            where="--env",
-            remedy=f"It would be the folder {folder}.",
-        )
+    check_environment(context)
     try:
         return dict(context.config_loader["parameters"])
     except MissingConfigException:

@@ -371,29 +371,6 @@ def _nearest(graph: StageGraph, stage: Stage, own: Collection[str]) -> set[int]:
     return set(stage.parents).difference(*map(ancestors, stage.parents)) | passed_on
 
 
-def trials_table(trials: Sequence[TrialRecord]) -> Table:
-    """The trials of a study, one a row."""
-    table = _table()
-    table.add_column("trial", justify="right", no_wrap=True)
-    table.add_column("state", no_wrap=True)
-    for column in ("value", "cost s", "saved s", "ran", "reused"):
-        table.add_column(column, justify="right", no_wrap=True)
-    if any(t.error for t in trials):
-        table.add_column("why it ended")
-    for t in trials:
-        cells = [
-            str(t.number),
-            t.state,
-            "-" if t.value is None else f"{t.value:.6g}",
-            f"{t.cost:.2f}",
-            f"{t.saved:.2f}",
-            str(sum(n.status in ("ran", "failed") for n in t.nodes)),
-            str(sum(n.status == "reused" for n in t.nodes)),
-        ]
-        table.add_row(*cells, *([_cut(t.error.split("\n")[0])] if t.error else []))
-    return table
-
-
 def _table() -> Table:
     return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,9 +12,9 @@ import click
 from kedro_eeipu.cli.common import (
     format_option,
     load_project,
-    logs_to_stderr,
     make_console,
     open_recorded,
+    open_settings,
     print_json,
     project_options,
     reports_errors,
@@ -71,7 +70,7 @@ def explanation(study: TrialStudy, store: Store, number: int) -> list[dict[str, 
     Raises:
         ConfigurationError: The study has no such trial.
     """
-    from kedro_eeipu.study.explain import changed_parts, nearest
+    from kedro_eeipu.study.explain import History, changed_parts
 
     found = study.trials()
     if not 0 <= number < len(found):
@@ -79,9 +78,10 @@ def explanation(study: TrialStudy, store: Store, number: int) -> list[dict[str, 
             f"study '{study.name}' has no trial {number}",
             remedy="`kedro eeipu trials` lists them.",
         )
-    trial, told = found[number], trial_json(found, found[number])["nodes"]
+    trial, history = found[number], History(found[: number + 1])
+    told: list[dict[str, Any]] = trial_json(history, trial)["nodes"]
     for node, entry in zip(trial.nodes, told, strict=True):
-        before = nearest(found[:number], node)
+        before = history.nearest(number, node)
         entry["against"] = None if before is None else before[0]
         entry["changed"] = [] if before is None else changed_parts(before[1], node)
         code = _code(store, node.key), _code(store, before[1].key if before else None)
@@ -125,7 +125,7 @@ def _cache_command(command: Callable[..., None]) -> Callable[..., None]:
     def opened(
         metadata: ProjectMetadata, env: str | None, conf_source: str | None, **options: Any
     ) -> None:
-        command(_Cache(Path(metadata.project_path), env, conf_source), **options)
+        command(_Cache(metadata, env, conf_source), **options)
 
     opened.__doc__ = command.__doc__
     opened.__click_params__ = [  # type: ignore[attr-defined]
@@ -139,20 +139,10 @@ def _cache_command(command: Callable[..., None]) -> Callable[..., None]:
 class _Cache:
     """The cache of a project; no search has to be declared for it."""
 
-    def __init__(self, path: Path, env: str | None, conf_source: str | None) -> None:
-        from kedro.framework.session import KedroServiceSession
+    def __init__(self, metadata: ProjectMetadata, env: str | None, conf_source: str | None) -> None:
+        from kedro_eeipu.configuration import check_store, open_store, study_storage
 
-        from kedro_eeipu.configuration import (
-            check_store,
-            load_settings,
-            open_store,
-            study_storage,
-        )
-
-        logs_to_stderr()
-        session = KedroServiceSession.create(project_path=path, env=env, conf_source=conf_source)
-        context = session.load_context({})
-        settings = load_settings(context)
+        context, settings = open_settings(metadata, env, {}, conf_source)
         self.max_size = settings.cache.max_size
         self.store = open_store(context, settings)
         check_store(self.store, settings)

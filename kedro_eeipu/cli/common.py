@@ -7,7 +7,7 @@ import json
 import logging
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +17,11 @@ from kedro.framework.cli.utils import _split_params
 from kedro_eeipu.errors import ConfigurationError, EEIPUError
 
 if TYPE_CHECKING:
+    from kedro.framework.context import KedroContext
     from kedro.framework.startup import ProjectMetadata
 
     from kedro_eeipu.project import Project
+    from kedro_eeipu.settings import Settings
     from kedro_eeipu.study.records import TrialRecord
     from kedro_eeipu.study.storage import TrialStudy
 
@@ -75,6 +77,23 @@ def load_project(
     )
 
 
+def open_settings(
+    metadata: ProjectMetadata, env: str | None, params: Any, conf_source: str | None
+) -> tuple[KedroContext, Settings]:
+    """The configuration of a project whose pipelines are not needed, and so are not imported."""
+    from kedro.framework.session import KedroServiceSession
+
+    from kedro_eeipu.configuration import check_environment, load_settings
+
+    logs_to_stderr()
+    session = KedroServiceSession.create(
+        project_path=metadata.project_path, env=env, conf_source=conf_source
+    )
+    context = session.load_context(params or {})
+    check_environment(context)
+    return context, load_settings(context)
+
+
 def logs_to_stderr() -> None:
     """Keep stdout for what the command prints: Kedro's log goes there by default."""
     from rich.console import Console
@@ -92,6 +111,28 @@ def open_recorded(project: Project, study: str | None) -> TrialStudy:
     from kedro_eeipu.study.storage import open_study
 
     return open_study(project.storage, study_name(study, project.pipeline_name))
+
+
+def recorded_trials(
+    metadata: ProjectMetadata,
+    study: str | None,
+    pipeline: str,
+    env: str | None,
+    params: Any,
+    conf_source: str | None,
+) -> list[TrialRecord]:
+    """The trials of a study, which may be of a pipeline that no longer loads."""
+    from kedro_eeipu.configuration import study_storage
+    from kedro_eeipu.study.reading import read_trials
+
+    storage = study_storage(*open_settings(metadata, env, params, conf_source))
+    name = study_name(study, pipeline)
+    found = read_trials(storage, name)
+    if found is not None:
+        return found
+    from kedro_eeipu.study.storage import open_study
+
+    return open_study(storage, name).trials()
 
 
 def study_name(study: str | None, pipeline: str) -> str:
@@ -126,3 +167,8 @@ def warn(warnings: Sequence[str]) -> None:
 
 def print_json(document: Any) -> None:
     click.echo(json.dumps(document, indent=2))
+
+
+def print_json_lines(entries: Iterable[Any]) -> None:
+    """One document, a list with an entry a line: for long ones, where indenting takes seconds."""
+    click.echo("[" + ",\n ".join(map(json.dumps, entries)) + "]")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from kedro_eeipu.cli.common import (
     study_option,
     warn,
 )
+from kedro_eeipu.cli.tuning import interrupt_on_sigterm
 from kedro_eeipu.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -104,13 +106,23 @@ def viz(
     if version not in app.TESTED:
         told = f"Kedro-Viz {version} was not tested (tested: {app.TESTED}): `kedro viz run"
         warn([f"{told} --include-hooks` shows trial {trial.number}, without a picker."])
-        if beside or save:
+        if beside or save or project.conf_source:
             raise ConfigurationError(
-                "a second trial and a static site need a tested Kedro-Viz",
+                "a second trial, a static site and --conf-source need a tested Kedro-Viz",
                 remedy=f"pip install 'kedro-viz{app.TESTED}'",
             )
-        from kedro_eeipu.viz.recorded import command, serve
+        from kedro_eeipu.viz.recorded import LARGEST_PORT, command, serve
 
+        if port > LARGEST_PORT:
+            raise ConfigurationError(
+                f"Kedro-Viz serves on no port above {LARGEST_PORT}",
+                where="--port",
+                remedy="Name a smaller one.",
+            )
+        _require_free(host, port)
+        interrupt_on_sigterm()
+        if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # not started with nohup
+            signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))
         sys.exit(serve(project, trial, command(project, host, port)))
     query = "&".join([f"trial={trial.number}", *(f"against={other.number}" for other in beside)])
     if save is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import signal
 import sys
-from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,9 @@ from kedro_eeipu.cli.common import (
     make_console,
     open_recorded,
     print_json,
+    print_json_lines,
     project_options,
+    recorded_trials,
     reports_errors,
     study_name,
     study_option,
@@ -30,6 +31,7 @@ from kedro_eeipu.errors import ConfigurationError
 if TYPE_CHECKING:
     from kedro.framework.startup import ProjectMetadata
 
+    from kedro_eeipu.study.explain import History
     from kedro_eeipu.study.records import TrialRecord
 
 SAMPLER_NAMES = ("eeipu", "random", "tpe", "gp")
@@ -172,14 +174,16 @@ def tune(
 @reports_errors
 def trials(metadata: ProjectMetadata, study: str | None, form: str, **options: Any) -> None:
     """List the trials of a study."""
-    opened = open_recorded(load_project(metadata, **options), study)
-    found = opened.trials()
+    found = recorded_trials(metadata, study, **options)
     if form == "json":
-        print_json([trial_json(found, t) for t in found])
-        return
-    from kedro_eeipu.view import trials_table
+        from kedro_eeipu.study.explain import History
 
-    make_console().print(trials_table(found))
+        history = History(found)
+        print_json_lines(trial_json(history, t) for t in found)
+        return
+    from kedro_eeipu.cli.tables import print_trials
+
+    print_trials(make_console(), found)
 
 
 @click.command()
@@ -194,7 +198,9 @@ def best(metadata: ProjectMetadata, study: str | None, form: str, **options: Any
     opened = open_recorded(project, study)
     trial = chosen(opened, None)
     if form == "json":
-        print_json(trial_json(opened.trials(), trial))
+        from kedro_eeipu.study.explain import History
+
+        print_json(trial_json(History(opened.trials()), trial))
         return
     from kedro_eeipu.view import values_table
 
@@ -253,11 +259,8 @@ def apply(
         click.echo(f"Not saved: {name} ({reason}); `{used}` makes it", err=True)
 
 
-def trial_json(found: Sequence[TrialRecord], trial: TrialRecord) -> dict[str, Any]:
+def trial_json(history: History, trial: TrialRecord) -> dict[str, Any]:
     """A trial in the contract of ``kedro eeipu trials --format json``."""
-    from kedro_eeipu.study.explain import reasons
-
-    why = reasons(found, trial.number)
     return {
         "number": trial.number,
         "state": trial.state,
@@ -271,7 +274,7 @@ def trial_json(found: Sequence[TrialRecord], trial: TrialRecord) -> dict[str, An
                 "name": n.name,
                 "status": n.status,
                 "seconds": n.seconds,
-                "reason": n.error or why[n.name],
+                "reason": n.error or history.reason(trial.number, n),
                 "key": n.key,
             }
             for n in trial.nodes

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _STAGE_ROWS = 25
 _SMOOTHED_TRIALS = 10
+_SHAPES = ("square", "diamond", "cross", "x", "triangle-up", "triangle-down", "star", "pentagon")
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,15 @@ def cost_model(costs: Sequence[StageCosts], labels: Sequence[str], totals: Stage
         totals: Of the timeline, for the same colours.
     """
     known = totals.heaviest(len(STAGE_COLOURS)).labels
-    colours = dict(zip(known, (*STAGE_COLOURS, GREY), strict=False))
+    colours = dict(zip(known, STAGE_COLOURS, strict=False))
+    # Stages without a colour in the timeline are told from each other by their shape.
+    shapes = iter(_SHAPES)
+    markers = {
+        label: {"color": colours[label], "symbol": "circle"}
+        if label in colours
+        else {"color": GREY, "symbol": next(shapes, "circle")}
+        for label in labels
+    }
     every = np.concatenate([np.concatenate([c.measured, c.expected]) for c in costs])
     ends = [float(every.min()) * 0.8, float(every.max()) * 1.25]
     data = [line(ends, ends, "as expected", GREY)]
@@ -179,11 +188,17 @@ def cost_model(costs: Sequence[StageCosts], labels: Sequence[str], totals: Stage
             "y": to_seconds(c.measured),
             "customdata": list(c.trials),
             "hovertemplate": "trial %{customdata}<br>expected %{x:.3~g} s, took %{y:.3~g} s",
-            "marker": {"color": colours.get(label, GREY), "size": 6, "opacity": 0.8},
+            "marker": {**markers[label], "size": 6, "opacity": 0.8},
         }
         for label, c in zip(labels, costs, strict=True)
     ]
-    decades = {"type": "log", "range": np.log10(ends).tolist(), "exponentformat": "none"}
+    low, high = np.log10(ends)
+    decades = {
+        "type": "log",
+        "range": [low, high],
+        "tickvals": [m * 10.0**k for k in range(int(low) - 1, int(high) + 2) for m in (1, 2, 5)],
+        "tickformat": "~g",
+    }
     drawn = figure(data, 420, axis("expected, s", **decades), axis("took, s", **decades))
     drawn["layout"]["legend"] = {"orientation": "v", "x": 1.01, "y": 1, "yanchor": "top"}
     return drawn

@@ -38,14 +38,14 @@ figure.broad { grid-column: span 4; }
 figure.half { grid-column: span 3; }
 figure.small { grid-column: auto; }
 figure.parallel .box { overflow-x: auto; }
-figure.parallel .plot { min-width: 1000px; }
+figure.parallel .plot { min-width: 680px; }
 .beside { grid-column: span 2; min-width: 0; }
 .beside .table { margin: 0; }
 figcaption { font-weight: 600; font-size: 14.5px; overflow-wrap: anywhere; }
 figure.scroll .box { max-height: 900px; overflow-y: auto; }
 .table { grid-column: 1 / -1; overflow-x: auto; margin-top: 12px; }
-table { border-collapse: collapse; width: 100%; font-size: 13.5px; }
-th, td { padding: 5px 8px; text-align: right; white-space: nowrap; }
+table { border-collapse: collapse; width: 100%; font-size: 13px; }
+th, td { padding: 5px 7px; text-align: right; white-space: nowrap; }
 th { color: var(--quiet); font-weight: 500; border-bottom: 1px solid var(--edge); }
 tr:nth-child(odd) td { background: color-mix(in srgb, var(--edge) 28%, transparent); }
 td { font-variant-numeric: tabular-nums; }

@@ -1,8 +1,14 @@
-"""Why a node ran or was reused: its key's parts against those of earlier trials."""
+"""Why a node ran or was reused: its key's parts against those of earlier trials.
+
+A set of trials is an integer here, whose bit n stands for trial n: to intersect two sets of a
+thousand trials is one operation, so that a whole study is explained in time linear in its records.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from kedro_eeipu.study.records import NodeRecord, TrialRecord
 
@@ -13,58 +19,123 @@ _WORDS = {
 }
 
 
-def reasons(trials: Sequence[TrialRecord], number: int) -> dict[str, str]:
-    """One reason per node of a trial, against the nearest earlier trial.
+@dataclass
+class _Alike:
+    """Trials in which a node's key has parts of the same names.
+
+    Attributes:
+        trials: All of them.
+        holding: Those that hold a token, by name of the part and token.
+    """
+
+    trials: int = 0
+    holding: defaultdict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
+
+    def closest(self, node: NodeRecord, earlier: int) -> tuple[int, int] | None:
+        """How many parts the earlier trial that shares most shares, and its number."""
+        # sharing[k]: the trials that share at least k of the parts looked at so far.
+        sharing = [self.trials & earlier]
+        if not sharing[0]:
+            return None
+        for part in node.parts.items():
+            alike = self.holding.get(part, 0) & sharing[0]
+            if not alike:
+                continue
+            most = sharing[-1] & alike
+            for k in range(len(sharing) - 1, 0, -1):
+                sharing[k] |= sharing[k - 1] & alike
+            if most:
+                sharing.append(most)
+        return len(sharing) - 1, _latest(sharing[-1])
+
+
+class History:
+    """The trials of a study, asked what a node of one of them has in common with earlier ones.
 
     Args:
-        trials: All trials of the study.
-        number: The trial to explain.
+        trials: Trials that have ended, in any order.
     """
-    earlier = [t for t in trials if t.number < number]
-    trial = next(t for t in trials if t.number == number)
-    return {node.name: _reason(node, earlier) for node in trial.nodes}
 
+    def __init__(self, trials: Iterable[TrialRecord] = ()) -> None:
+        self._nodes: dict[int, dict[str, NodeRecord]] = {}
+        self._alike: defaultdict[str, defaultdict[tuple[str, ...], _Alike]] = defaultdict(
+            lambda: defaultdict(_Alike)
+        )
+        self._ran: defaultdict[tuple[str, str | None], int] = defaultdict(int)
+        for trial in trials:
+            self.add(trial)
 
-def _reason(node: NodeRecord, earlier: Sequence[TrialRecord]) -> str:
-    if node.status == "skipped":
-        return "the trial ended before it was reached"
-    if node.why_not:
-        return f"it is never cached: {node.why_not}"
-    before = _before(earlier, node)
-    if node.status == "reused":
-        made = [number for number, n in before if n.key == node.key and n.status == "ran"]
-        same = "same code, parameters and inputs as"
-        return f"{same} trial {made[0]}" if made else f"{same} in an earlier study or run"
-    closest = nearest(earlier, node)
-    if closest is None:
-        return "it had not run before"
-    number, then = closest
-    changed = changed_parts(then, node)
-    if not changed:
-        again = "it failed then" if then.status == "failed" else "its outputs were no longer kept"
-        return f"as in trial {number}, but {again}"
-    return f"against trial {number}: {', '.join(map(_words, changed))}"
+    def __contains__(self, number: int) -> bool:
+        return number in self._nodes
 
+    def add(self, trial: TrialRecord) -> None:
+        """Take in a trial that has ended."""
+        self._nodes[trial.number] = {n.name: n for n in trial.nodes}
+        bit = 1 << trial.number
+        for node in trial.nodes:
+            if not node.parts or node.status not in ("ran", "reused", "failed"):
+                continue
+            alike = self._alike[node.name][tuple(sorted(node.parts))]
+            alike.trials |= bit
+            for part in node.parts.items():
+                alike.holding[part] |= bit
+            if node.status == "ran":
+                self._ran[node.name, node.key] |= bit
 
-def nearest(earlier: Sequence[TrialRecord], node: NodeRecord) -> tuple[int, NodeRecord] | None:
-    """The number of the earlier trial in which a node differed least, and the node in it."""
-    before = _before(earlier, node)
-    return min(before, key=lambda b: len(changed_parts(b[1], node))) if before else None
+    def nearest(self, number: int, node: NodeRecord) -> tuple[int, NodeRecord] | None:
+        """The number of the earlier trial in which a node differed least, and the node in it.
 
+        Args:
+            number: The trial of the node; only those before it count, the latest of equals.
+            node: The node as this trial has it.
+        """
+        earlier = _before(number)
+        found = []
+        for names, alike in self._alike.get(node.name, {}).items():
+            closest = alike.closest(node, earlier)
+            if closest is not None:
+                shared, trial = closest
+                found.append((shared - len(node.parts.keys() | names), trial))
+        if not found:
+            return None
+        then = max(found)[1]
+        return then, self._nodes[then][node.name]
 
-def _before(earlier: Sequence[TrialRecord], node: NodeRecord) -> list[tuple[int, NodeRecord]]:
-    return [
-        (t.number, n)
-        for t in reversed(earlier)
-        for n in t.nodes
-        if n.name == node.name and n.parts and n.status in ("ran", "reused", "failed")
-    ]
+    def reason(self, number: int, node: NodeRecord) -> str:
+        """Why a node ran or was reused in the trial of this number, in words."""
+        if node.status == "skipped":
+            return "the trial ended before it was reached"
+        if node.why_not:
+            return f"it is never cached: {node.why_not}"
+        if node.status == "reused":
+            made = self._ran.get((node.name, node.key), 0) & _before(number)
+            same = "same code, parameters and inputs as"
+            return f"{same} trial {_latest(made)}" if made else f"{same} in an earlier study or run"
+        closest = self.nearest(number, node)
+        if closest is None:
+            return "it had not run before"
+        then, record = closest
+        changed = changed_parts(record, node)
+        if not changed:
+            again = (
+                "it failed then" if record.status == "failed" else "its outputs were no longer kept"
+            )
+            return f"as in trial {then}, but {again}"
+        return f"against trial {then}: {', '.join(map(_words, changed))}"
 
 
 def changed_parts(a: NodeRecord, b: NodeRecord) -> list[str]:
     """Names of the parts of two keys that differ."""
     names = sorted(set(a.parts) | set(b.parts))
     return [name for name in names if a.parts.get(name) != b.parts.get(name)]
+
+
+def _before(number: int) -> int:
+    return (1 << number) - 1
+
+
+def _latest(trials: int) -> int:
+    return trials.bit_length() - 1
 
 
 def _words(part: str) -> str:

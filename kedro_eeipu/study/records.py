@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
+
+_STATES = {"COMPLETE": "complete", "RUNNING": "running", "PRUNED": "pruned"}
 
 
 @dataclass(frozen=True)
@@ -42,8 +46,9 @@ class NodeRecord:
     @classmethod
     def from_json(cls, told: Mapping[str, Any]) -> NodeRecord:
         """As read back; keys of a later version are passed over."""
-        known = {k: v for k, v in told.items() if k in cls.__dataclass_fields__}
-        known["outputs"] = tuple((str(d), int(n)) for d, n in known.get("outputs", ()))
+        fields = cls.__dataclass_fields__.keys()
+        known = dict(told) if told.keys() <= fields else {k: told[k] for k in told.keys() & fields}
+        known["outputs"] = tuple([(digest, size) for digest, size in known.get("outputs", ())])
         return cls(**known)
 
 
@@ -78,6 +83,43 @@ class TrialRecord:
     proposing: float = 0.0
     started: float | None = None
     finished: float | None = None
+
+    @classmethod
+    def stored(
+        cls,
+        number: int,
+        state: str,
+        params: Mapping[str, Any],
+        value: float | None,
+        attributes: Mapping[str, Any],
+        times: tuple[datetime | None, datetime | None],
+    ) -> TrialRecord:
+        """A trial as Optuna stores it.
+
+        Args:
+            number: Its number.
+            state: Name of Optuna's state of it.
+            params: Its values.
+            value: Its objective; that of a trial which is not complete is passed over.
+            attributes: Its user attributes.
+            times: When it began and ended.
+        """
+        run = attributes.get("run", {})
+        started, finished = (None if t is None else t.timestamp() for t in times)
+        return cls(
+            number=number,
+            state=_STATES.get(state, "failed"),
+            params=params,
+            value=value if state == "COMPLETE" else None,
+            nodes=tuple(map(NodeRecord.from_json, json.loads(attributes.get("nodes", "[]")))),
+            error=attributes.get("error"),
+            interrupted=bool(attributes.get("interrupted", False)),
+            run_id=run.get("id", ""),
+            runtime_params=run.get("runtime_params", {}),
+            proposing=float(run.get("proposing", 0.0)),
+            started=started,
+            finished=finished,
+        )
 
     @property
     def cost(self) -> float:

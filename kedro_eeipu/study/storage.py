@@ -256,26 +256,13 @@ def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
 
 
 def _record(trial: FrozenTrial) -> TrialRecord:
-    states = {
-        TrialState.COMPLETE: "complete",
-        TrialState.RUNNING: "running",
-        TrialState.PRUNED: "pruned",
-    }
-    attrs = trial.user_attrs
-    run = attrs.get("run", {})
-    return TrialRecord(
-        number=trial.number,
-        state=states.get(trial.state, "failed"),
-        params=dict(trial.params),
-        value=trial.value if trial.state == TrialState.COMPLETE else None,
-        nodes=tuple(NodeRecord.from_json(n) for n in json.loads(attrs.get("nodes", "[]"))),
-        error=attrs.get("error"),
-        interrupted=bool(attrs.get("interrupted", False)),
-        run_id=run.get("id", ""),
-        runtime_params=run.get("runtime_params", {}),
-        proposing=float(run.get("proposing", 0.0)),
-        started=trial.datetime_start.timestamp() if trial.datetime_start else None,
-        finished=trial.datetime_complete.timestamp() if trial.datetime_complete else None,
+    return TrialRecord.stored(
+        trial.number,
+        trial.state.name,
+        dict(trial.params),
+        trial.value if trial.state == TrialState.COMPLETE else None,
+        trial.user_attrs,
+        (trial.datetime_start, trial.datetime_complete),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +21,12 @@ from kedro_eeipu.cache.store import Blob, CacheMiss
 from kedro_eeipu.graph.space import lookup, override
 from kedro_eeipu.hooks import replace_dataset
 from kedro_eeipu.redaction import Redactor
-from kedro_eeipu.study.explain import reasons
 from kedro_eeipu.viz.previews import Preview, preview_of
 from kedro_eeipu.wording import duration
 
 if TYPE_CHECKING:
     from kedro_eeipu.project import Project
+    from kedro_eeipu.study.explain import History
     from kedro_eeipu.study.records import NodeRecord, TrialRecord
 
 # Kedro-Viz's page shows the run status of the pipeline with this id alone.
@@ -82,12 +82,12 @@ class Answers:
         ]
         return {**self._main, "nodes": nodes}
 
-    def node(self, trial: TrialRecord, trials: Sequence[TrialRecord], node: str) -> dict[str, Any]:
+    def node(self, trial: TrialRecord, history: History, node: str) -> dict[str, Any]:
         """What the panel shows of a node, dataset or parameter, for ``/api/nodes/<id>``.
 
         Args:
             trial: The trial.
-            trials: All trials, to say why a node ran or was reused.
+            history: The trials of the study, to say why a node ran or was reused.
             node: Id of what was clicked.
 
         Raises:
@@ -101,7 +101,7 @@ class Answers:
             told["parameters"] = self._taken(name, self._parameters(trial))
             record = next((n for n in trial.nodes if n.name == name), None)
             if record is not None:
-                why = reasons(trials, trial.number)[name]
+                why = history.reason(trial.number, record)
                 told["preview"] = {"kind": "text", "content": self.card(record, why), "meta": None}
         elif kind == "parameters":
             path = name.removeprefix("params:")

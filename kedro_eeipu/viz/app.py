@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from packaging.specifiers import SpecifierSet
 
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.redaction import Redactor
+from kedro_eeipu.study.explain import History
 from kedro_eeipu.viz.answers import Answers
 
 if TYPE_CHECKING:
@@ -44,6 +46,9 @@ class Pages:
         self.project = project
         redactor = Redactor.of(project.session.load_context(project.runtime_params))
         self.answers = Answers(project, redactor)
+        self._lock = threading.Lock()
+        self._history = History()
+        self._listed: dict[int, dict[str, Any]] = {}
 
     def trials(self) -> dict[str, Any]:
         """The study for the picker, the best trial first, then those that have no value."""
@@ -56,8 +61,25 @@ class Pages:
             "study": self.study.name,
             "objective": str(self.project.space.objective),
             "maximize": self.study.maximize,
-            "trials": [self.answers.listed(t) for t in ranked],
+            "trials": [self._in_list(t) for t in ranked],
         }
+
+    def _in_list(self, trial: TrialRecord) -> dict[str, Any]:
+        """A trial as the picker lists it; one that has ended never changes."""
+        known = self._listed.get(trial.number)
+        if known is None:
+            known = self.answers.listed(trial)
+            if trial.state != "running":
+                self._listed[trial.number] = known
+        return known
+
+    def _told(self, trials: Sequence[TrialRecord]) -> History:
+        """What has happened so far."""
+        with self._lock:
+            for trial in trials:
+                if trial.state != "running" and trial.number not in self._history:
+                    self._history.add(trial)
+            return self._history
 
     def trial(self, number: int, path: str) -> dict[str, Any]:
         """One document of a trial.
@@ -81,7 +103,7 @@ class Pages:
         if path == "api/run-status":
             return self.answers.run_status(trial)
         if path.startswith("api/nodes/"):
-            return self.answers.node(trial, trials, path.removeprefix("api/nodes/"))
+            return self.answers.node(trial, self._told(trials), path.removeprefix("api/nodes/"))
         raise KeyError(path)
 
 

@@ -175,14 +175,15 @@ class Page:
         return found
 
     def switch_milliseconds(self, number: int, pane: int = 0) -> float:
-        """Choose a trial by its number; the time until its colours or rows have been drawn."""
+        """Choose a trial by its number; the time until the card in the panel is that trial's.
+
+        The nodes have their colours by then.
+        """
         self.listed(str(number), pane)
         taken: float = self.driver.execute_async_script(
             f"""{_DOCUMENT}
             const done = arguments[2];
-            const nodes = [...doc.querySelectorAll('.pipeline-node__bg')].slice(0, 20);
-            const shown = () => doc.querySelector('.pipeline-metadata')?.textContent
-              + nodes.map((e) => getComputedStyle(e).fill).join();
+            const shown = () => doc.querySelector('.pipeline-metadata').textContent;
             const before = shown();
             const row = document.querySelector(`li[data-trial="${{arguments[1]}}"]`);
             const started = performance.now();
@@ -196,6 +197,21 @@ class Page:
             number,
         )
         return taken
+
+    def watch_drawing(self, pane: int = 0) -> None:
+        """Begin to count what is drawn anew in the graph: shapes that come, go or move."""
+        self.run(
+            f"""{_DOCUMENT}
+            frame.drawn = 0;
+            const graph = doc.querySelector('.pipeline-flowchart__graph');
+            new MutationObserver((changes) => {{ frame.drawn += changes.length; }}).observe(
+              graph, {{subtree: true, childList: true, attributeFilter: ['d', 'transform']}});""",
+            pane,
+        )
+
+    def drawn(self, pane: int = 0) -> int:
+        """How much has been drawn anew since `watch_drawing`."""
+        return int(self.run(f"{_FRAME} return frame.drawn", pane))
 
     def errors(self) -> list[str]:
         """What the browser's console holds of errors, since the last question."""

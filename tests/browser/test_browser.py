@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pages import Page, browser_missing, files, serving, start_browser, wait_for
+from pages import Page, browser_missing, files, serving, settle, start_browser, wait_for
 
 from kedro_eeipu.report import report_html
 from kedro_eeipu.runner import Limits
@@ -63,6 +63,8 @@ def test_trials_in_kedro_viz(tuner: Any, page: Page) -> None:
         page.click("left_rows")
         assert wait_for(page.cells, "rows")[-3:] == ["4", "8", "12"]
         page.run("document.querySelector('iframe').contentWindow.loadedOnce = true")
+        settle()
+        page.watch_drawing()
         before = page.fills()
         assert before["clean"] == before["right"] != before["left"]
 
@@ -70,6 +72,8 @@ def test_trials_in_kedro_viz(tuner: Any, page: Page) -> None:
         wait_for(lambda: page.cells()[-3:] == ["2", "4", "6"], "rows of the other trial")
         assert set(page.fills().values()) == {before["left"]}, "all nodes ran in trial 0"
         assert page.run("return document.querySelector('iframe').contentWindow.loadedOnce")
+        settle()
+        assert page.drawn() == 0, "the graph stays as it is laid out"
         assert "trial=0" in page.driver.current_url
         page.click("left")
         wait_for(lambda: "it had not run before" in page.panel(), "the card")
@@ -89,6 +93,21 @@ def test_trials_in_kedro_viz(tuner: Any, page: Page) -> None:
         wait_for(lambda: "completed successfully" in page.run(status), "the run status")
         hacked = "return window.hacked || document.querySelector('iframe').contentWindow.hacked"
         assert page.run(hacked) is None, "names are text"
+
+
+def test_the_graph_is_seen_in_a_narrow_window(tuner: Any, page: Page) -> None:
+    page.driver.set_window_size(800, 900)
+    with serving(create_app(tuner.project, tuner.study)) as address:
+        page.open(f"{address}?trial=1")
+        page.click("left_rows")
+        wait_for(page.cells, "rows")
+        settle()
+        seen = """const frame = document.querySelector('iframe'), doc = frame.contentDocument;
+            const left = doc.querySelector('.pipeline-sidebar').getBoundingClientRect().right;
+            const right = doc.querySelector('.pipeline-metadata').getBoundingClientRect().left;
+            return right - left;"""
+        assert page.run(seen) > 150
+    page.driver.set_window_size(1400, 900)
 
 
 def test_two_trials_side_by_side_in_a_saved_site(tuner: Any, page: Page, tmp_path: Path) -> None:
@@ -121,4 +140,9 @@ def test_report_draws_every_figure(tuner: Any, page: Page, tmp_path: Path) -> No
         assert {"Timeline", "Parallel coordinates", "left.weight"} <= set(drawn)
         wide = page.run("return document.documentElement.scrollWidth")
         assert wide <= width, "nothing sticks out"
+        cut = """return [...document.querySelectorAll('figure')].filter((f) =>
+            [...f.querySelectorAll('.main-svg')].some((svg) =>
+              svg.getBoundingClientRect().right > f.getBoundingClientRect().right))
+          .map((f) => f.querySelector('figcaption').textContent);"""
+        assert page.run(cut) == [], "all of a figure is to be seen"
     page.driver.set_window_size(1400, 900)

@@ -92,6 +92,26 @@ def test_explain_names_the_input(project: Any, kedro: Any) -> None:
     assert node["changed"] == ["raw"]
 
 
+def test_listings_keep_to_one_line_at_80_columns(
+    project: Any, kedro: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = "a_name_that_is_longer_than_a_column_of_80_characters_has_room_for"
+    pipeline = project.source / "pipeline.py"
+    pipeline.write_text(
+        pipeline.read_text()
+        .replace('name="left"', f'name="{long}"')
+        .replace('"left_rows"', f'"[b]{long}"')
+    )
+    project.tuner().evaluate(DEFAULTS)
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = kedro("cache", "ls").stdout.splitlines()
+    assert len(lines) == 6
+    assert all(len(line) <= 80 for line in lines)
+    assert any(" [b]a_name" in line for line in lines), "a name is no markup"
+    assert all(len(line) <= 80 for line in kedro("explain", "--trial", "0").stdout.splitlines())
+    assert all(len(line) <= 80 for line in kedro("plan").stdout.splitlines())
+
+
 def test_explain_never_shows_a_value(project: Any, kedro: Any) -> None:
     """Tokens are digests, so a secret among the parameters is not told."""
     project.tuner().evaluate({**DEFAULTS, "shift": 47.1123})

@@ -122,7 +122,34 @@ def test_trials_follow_their_contract(shell: Shell) -> None:
     assert all(set(n) == node_keys for t in trials for n in t["nodes"])
     assert all(n["reason"] for t in trials for n in t["nodes"])
     assert trials[0]["params"]["shift"] == 3.0
-    assert shell("trials").exit_code == 0
+    lines = shell("trials").stdout.splitlines()
+    assert lines[0].split() == [
+        "trial",
+        "state",
+        "value",
+        "cost",
+        "s",
+        "saved",
+        "s",
+        "ran",
+        "reused",
+    ]
+    assert len(lines) == 4
+    assert len({len(line) for line in lines}) == 1, "numbers are right-aligned"
+
+
+def test_trials_are_listed_though_the_pipeline_cannot_be_imported(shell: Shell) -> None:
+    shell("tune", "--trials", "1")
+    shell.project.write_pipeline("import no_such_library\n")
+    assert [t["number"] for t in shell.json("trials")] == [0]
+    refused(shell("trials", "--env", "none"), "no configuration environment 'none'")
+    refused(shell("trials", "--pipeline", "other"), "no study 'other'", "default")
+
+
+def test_listing_trials_imports_neither_optuna_nor_torch() -> None:
+    modules = "kedro_eeipu.cli, kedro_eeipu.configuration, kedro_eeipu.study.reading"
+    heavy = "{'optuna', 'torch', 'sqlalchemy', 'pandas'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", f"import sys, {modules}; assert not {heavy}"], check=True)
 
 
 def test_best_is_a_trial(shell: Shell) -> None:

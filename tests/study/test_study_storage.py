@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import random
+import sqlite3
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,8 @@ import pytest
 
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.graph.parse import parse_space
-from kedro_eeipu.study.explain import reasons
+from kedro_eeipu.study.explain import History, changed_parts
+from kedro_eeipu.study.reading import read_trials
 from kedro_eeipu.study.records import NodeRecord, TrialRecord
 from kedro_eeipu.study.storage import distributions, open_study
 
@@ -135,7 +139,8 @@ def test_reasons_name_what_differs_from_the_nearest_trial() -> None:
         trial(6, NodeRecord("n", "skipped")),
         trial(7, NodeRecord("n", "ran", why_not="it is a generator")),
     ]
-    said = [reasons(history, t.number)["n"] for t in history]
+    known = History(history)
+    said = [known.reason(t.number, t.nodes[0]) for t in history]
     assert said[0] == "it had not run before"
     assert said[1] == "against trial 0: parameter m.lr changed, input rows changed"
     assert said[2] == "against trial 0: parameter m.lr changed"
@@ -144,3 +149,78 @@ def test_reasons_name_what_differs_from_the_nearest_trial() -> None:
     assert "no longer kept" in said[5]
     assert "ended before" in said[6]
     assert said[7] == "it is never cached: it is a generator"
+
+
+def test_nearest_trial_is_the_latest_of_those_that_differ_least() -> None:
+    draw = random.Random(0)
+    history = []
+    for number in range(60):
+        names = draw.choice([("code", "a", "b"), ("code", "a"), ("code", "a", "b", "c")])
+        parts = {name: draw.choice("12") for name in names}
+        status = draw.choice(["ran", "reused", "failed", "skipped"])
+        history.append(trial(number, NodeRecord("n", status, key=str(parts), parts=parts)))
+    draw.shuffle(history)
+    known = History(history)
+    for t in history:
+        (node,) = t.nodes
+        before = [
+            (len(changed_parts(then, node)), -other.number)
+            for other in history
+            for then in other.nodes
+            if other.number < t.number and then.status != "skipped"
+        ]
+        found = known.nearest(t.number, node)
+        assert found == (None if not before else (n := -min(before)[1], by_number(history, n)))
+
+
+def by_number(history: list[TrialRecord], number: int) -> NodeRecord:
+    return next(t.nodes[0] for t in history if t.number == number)
+
+
+def test_a_large_study_is_explained_in_linear_time() -> None:
+    """In time quadratic in trials and in nodes, as it once was, this takes minutes."""
+
+    def node(name: int, number: int) -> NodeRecord:
+        parts = {"code": "1", "params:a": f"{number % 7}", "rows": str(number)}
+        return NodeRecord(f"n{name}", "ran", 1.0, key=f"{number}", parts=parts)
+
+    history = [trial(i, *(node(j, i) for j in range(40))) for i in range(400)]
+    started = time.process_time()
+    known = History(history)
+    said = [known.reason(t.number, n) for t in history for n in t.nodes]
+    assert said[-1] == "against trial 392: input rows changed"
+    assert time.process_time() - started < 5.0
+
+
+def test_trials_are_read_without_optuna_as_optuna_reads_them(url: str) -> None:
+    study = open_study(url, "s", space(), create=True)
+    node = NodeRecord("n", "ran", 1.5, key="k", parts={"code": "1"}, outputs=(("d", 3),))
+    finished(study, {"a": 0.1, "b": 3, "c": "x"}, 1.0)
+    number = study.begin({"a": 0.2, "b": 4}, distributions(space()), "run", {"proposing": 0.5})
+    study.finish(number, None, [node], error='it "broke"', interrupted=True)
+    number = study.begin({"c": "y", "a": 1.0}, distributions(space()), "run", {})
+    study.finish(number, float("inf"), [node])
+    number = study.begin({"a": 0.2}, distributions(space()), "run", {})
+    study.finish(number, None, [node], pruned=True, reported={0: 1.0})
+    study.begin({"a": 0.2}, distributions(space()), "run", {"runtime_params": {"a": {"b": 1}}})
+    open_study(url, "another", space(), create=True)
+    read, known = read_trials(url, "s"), open_study(url, "s").trials()
+    assert read == known
+    assert [list(t.params) for t in read] == [list(t.params) for t in known]
+    assert [type(v) for t in read for v in t.params.values()] == [
+        type(v) for t in known for v in t.params.values()
+    ]
+    assert read_trials(url, "another") == []
+
+
+def test_what_only_optuna_can_read_is_left_to_it(url: str) -> None:
+    assert read_trials(url, "s") is None
+    assert not Path(url.removeprefix("sqlite:///")).exists(), "reading makes nothing"
+    assert read_trials("postgresql://host/database", "s") is None
+    open_study(url, "s", space(), create=True)
+    assert read_trials(url, "another") is None
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'v9'")
+    assert read_trials(url, "s") is None
+    Path(url.removeprefix("sqlite:///")).write_bytes(b"no database" * 100)
+    assert read_trials(url, "s") is None

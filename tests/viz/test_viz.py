@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +16,7 @@ import pytest
 import yaml
 
 from kedro_eeipu.errors import ConfigurationError
+from kedro_eeipu.study.explain import History
 from kedro_eeipu.viz.app import TESTED, Pages, encoded, kedro_viz_html, shown_trial, view_page
 from kedro_eeipu.viz.recorded import VARIABLE, command, put_into, recorded
 from kedro_eeipu.viz.site import save_site
@@ -54,7 +58,7 @@ def test_the_users_files_are_not_shown_for_a_trial(project: Any, tuner: Any) -> 
     trial = replace(tuner.study.trials()[1], nodes=())
     pages = Pages(tuner.project, tuner.study)
     found = next(n for n in pages.answers.main(trial)["nodes"] if n["name"] == "metrics")
-    told = pages.answers.node(trial, [trial], found["id"])
+    told = pages.answers.node(trial, History([trial]), found["id"])
     assert "did not make it" in told["preview"]
 
 
@@ -190,6 +194,39 @@ def test_cache_at_a_url(project: Any, tmp_path: Path) -> None:
     tuner.evaluate(DEFAULTS)
     assert not (project.path / ".eeipu" / "cache").exists()
     assert json.loads(asked(tuner)(0, "left_rows")["preview"]) == [2.0, 4.0, 6.0]
+
+
+@pytest.mark.slow
+def test_cache_in_a_bucket_while_it_is_tuned(project: Any, s3: Any) -> None:
+    project.keep_in_bucket(s3)
+    tuner = project.tuner()
+    tuner.evaluate(DEFAULTS)
+    node = asked(tuner)
+    # As on another machine: nothing of the bucket has been read here.
+    shutil.rmtree(project.path / ".eeipu" / "copies")
+    assert json.loads(node(0, "left_rows")["preview"]) == [2.0, 4.0, 6.0]
+    pages = Pages(tuner.project, tuner.study)
+    seen: set[int] = set()
+    with subprocess.Popen(
+        project.command("eeipu", "tune", "--trials", "6", "--sampler", "random", "--quiet"),
+        cwd=project.path,
+        env=project.environment(),
+    ) as tune:
+        try:
+            while tune.poll() is None or len(seen) < 6:
+                time.sleep(0.05)
+                for trial in pages.trials()["trials"]:
+                    number, params = trial["number"], trial["params"]
+                    if trial["state"] == "running" or number in seen:
+                        continue
+                    seen.add(number)
+                    cleaned = [x * params["clean.scale"] for x in (1.0, 2.0, 3.0)]
+                    rows = [params["left.weight"] * x for x in cleaned]
+                    assert json.loads(node(number, "left_rows")["preview"]) == rows
+        finally:
+            tune.kill()
+    assert tune.returncode == 0
+    assert seen == set(range(6))
 
 
 def test_saved_site_has_what_is_asked_for(tuner: Any, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@
   const STATES = ["ran", "reused", "failed", "skipped"];
   const SHOWN_ROWS = 300;
   const EVERY_MS = 3000;
+  const WIDE = 900;
   const panes = [];
   let study = { trials: [] };
   let tag = null;
@@ -259,6 +260,8 @@
       const pane = panes.find((p) => p.frame.contentWindow === view);
       if (!pane) return;
       if (panes.length > 1) view.trialView.narrow(true);
+      // Between the list of nodes and the panel there would be no graph to be seen.
+      else if (innerWidth < WIDE) view.trialView.fold();
       pane.draw();
     },
   };

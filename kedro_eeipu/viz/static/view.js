@@ -62,6 +62,7 @@
     const current = () => shell.trialOf(window) === number;
     const kept = state.clicked;
     const panel = kept && get(number, `api/nodes/${kept}`);
+    const run = get(number, "api/run-status");
     const facts = await get(number, "facts");
     if (!current()) return;
     paint(facts.status, marked);
@@ -70,24 +71,41 @@
     const { node } = state.store.getState();
     for (const id of Object.keys(node.fetched)) delete node.fetched[id];
     for (const id of Object.keys(node.preview || {})) if (id !== kept) delete node.preview[id];
-    if (kept) await fill(number, kept, panel);
-    const run = inRedux(await get(number, "api/run-status"));
-    if (current()) state.store.dispatch({ type: "UPDATE_RUN_STATUS_DATA", data: run });
+    const [told, status] = await Promise.all([panel, run]);
+    if (!current()) return;
+    const data = { runStatus: inRedux(status) };
+    // Clicked in the meantime, it has been asked for anew.
+    if (kept && kept === state.clicked) data.node = filled(kept, told);
+    state.store.dispatch({ type: "RESET_DATA", data });
   }
 
-  /** Show in the panel what is told of a node. */
-  async function fill(number, id, told) {
-    const data = await told;
-    if (shell.trialOf(window) === number) {
-      state.store.dispatch({ type: "ADD_NODE_METADATA", data: { id, data } });
-    }
+  // What Kedro-Viz keeps of a node's answer, by the names that each of the two gives it. The kind of
+  // a dataset is left out: no trial changes it, and told of it, Kedro-Viz would lay the graph out
+  // and draw it once more.
+  const KEPT = {
+    code: "code", filepath: "filepath", parameters: "parameters", inputs: "inputs",
+    outputs: "outputs", originalType: "original_type", transcodedTypes: "transcoded_types",
+    runCommand: "run_command", preview: "preview", previewType: "preview_type", stats: "stats",
+  };
+
+  /** The nodes of the store with what is told of one of them in the panel. */
+  function filled(id, told) {
+    const { node } = state.store.getState();
+    node.fetched[id] = true;
+    node.datasetType[id] = told.type;
+    const parts = Object.entries(KEPT).map(([ours, theirs]) => [ours, { ...node[ours], [id]: told[theirs] }]);
+    return { ...node, ...Object.fromEntries(parts) };
   }
 
   async function select(number, id) {
     if (id === state.clicked) return;
     state.clicked = id;
     state.store.dispatch({ type: "TOGGLE_NODE_CLICKED", nodeClicked: id });
-    if (id) await fill(number, id, get(number, `api/nodes/${id}`));
+    if (!id) return;
+    const told = await get(number, `api/nodes/${id}`);
+    if (shell.trialOf(window) === number && state.clicked === id) {
+      state.store.dispatch({ type: "RESET_DATA", data: { node: filled(id, told) } });
+    }
   }
 
   /** Colour nodes by what happened to them, and outline what differs. */
@@ -131,8 +149,11 @@
     state.store.dispatch({ type: "RESET_DATA", data: { display } });
   }
 
+  /** Fold the list of nodes, which can be unfolded. */
+  const fold = () => state.store.dispatch({ type: "TOGGLE_SIDEBAR", visible: false });
+
   window.trialView = {
-    show, select, narrow,
+    show, select, narrow, fold,
     get ready() { return state.ready; },
   };
 })();
