@@ -3,7 +3,9 @@
 All have a constant mean, Gaussian noise, and as kernel a sum of Matern-5/2 components. A component
 sees a group of columns and has an outputscale of its own; a column's lengthscale is the same in all
 components. With the groups "all columns" and "the columns that enter with stage s", the fit decides
-how much of the function is a sum over stages and how much is interaction.
+how much of the function is a sum over stages and how much is interaction. The squared distance of
+a component of many columns is divided by half their number: distances grow with the root of it, and
+with priors that know nothing of it all points of a large space would be strangers to each other.
 
 Hyperparameters maximise the posterior density (MAP). Written out in plain torch, because fitting
 and predicting with a few hundred points is otherwise dominated by overhead: the gradient of the
@@ -17,7 +19,8 @@ m, M        a surrogate, their number (one for the objective, one per stage)
 X           features of the training points, n x D
 c, C        a component of a kernel, their number
 l           lengthscales, one per column of x (shared by the features of a category)
-r2          squared scaled distance, sum over a component's columns of (difference / l)^2
+r2          squared scaled distance, sum over a component's m columns of (difference / l)^2,
+            divided by m / 2 if that is more than 1
 K           covariance of the noisy training targets, n x n
 L           Cholesky factor of K
 a           K^-1 (y - constant)
@@ -40,6 +43,8 @@ _JITTER = 1e-8
 # Hyperparameters are fitted on at most this many points; predictions use all.
 _MAX_FIT_POINTS = 150
 _MAX_ITERATIONS = 50
+# Lengthscales of components of up to this many columns are those of the kernel as it stands.
+_UNSCALED_COLUMNS = 2
 _BOUNDS = {
     "lengthscale": (math.log(5e-3), math.log(1e3)),
     "outputscale": (math.log(1e-3), math.log(1e3)),
@@ -117,12 +122,12 @@ def _squared_differences(
     return out.index_add_(0, feature_column, difference)
 
 
-def _membership(groups: Sequence[frozenset[int]], d: int) -> Tensor:
-    """Which columns each component sees, `C x d`, as ones and zeros."""
-    seen = torch.zeros(len(groups), d, dtype=torch.float64)
+def _shares(groups: Sequence[frozenset[int]], d: int) -> Tensor:
+    """Weight of each column in the squared distance of each component, `C x d`."""
+    shares = torch.zeros(len(groups), d, dtype=torch.float64)
     for c, group in enumerate(groups):
-        seen[c, sorted(group)] = 1.0
-    return seen
+        shares[c, sorted(group)] = min(1.0, _UNSCALED_COLUMNS / max(1, len(group)))
+    return shares
 
 
 def fit_hyperparameters(
@@ -151,7 +156,7 @@ def fit_hyperparameters(
     k, components = len(used), len(groups)
     first, second = torch.triu_indices(n, n, offset=1)
     differences = _squared_differences(features, feature_column, d, first, second)[used]
-    seen = _membership(groups, d)[:, used]
+    shares = _shares(groups, d)[:, used]
     constant = 0.0
     scales, noise_at = slice(k, k + components), k + components
 
@@ -160,7 +165,7 @@ def fit_hyperparameters(
         weight = torch.from_numpy(np.exp(-2 * theta[:k]))
         outputscale = torch.from_numpy(np.exp(theta[scales]))
         noise = math.exp(theta[noise_at])
-        t = _SQRT5 * ((seen * weight) @ differences).clamp(min=0).sqrt()
+        t = _SQRT5 * ((shares * weight) @ differences).clamp(min=0).sqrt()
         decay = outputscale[:, None] * torch.exp(-t)
         kernel = (1 + t + t * t / 3) * decay
         variance = float(outputscale.sum())
@@ -182,7 +187,7 @@ def fit_hyperparameters(
         trace = 0.5 * float(inverse.diagonal().sum() - a @ a)
         slope_r2 = (-5 / 6) * slope * (1 + t) * decay
         gradient = np.empty_like(theta)
-        gradient[:k] = (-2 * weight * ((seen.T @ slope_r2) * differences).sum(-1)).numpy()
+        gradient[:k] = (-2 * weight * ((shares.T @ slope_r2) * differences).sum(-1)).numpy()
         gradient[scales] = (kernel @ slope + outputscale * trace).numpy()
         gradient[noise_at] = noise * trace
         for prior, part in _priors(k, components):
@@ -273,8 +278,8 @@ class Surrogates:
         self._a = torch.zeros(m, longest, 1, dtype=torch.float64)
         for i, (part, h) in enumerate(zip(data, hyperparameters, strict=True)):
             n = len(part.y)
-            seen = _membership(part.groups, len(h.lengthscale))
-            weight = (seen / h.lengthscale)[:, feature_column]
+            root = _shares(part.groups, len(h.lengthscale)).sqrt()
+            weight = (root / h.lengthscale)[:, feature_column]
             scaled = part.features * weight[:, None, :]
             weights.append(weight)
             inputs.append(torch.nn.functional.pad(scaled, (0, 0, 0, longest - n)))
