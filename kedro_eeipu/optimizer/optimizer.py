@@ -289,11 +289,7 @@ class Optimizer:
             same = [fit for other, fit in models if other.groups == groups]
             models.append((data, self._fit(data, same[-1] if same else None)))
             evidence.append(models[-1][1].log_posterior + warped.log_slope)
-        return models[self._choice(evidence)]
-
-    def _choice(self, evidence: Sequence[float]) -> int:
-        """Index of the surrogate to use."""
-        return max(range(len(evidence)), key=evidence.__getitem__)
+        return models[max(range(len(evidence)), key=evidence.__getitem__)]
 
     def _objective_models(self, y: Tensor) -> list[tuple[Warped, Groups]]:
         """Candidate surrogates: warpings, with the columns that each kernel component sees."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from typing import Any
+from unittest import mock
 
 import numpy as np
 import optuna
@@ -22,7 +24,7 @@ from problems import Problem
 from simulate import Point, Sampler
 from torch import Tensor
 
-from kedro_eeipu.optimizer import Dimension, Optimizer
+from kedro_eeipu.optimizer import Dimension, Optimizer, Proposal, surrogates
 from kedro_eeipu.optimizer.cuts import CacheView
 from kedro_eeipu.optimizer.optimize import CutTable
 from kedro_eeipu.optimizer.optimizer import Groups
@@ -63,7 +65,15 @@ class EEIPU:
         self.optimizer.tell(x, y, stage_costs, load_costs)
 
 
-class PaperOptimizer(Optimizer):
+class UnscaledDistances(Optimizer):
+    """Lengthscales that do not know how many columns they share a distance with."""
+
+    def ask(self, **options: Any) -> Proposal:
+        with mock.patch.object(surrogates, "_UNSCALED_COLUMNS", self._space.d):
+            return super().ask(**options)
+
+
+class PaperOptimizer(UnscaledDistances):
     """EEIPU from the formulas of the paper.
 
     One Matern-5/2 kernel for the objective, which is standardised but not warped; the cost of a
@@ -100,21 +110,6 @@ class NoWarping(Optimizer):
 
     def _objective_models(self, y: Tensor) -> list[tuple[Warped, Groups]]:
         return super()._objective_models(y)[:1]
-
-
-class Drawn(Optimizer):
-    """A surrogate drawn by its evidence: warped or not, with and without stage kernels."""
-
-    temperature = 5.0  # in nats
-
-    def _objective_models(self, y: Tensor) -> list[tuple[Warped, Groups]]:
-        models = super()._objective_models(y)
-        return [(w, kernels) for w, groups in models for kernels in (groups[:1], groups)]
-
-    def _choice(self, evidence: Sequence[float]) -> int:
-        weights = (torch.tensor(evidence, dtype=torch.float64) / self.temperature).softmax(0)
-        generator = torch.Generator().manual_seed(self._proposal_seed(()))
-        return int(torch.multinomial(weights, 1, generator=generator))
 
 
 class NoMemory(Optimizer):
@@ -351,5 +346,5 @@ ABLATIONS: dict[str, Callable[[Problem, int], Sampler]] = {
     "costs of own parameters": lambda p, seed: EEIPU(p, seed, OwnCosts),
     "without stage kernels": lambda p, seed: EEIPU(p, seed, OneKernel),
     "without warping": lambda p, seed: EEIPU(p, seed, NoWarping),
-    "a drawn surrogate": lambda p, seed: EEIPU(p, seed, Drawn),
+    "unscaled distances": lambda p, seed: EEIPU(p, seed, UnscaledDistances),
 }
