@@ -13,7 +13,6 @@ import click
 from kedro_eeipu.cli.common import (
     format_option,
     load_project,
-    logs_to_stderr,
     make_console,
     open_recorded,
     print_json,
@@ -25,6 +24,7 @@ from kedro_eeipu.cli.common import (
 from kedro_eeipu.cli.tables import entries_table, explanation_table, in_bytes
 from kedro_eeipu.cli.tuning import trial_json
 from kedro_eeipu.errors import ConfigurationError, EEIPUError
+from kedro_eeipu.logs import logs_to_stderr
 
 if TYPE_CHECKING:
     from kedro.framework.startup import ProjectMetadata
