@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 from torch.quasirandom import SobolEngine
 
@@ -404,10 +405,15 @@ def _key(x: Sequence[float]) -> tuple[float, ...]:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """One torch thread inside: two on two busy cores make small problems many times slower."""
+    """One thread inside: two on two busy cores make small problems many times slower.
+
+    Not only torch: SciPy's L-BFGS-B hands vectors of a dozen entries to a BLAS whose threads wait
+    for each other by spinning.
+    """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield
+        with threadpool_limits(1):
+            yield
     finally:
         torch.set_num_threads(threads)

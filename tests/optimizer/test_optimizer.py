@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
+from scipy.optimize import minimize
+from threadpoolctl import threadpool_info, threadpool_limits
 
-from kedro_eeipu.optimizer import Dimension, Optimizer, Proposal, Stage
+from kedro_eeipu.optimizer import Dimension, Optimizer, Proposal, Stage, surrogates
 
 CHAIN = [
     Stage(frozenset({0}), frozenset()),
@@ -83,6 +86,21 @@ def test_global_state_is_left_alone() -> None:
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.get_num_threads() == threads
     assert torch.get_default_dtype() == kind
+
+
+def test_a_proposal_uses_one_thread_and_gives_them_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    def watched(*arguments: Any, **options: Any) -> Any:
+        seen.extend(pool["num_threads"] for pool in threadpool_info())
+        return minimize(*arguments, **options)
+
+    monkeypatch.setattr(surrogates, "minimize", watched)
+    with threadpool_limits(2):
+        simulate(Optimizer([Dimension()] * 3, CHAIN, seed=1, warmup=4), 5, stages=3)
+        after = {pool["num_threads"] for pool in threadpool_info()}
+    assert set(seen) == {1}
+    assert after == {2}
 
 
 def test_memoized_columns_are_exactly_those_of_their_trial() -> None:
