@@ -32,6 +32,11 @@ _LOCAL = {
     "distributed.scheduler.worker-ttl": None,
     # Kedro's ParallelRunner starts processes of its own.
     "distributed.worker.daemon": False,
+    # Looking ten to a hundred times a second at what a process does costs sixteen of them, on a
+    # machine of two cores, a quarter of it.
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "500ms",
+    "distributed.admin.system-monitor.interval": "10s",
     # Whatever ends a study is told by us, in a sentence.
     "distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "critical",
 }
