@@ -9,9 +9,9 @@ values stands for the objective, another to the logarithm of each stage's measur
 its cost. It is smoother than the pipelines are, and is not the optimizer's own model: its kernel,
 its fit and its treatment of categories are scikit-learn's and this file's.
 
-All have a budget of the node time of 30 trials without reuse, on simulated workers with one cache, as
-in workers.py; what is in hand when it is used up is ended, so many workers overrun it. Finished
-runs are kept in demo_workers.jsonl.
+All have a budget of the node time of 30 trials without reuse, on simulated workers with one cache,
+as in workers.py; what is in hand when it is used up is ended, so many workers overrun it.
+Finished runs are kept in demo_workers.jsonl.
 """
 
 from __future__ import annotations
