@@ -268,6 +268,7 @@ def test_resources_are_taken_of_workers() -> None:
     resources = Settings.parse({"cluster": {"resources": {"GPU": 1}}}).cluster.resources
     cluster = Cluster.start(2, resources)
     try:
+        cluster._client.wait_for_workers(2, timeout=SECONDS)
         assert cluster.size() == 2
         taken = Cluster(cluster._client, None, {"GPU": 2.0})
         assert taken.size() == 0
