@@ -16,6 +16,7 @@ from typing import Any
 from kedro_eeipu import worker
 from kedro_eeipu.errors import ConfigurationError, EEIPUError, StudyStopped
 from kedro_eeipu.runner import NOT_WORTH_IT, EEIPURunner
+from kedro_eeipu.study.storage import LimitReached
 from kedro_eeipu.trial import TrialResult
 from kedro_eeipu.worker import Assignment, source_of
 
@@ -31,6 +32,11 @@ _LOCAL = {
     "distributed.scheduler.worker-ttl": None,
     # Kedro's ParallelRunner starts processes of its own.
     "distributed.worker.daemon": False,
+    # Looking ten to a hundred times a second at what a process does costs sixteen of them, on a
+    # machine of two cores, a quarter of it.
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "500ms",
+    "distributed.admin.system-monitor.interval": "10s",
     # Whatever ends a study is told by us, in a sentence.
     "distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "critical",
 }
@@ -49,28 +55,46 @@ class Cluster:
         self._client = client
         self._local = local
         self._resources = dict(resources)
+        self._at_end = contextlib.ExitStack()
 
     @classmethod
     def start(cls, workers: int, resources: Mapping[str, float]) -> Cluster:
-        """Start processes on this machine.
+        """Start processes on this machine; returns when the first of them is there.
 
         Raises:
-            ConfigurationError: Dask is not installed.
+            ConfigurationError: Dask is not installed, or no process could be started.
         """
         distributed = _distributed()
         import dask.config
 
-        with dask.config.set(_LOCAL):
-            local = distributed.LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                processes=True,
-                dashboard_address=None,
-                memory_limit=None,
-                resources=dict(resources) or None,
-                silence_logs=logging.CRITICAL,
-            )
-        return cls(distributed.Client(local, set_as_default=False), local, resources)
+        # Until the end: a process that takes the place of another is started in the same way.
+        settings = dask.config.set(_LOCAL)
+        local = distributed.LocalCluster(
+            n_workers=0,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,
+            memory_limit=None,
+            resources=dict(resources) or None,
+            silence_logs=logging.CRITICAL,
+        )
+        cluster = cls(distributed.Client(local, set_as_default=False), local, resources)
+        cluster._at_end.enter_context(settings)
+        try:
+            # The others follow while the first already runs a trial.
+            local.scale(workers)
+            cluster._client.wait_for_workers(1, timeout=_FIRST_WORKER_SECONDS)
+        except BaseException as error:
+            cluster.close(kill=True)
+            if not isinstance(error, TimeoutError):
+                raise
+            raise ConfigurationError(
+                f"no worker has started within {_FIRST_WORKER_SECONDS} s",
+                where="--workers",
+                remedy="Start fewer of them, or by hand (`dask scheduler`, `dask worker ADDRESS "
+                "--nthreads 1`) and pass --scheduler ADDRESS: they say what is wrong.",
+            ) from None
+        return cluster
 
     @classmethod
     def connect(cls, address: str, resources: Mapping[str, float]) -> Cluster:
@@ -163,6 +187,7 @@ class Cluster:
         if self._local is not None:
             with contextlib.suppress(Exception):
                 self._local.close(timeout=10)
+        self._at_end.close()
 
 
 @dataclass(frozen=True)
@@ -226,16 +251,17 @@ class ClusterRunner(EEIPURunner):
         try:
             worth_it = True
             while True:
-                stopped = self._limit_reached() if worth_it else NOT_WORTH_IT
+                with self.study.one_reading():
+                    stopped = self._limit_reached() if worth_it else NOT_WORTH_IT
+                    begun = False
+                    if not stopped and len(self._in_hand) < self.cluster.size():
+                        with contextlib.suppress(LimitReached):  # by another driver meanwhile
+                            worth_it = begun = self._start_one()
                 if stopped and not self._in_hand:
                     finished = True
                     return stopped
-                if not stopped and len(self._in_hand) < self.cluster.size():
-                    worth_it = self._start_one()
-                else:
-                    self._collect(_LOOK_SECONDS)
-                self._collect(0.0)
-                self._give_up_on_repeated_failure()
+                if self._collect(0.0 if begun else _LOOK_SECONDS):
+                    self._give_up_on_repeated_failure()
         except EEIPUError:
             raise
         except Exception as error:
@@ -275,8 +301,11 @@ class ClusterRunner(EEIPURunner):
         future.add_done_callback(self._ended.put)
         return True
 
-    def _collect(self, seconds: float) -> None:
+    def _collect(self, seconds: float) -> bool:
         """Record the trials that have ended, the first of them waited for so long.
+
+        Returns:
+            Whether there were any.
 
         Raises:
             StudyStopped: The scheduler is gone.
@@ -287,12 +316,13 @@ class ClusterRunner(EEIPURunner):
         except queue.Empty:
             if not self.cluster.alive:
                 raise self._gone() from None
-            return
+            return False
         trial = self._in_hand[future]
         result = self._result(future, trial)
         del self._in_hand[future]
         self._finish(trial.number, result)
         self._collect(0.0)
+        return True
 
     def _result(self, future: Any, trial: _InHand) -> TrialResult:
         if future.status == "finished":

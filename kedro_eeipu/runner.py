@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import time
@@ -16,6 +17,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
 from kedro_eeipu.cache.limit import SizeLimit
+from kedro_eeipu.cache.listing import Listing
 from kedro_eeipu.cache.run_directory import RunDirectory
 from kedro_eeipu.configuration import check_store
 from kedro_eeipu.errors import ConfigurationError, StudyStopped
@@ -27,11 +29,13 @@ from kedro_eeipu.study.driver import only_driver
 from kedro_eeipu.study.peers import PEERS, peer, propose
 from kedro_eeipu.study.records import NodeRecord, TrialRecord
 from kedro_eeipu.study.sampler import EEIPUSampler, Observation
-from kedro_eeipu.study.storage import TrialStudy, distributions
+from kedro_eeipu.study.storage import LimitReached, TrialStudy, counted_trials, distributions
 from kedro_eeipu.trial import TrialResult, node_records, run_trial
 
 SAMPLERS = ("eeipu", *PEERS)
 
+# Looking for trials whose driver has ended takes round trips, and it is long until one has.
+_RECOVER_SECONDS = 10.0
 # A study that ends by itself does so when this many proposals in a row promise less than this
 # share of a standard deviation of the values seen for as much again as was spent so far.
 _LAST_PAYOFFS = 3
@@ -150,6 +154,10 @@ class EEIPURunner:
         self._payoffs: list[float] = []
         self._limit = SizeLimit(project.store, project.settings.cache.max_size)
         self._kept: frozenset[str] = frozenset()
+        self._listing = Listing(project.store)
+        self._made: set[str] = set()  # what the trials accounted for have stored
+        self._accounted: set[int] = set()
+        self._recovered = -math.inf
 
     @functools.cached_property
     def graph(self) -> StageGraph:
@@ -179,7 +187,9 @@ class EEIPURunner:
             params = self.propose()
             if self.limits.auto and self._not_worth_it():
                 return NOT_WORTH_IT
-            self.evaluate(params, time.perf_counter() - started)
+            proposing = time.perf_counter() - started
+            with contextlib.suppress(LimitReached):  # by another driver, since we looked
+                self.evaluate(params, proposing)
             self._give_up_on_repeated_failure()
         return stopped
 
@@ -201,10 +211,10 @@ class EEIPURunner:
         return sum(t.cost for t in self.study.trials())
 
     def _limit_reached(self) -> str:
-        if self.study.shared:
+        if self.study.shared and time.monotonic() - self._recovered > _RECOVER_SECONDS:
             self._recover()
         trials = self.study.trials()
-        counted = sum(not t.interrupted for t in trials)
+        counted = counted_trials(trials)
         spent = sum(t.cost for t in trials)
         if self.limits.trials is not None and counted >= self.limits.trials:
             return f"all {self.limits.trials} trials are done"
@@ -248,7 +258,8 @@ class EEIPURunner:
             "proposing": round(proposing, 4),
             "runtime_params": self.project.runtime_params,
         }
-        return self.study.begin(params, self._distributions, run_id, attributes), run_id
+        most = self.limits.trials
+        return self.study.begin(params, self._distributions, run_id, attributes, most), run_id
 
     def _finish(self, number: int, result: TrialResult) -> TrialRecord:
         """Record how a trial ended, and raise what ends the study."""
@@ -264,8 +275,7 @@ class EEIPURunner:
         if result.stop is not None:
             raise result.stop
         self._records[number] = record
-        made = [n for n in record.nodes if n.status == "ran" and not n.why_not]
-        self._limit.written(sum(size for n in made for _, size in n.outputs))
+        self._limit.written(sum(size for n in record.nodes if n.made for _, size in n.outputs))
         self.listener.trial_finished(record)
         return record
 
@@ -278,7 +288,7 @@ class EEIPURunner:
         if not trials:
             return self.project.space.defaults()
         chosen = self._chosen_sampler(len(trials))
-        params = propose(chosen, self.study.optuna, self.project.space)
+        params = propose(chosen, self.study.frozen(), self.study.direction, self.project.space)
         if isinstance(chosen, EEIPUSampler) and chosen.last_proposal is not None:
             self._payoffs.append(chosen.last_proposal.info.get("payoff", math.inf))
         return params
@@ -289,7 +299,11 @@ class EEIPURunner:
 
     def _eeipu(self) -> EEIPUSampler:
         """The EEIPU sampler, told what the cache holds now."""
-        self._kept = self.project.store.digests()
+        for trial in self.study.trials():
+            if trial.state != "running" and trial.number not in self._accounted:
+                self._accounted.add(trial.number)
+                self._made.update(d for n in trial.nodes if n.made for d, _ in n.outputs)
+        self._kept = self._listing.digests(self._made)
         return EEIPUSampler(
             self.project.space,
             self.graph,
@@ -317,7 +331,7 @@ class EEIPURunner:
     def _observe(self, trial: FrozenTrial) -> Observation:
         record = self._records.get(trial.number)
         if record is None:
-            record = self._records[trial.number] = self.study.trials()[trial.number]
+            record = self._records[trial.number] = self.study.known(trial)
         return self.observation(record, self._kept)
 
     def observation(self, trial: TrialRecord, kept: frozenset[str]) -> Observation:
@@ -358,6 +372,7 @@ class EEIPURunner:
 
     def _recover(self) -> None:
         """Record as interrupted what a process that ended left running; its costs are kept."""
+        self._recovered = time.monotonic()
         for orphan in self.study.orphans():
             self.study.finish(
                 orphan.number,

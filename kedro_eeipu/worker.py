@@ -14,6 +14,7 @@ from kedro.framework.hooks import hook_impl
 from kedro.framework.startup import bootstrap_project
 
 from kedro_eeipu.errors import ConfigurationError, EEIPUError
+from kedro_eeipu.logs import logs_to_stderr
 from kedro_eeipu.project import Project
 from kedro_eeipu.pruning import Gate
 from kedro_eeipu.trial import TrialResult, run_trial
@@ -130,8 +131,6 @@ def _cancelled() -> Callable[[], bool]:
 def _project(assignment: Assignment) -> Project:
     source = assignment.source
     if source not in _loaded:
-        from kedro_eeipu.cli.common import logs_to_stderr
-
         path = _root(source.path)
         bootstrap_project(path)
         logs_to_stderr()

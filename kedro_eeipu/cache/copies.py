@@ -18,7 +18,7 @@ from fsspec import AbstractFileSystem
 
 from kedro_eeipu.cache.files import LocalFiles
 from kedro_eeipu.cache.layout import BLOBS, TEMPORARY
-from kedro_eeipu.cache.remote import RemoteFiles
+from kedro_eeipu.cache.remote import SMALL, RemoteFiles
 
 __all__ = ["CopiedFiles"]
 
@@ -69,8 +69,7 @@ class CopiedFiles(RemoteFiles):
         try:
             with file:
                 path = produce(file)
-            if self.size(path) is None:
-                self._upload(temporary, path)
+            self._send(temporary, path)
             self._keep(temporary, path)
         finally:
             with contextlib.suppress(OSError):
@@ -103,6 +102,13 @@ class CopiedFiles(RemoteFiles):
         finally:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
+
+    def _send(self, temporary: str, path: str) -> None:
+        if os.path.getsize(temporary) <= SMALL:
+            with open(temporary, "rb") as file:
+                self.create(path, file.read())
+        elif self.size(path) is None:
+            self._upload(temporary, path)
 
     def _upload(self, temporary: str, path: str) -> None:
         try:

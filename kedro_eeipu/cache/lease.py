@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import json
 import logging
+import math
 import os
 import socket
 import threading
@@ -74,8 +75,10 @@ _NO_LEASE = _NoLease()
 class _Lease(_NoLease):
     """A lease in our hands, kept alive by a thread."""
 
-    def __init__(self, files: Files, path: str, token: str, interval: float) -> None:
-        self._files, self._path, self._token, self._interval = files, path, token, interval
+    def __init__(self, files: Files, path: str, token: str, lease_seconds: float) -> None:
+        self._files, self._path, self._token = files, path, token
+        self._seconds = lease_seconds
+        self._written = time.monotonic()  # when we began to write it last
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="eeipu-lease", daemon=True)
 
@@ -86,17 +89,22 @@ class _Lease(_NoLease):
         self._ended.set()
         self._thread.join()
         with contextlib.suppress(Exception):
-            if self._is_ours():
+            # Nobody takes over what was rewritten a moment ago: no need to look whose it is.
+            fresh = time.monotonic() - self._written < self._seconds / 2
+            if fresh or self._is_ours():
                 self._files.delete(self._path)
 
     def _beat(self) -> None:
         count = 0
-        while not self._ended.wait(self._interval):
+        while not self._ended.wait(self._seconds / _BEATS_PER_LEASE):
             count += 1
             try:
                 if not self._is_ours():
+                    self._written = -math.inf
                     return
+                written = time.monotonic()
                 self._files.replace(self._path, _content(self._token, count))
+                self._written = written
             except Exception as error:
                 logger.debug("heartbeat failed: %s", error)
 
@@ -138,18 +146,19 @@ def _acquire(
 ) -> _NoLease | None:
     """Return the lease, or None once the result is there."""
     path, token = layout.lease_path(key), uuid.uuid4().hex
-    lease = _Lease(files, path, token, lease_seconds / _BEATS_PER_LEASE)
     started = seen_at = time.monotonic()
     seen: bytes | None = None
     pause = _FIRST_PAUSE
     while True:
-        if is_done():
-            return None
+        lease = _Lease(files, path, token, lease_seconds)
         if files.create(path, _content(token, 0)):
+            # Asked under the lease: whoever had it before may have finished meanwhile.
             if is_done():
                 files.delete(path)
                 return None
             return lease
+        if is_done():
+            return None
         content = _read(files, path)
         now = time.monotonic()
         if content != seen:

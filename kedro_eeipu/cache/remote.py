@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import inspect
 import io
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -13,9 +14,10 @@ from fsspec import AbstractFileSystem
 
 from kedro_eeipu.cache.layout import TEMPORARY, Entry
 
-__all__ = ["RemoteFiles"]
+__all__ = ["SMALL", "RemoteFiles"]
 
 _AT_ONCE = 500  # small files that are asked for together
+SMALL = 2**18  # bytes that are sent as fast as it is asked whether they are there
 
 
 class RemoteFiles:
@@ -23,22 +25,26 @@ class RemoteFiles:
 
     def __init__(self, fs: AbstractFileSystem, root: str) -> None:
         self._fs, self._root = fs, root
+        # To read large files in parts, s3fs asks for the size first: two requests more for a file
+        # that is not there.
+        parts = "max_concurrency" in inspect.signature(fs.cat_file).parameters
+        self._whole: dict[str, Any] = {"max_concurrency": 1} if parts else {}
 
     def distrust(self) -> str | None:
         return None if self._fs.protocol == "memory" else "it is remote"
 
     def read(self, path: str) -> bytes:
-        return self._fs.cat_file(self._path(path))
+        return self._fs.cat_file(self._path(path), **self._whole)
 
     def read_all(self, paths: Sequence[str]) -> dict[str, bytes]:
         found: dict[str, bytes] = {}
         for start in range(0, len(paths), _AT_ONCE):
             wanted = [self._path(path) for path in paths[start : start + _AT_ONCE]]
-            found |= self._fs.cat(wanted, on_error="omit") if wanted else {}
+            found |= self._fs.cat(wanted, on_error="omit", **self._whole) if wanted else {}
         return {path: found[self._path(path)] for path in paths if self._path(path) in found}
 
     def open(self, path: str) -> IO[bytes]:
-        return io.BytesIO(self.read(path))
+        return io.BytesIO(self._fs.cat_file(self._path(path)))
 
     def fetch(self, path: str) -> IO[bytes]:
         return self.open(path)
@@ -67,7 +73,9 @@ class RemoteFiles:
     def publish(self, produce: Callable[[IO[bytes]], str]) -> None:
         content = io.BytesIO()
         path = produce(content)
-        if self.size(path) is None:
+        if content.tell() <= SMALL:
+            self.create(path, content.getvalue())
+        elif self.size(path) is None:
             self.replace(path, content.getvalue())
 
     def touch(self, path: str) -> None:

@@ -82,12 +82,13 @@ class Store:
     def _prepare(self) -> None:
         self._lock = threading.Lock()
         self._warned: set[str] = set()
+        self._dumped: set[str] = set()  # digests of blobs that nobody has read here yet
 
     def __repr__(self) -> str:
         return f"Store({self.root!r})"
 
     def __getstate__(self) -> dict[str, Any]:
-        left_out = ("_lock", "_warned", "_files", "_usage")  # made anew where it arrives
+        left_out = ("_lock", "_warned", "_dumped", "_files", "_usage")  # made anew where it arrives
         return {name: value for name, value in self.__dict__.items() if name not in left_out}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -143,6 +144,7 @@ class Store:
             raise
         except Exception as error:
             raise self._unwritable(error) from error
+        self._dumped.add(digest)
         return Blob(digest, size, time.perf_counter() - started)
 
     def digest(self, value: Any) -> Blob:
@@ -180,7 +182,10 @@ class Store:
             reason = f"a blob in the cache at {self.root} cannot be loaded: {in_words(error)}"
             self._warn(f"load {type(error).__name__}", reason)
             raise CacheMiss(reason) from error
-        self._usage.count(blob.digest)
+        if blob.digest in self._dumped:  # by the node after, in the run that made it
+            self._dumped.discard(blob.digest)
+        else:
+            self._usage.count(blob.digest)
         return value
 
     def has(self, blob: Blob) -> bool:
@@ -239,7 +244,8 @@ class Store:
         record = Record(key, tuple(outputs), meta)
         path = layout.record_path(key)
         try:
-            data = encode(record, tuple(self.has(blob) for blob in outputs), self._secret)
+            stored = tuple(b.digest in self._dumped or self.has(b) for b in outputs)
+            data = encode(record, stored, self._secret)
         except (TypeError, ValueError) as error:
             raise Unstorable(f"the description of the result is not JSON: {error}") from error
         try:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-import logging
 import sys
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +13,7 @@ import click
 from kedro.framework.cli.utils import _split_params
 
 from kedro_eeipu.errors import ConfigurationError, EEIPUError
+from kedro_eeipu.logs import logs_to_stderr
 
 if TYPE_CHECKING:
     from kedro.framework.context import KedroContext
@@ -92,19 +91,6 @@ def open_settings(
     context = session.load_context(params or {})
     check_environment(context)
     return context, load_settings(context)
-
-
-def logs_to_stderr() -> None:
-    """Keep stdout for what the command prints: Kedro's log goes there by default."""
-    from rich.console import Console
-    from rich.logging import RichHandler
-
-    for handler in logging.getLogger().handlers:
-        if isinstance(handler, RichHandler):
-            handler.console = Console(stderr=True)
-    logging.getLogger("kedro").setLevel(logging.WARNING)
-    # Kedro calls it for every context, so once a trial.
-    warnings.filterwarnings("ignore", message=r"\s*register_new_resolver")
 
 
 def open_recorded(project: Project, study: str | None) -> TrialStudy:

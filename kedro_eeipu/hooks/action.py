@@ -164,11 +164,10 @@ class NodeAction:
             found = self._served_late()
             if found is not None:
                 return found
-            self._lease.enter_context(self.store.lease(self._key))
-            found = self._served_late()
-            if found is not None:
-                self._lease.close()
-                return found
+            if not self._lease.enter_context(self.store.lease(self._key)):
+                found = self._served_late()  # another has computed it meanwhile
+                if found is not None:
+                    return found
         return self._execute(args, kwargs)
 
     def rebuild(self) -> None:

@@ -12,16 +12,18 @@ if TYPE_CHECKING:
 
 __all__ = ["EEIPUSampler", "NodeRecord", "Observation", "TrialRecord", "TrialStudy", "open_study"]
 
-_ROOMS = {
-    "records": ("NodeRecord", "TrialRecord"),
-    "sampler": ("EEIPUSampler", "Observation"),
-    "storage": ("TrialStudy", "open_study"),
+_MODULES = {
+    "EEIPUSampler": "sampler",
+    "NodeRecord": "records",
+    "Observation": "sampler",
+    "TrialRecord": "records",
+    "TrialStudy": "storage",
+    "open_study": "storage",
 }
 
 
 def __getattr__(name: str) -> Any:
-    # Optuna takes half a second to import, and what only reads records has no need of it.
-    for room, names in _ROOMS.items():
-        if name in names:
-            return getattr(import_module(f"{__name__}.{room}"), name)
-    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    """Import what is asked for: a worker needs the records, and not Optuna."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

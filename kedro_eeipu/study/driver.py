@@ -7,12 +7,17 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import optuna
+import sqlalchemy
 from optuna.exceptions import StorageInternalError
 from optuna.trial import FrozenTrial
 from sqlalchemy.exc import SQLAlchemyError
 
 from kedro_eeipu.errors import ConfigurationError, StudyStopped
+
+_LOCK = 0x6565_6970  # "eeip": advisory locks of a database are shared by all that use it
 
 
 @contextmanager
@@ -37,6 +42,24 @@ def only_driver(storage: str, study: str) -> Iterator[None]:
             f"the study's storage failed: {str(error.__cause__ or error).splitlines()[0]}\n"
             "What was recorded is kept; the same command goes on when it is back."
         ) from None
+
+
+@contextmanager
+def beginning_alone(study: optuna.Study) -> Iterator[None]:
+    """Keep other drivers of a study on a server from beginning a trial meanwhile.
+
+    By a lock of PostgreSQL, which a lost connection gives up; other databases have none that we
+    know, and a limit on trials may be overrun there by one for each driver.
+    """
+    backend: Any = getattr(study._storage, "_backend", study._storage)
+    if backend.engine.dialect.name != "postgresql":
+        yield
+        return
+    with backend.engine.connect() as connection, connection.begin():
+        # Of this study: numbers of studies are small, and the first key is the plugin's own.
+        key = {"plugin": _LOCK, "study": study._study_id}
+        connection.execute(sqlalchemy.text("SELECT pg_advisory_xact_lock(:plugin, :study)"), key)
+        yield
 
 
 @contextmanager

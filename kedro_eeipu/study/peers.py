@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import optuna
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial
 
 from kedro_eeipu.graph import Range, SearchSpace
+from kedro_eeipu.study.sampler import EEIPUSampler
 
 PEERS = ("random", "tpe", "gp")
 
@@ -31,14 +34,21 @@ def peer(name: str, seed: int, number: int) -> BaseSampler:
         return GPSampler(seed=own, warn_independent_sampling=False)
 
 
-def propose(sampler: BaseSampler, study: optuna.Study, space: SearchSpace) -> dict[str, Any]:
+def propose(
+    sampler: BaseSampler,
+    trials: Sequence[FrozenTrial],
+    direction: optuna.study.StudyDirection,
+    space: SearchSpace,
+) -> dict[str, Any]:
     """Ask a sampler for the values of the active parameters, without recording a trial.
 
-    Samplers write into the trial they are asked for, so they are asked in a copy in memory; the
-    real study gets the trial in one transaction, once all its values are known.
+    Optuna's samplers write into the trial they are asked for, so they are asked in a copy in
+    memory; the real study gets the trial in one transaction, once all its values are known.
     """
-    copy = optuna.create_study(direction=study.direction, sampler=sampler)
-    copy.add_trials(study.get_trials(deepcopy=False))
+    if isinstance(sampler, EEIPUSampler):
+        return sampler.propose(trials, direction)
+    copy = optuna.create_study(direction=direction, sampler=sampler)
+    copy.add_trials(trials)
     trial = copy.ask()
     values: dict[str, Any] = {}
     for r in space:

@@ -39,6 +39,11 @@ class NodeRecord:
     why_not: str | None = None
     error: str | None = None
 
+    @property
+    def made(self) -> bool:
+        """Whether this trial has put its outputs into the cache."""
+        return self.status == "ran" and not self.why_not
+
     def to_json(self) -> dict[str, Any]:
         """As it is stored: what is empty left out."""
         return {k: v for k, v in self.__dict__.items() if v not in (None, 0.0, {}, ())}

@@ -99,13 +99,21 @@ class EEIPUSampler(BaseSampler):
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        optimizer, told = self._told(study)
+        others = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]
+        return self.propose(others, study.direction)
+
+    def propose(
+        self, trials: Sequence[FrozenTrial], direction: optuna.study.StudyDirection
+    ) -> dict[str, Any]:
+        """Values of the active parameters for the next trial.
+
+        Args:
+            trials: All trials so far, running ones among them.
+            direction: Whether larger or smaller values are better.
+        """
+        optimizer, told = self._told(trials, direction)
         seen = [self.observe(t) for t in told]
-        pending = [
-            t
-            for t in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-            if t.number != trial.number and self.fits(t.params)
-        ]
+        pending = [t for t in trials if t.state == TrialState.RUNNING and self.fits(t.params)]
         proposal = optimizer.ask(
             overhead=median([o.overhead for o in seen[-_LAST_OVERHEADS:]] or [0.0]),
             available={i: o.available for i, o in enumerate(seen)},
@@ -143,15 +151,17 @@ class EEIPUSampler(BaseSampler):
             default=self.point(self.space.defaults()),
         )
 
-    def _told(self, study: optuna.Study) -> tuple[Optimizer, list[FrozenTrial]]:
+    def _told(
+        self, trials: Sequence[FrozenTrial], direction: optuna.study.StudyDirection
+    ) -> tuple[Optimizer, list[FrozenTrial]]:
         """An optimizer that knows the study's finished trials, and these in the order told."""
         optimizer = self.new_optimizer()
-        sign = 1.0 if study.direction == optuna.study.StudyDirection.MAXIMIZE else -1.0
+        sign = 1.0 if direction == optuna.study.StudyDirection.MAXIMIZE else -1.0
         told = []
-        for t in study.get_trials(deepcopy=False, states=_ENDED):
+        for t in trials:
             # A trial from outside today's ranges teaches nothing about the inside that its
             # surrogates could place.
-            if not self.fits(t.params):
+            if t.state not in _ENDED or not self.fits(t.params):
                 continue
             y = sign * t.value if t.state == TrialState.COMPLETE and t.value is not None else None
             seen = self.observe(t)

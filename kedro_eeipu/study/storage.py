@@ -6,37 +6,36 @@ import json
 import os
 import socket
 import time
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import optuna
-import sqlalchemy.event
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
     FloatDistribution,
     IntDistribution,
 )
-from optuna.exceptions import (
-    ExperimentalWarning,
-    StorageInternalError,
-    UpdateFinishedTrialError,
-)
-from optuna.storages import BaseStorage, RDBStorage
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
-from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.graph import Range, SearchSpace
-from kedro_eeipu.study.driver import driver_ended
-from kedro_eeipu.study.heartbeat import GRACE_SECONDS, INTERVAL_SECONDS, Heartbeat
+from kedro_eeipu.study.database import open_database
+from kedro_eeipu.study.driver import beginning_alone, driver_ended
+from kedro_eeipu.study.heartbeat import Heartbeat
 from kedro_eeipu.study.records import NodeRecord, TrialRecord
 
 _OBJECTIVE = "eeipu:objective"
+
+
+class LimitReached(Exception):
+    """The study has as many trials as it may have."""
 
 
 class TrialStudy:
@@ -53,6 +52,8 @@ class TrialStudy:
         self._heartbeat = Heartbeat(study._storage) if shared else None
         self._running: dict[int, FrozenTrial] = {}
         self._finished: dict[int, TrialRecord] = {}
+        self._reading = False
+        self._read: list[FrozenTrial] | None = None
 
     @property
     def name(self) -> str:
@@ -60,9 +61,34 @@ class TrialStudy:
         return self.optuna.study_name
 
     @property
+    def direction(self) -> StudyDirection:
+        """Whether larger or smaller values are better."""
+        return self.optuna.direction
+
+    @property
     def maximize(self) -> bool:
         """Whether larger values are better."""
-        return self.optuna.direction == StudyDirection.MAXIMIZE
+        return self.direction == StudyDirection.MAXIMIZE
+
+    @contextmanager
+    def one_reading(self) -> Iterator[None]:
+        """Inside, the storage is asked for the trials once, and again after what we write.
+
+        A driver decides several things from them, and each reading takes many round trips.
+        """
+        self._reading, self._read = True, None
+        try:
+            yield
+        finally:
+            self._reading, self._read = False, None
+
+    def frozen(self) -> list[FrozenTrial]:
+        """All trials as Optuna has them, by number."""
+        if self._read is not None:
+            return self._read
+        found = self.optuna.get_trials(deepcopy=False)
+        self._read = found if self._reading else None
+        return found
 
     def begin(
         self,
@@ -70,8 +96,33 @@ class TrialStudy:
         distributions: Mapping[str, BaseDistribution],
         run_id: str,
         attributes: Mapping[str, Any],
+        most: int | None = None,
     ) -> int:
-        """Record that a trial runs, in one transaction; returns its number."""
+        """Record that a trial runs, in one transaction; returns its number.
+
+        Args:
+            params: Values by dotted path.
+            distributions: Of all parameters, by path.
+            run_id: Kedro's id of the run.
+            attributes: What else is noted of it.
+            most: Number of trials, running ones counted in, that the study may have.
+
+        Raises:
+            LimitReached: Other drivers have begun the last ones since we read the study.
+        """
+        with beginning_alone(self.optuna) if self.shared and most is not None else nullcontext():
+            self._read = None
+            if self.shared and most is not None and counted_trials(self.trials()) >= most:
+                raise LimitReached
+            return self._begin(params, distributions, run_id, attributes)
+
+    def _begin(
+        self,
+        params: Mapping[str, Any],
+        distributions: Mapping[str, BaseDistribution],
+        run_id: str,
+        attributes: Mapping[str, Any],
+    ) -> int:
         template = create_trial(
             state=TrialState.RUNNING,
             params=dict(params),
@@ -88,6 +139,7 @@ class TrialStudy:
         )
         # What `Study.add_trial` does, which does not tell the number.
         storage = self.optuna._storage
+        self._read = None
         trial_id = storage.create_new_trial(self.optuna._study_id, template_trial=template)
         running = storage.get_trial(trial_id)
         self._running[running.number] = running
@@ -107,6 +159,7 @@ class TrialStudy:
         reported: Mapping[int, float] | None = None,
     ) -> TrialRecord:
         """Record how a trial ended: complete with a value, else pruned or failed with a reason."""
+        self._read = None
         # Through the storage: `optuna.Trial` asks the study's sampler for parameters when it is
         # made, and `Study.tell` reads the trial three times.
         storage = self.optuna._storage
@@ -150,12 +203,13 @@ class TrialStudy:
 
     def trials(self) -> list[TrialRecord]:
         """All trials, by number."""
-        return [self._known(t) for t in self.optuna.get_trials(deepcopy=False)]
+        return [self.known(t) for t in self.frozen()]
 
     def reported(self) -> tuple[Mapping[int, float], ...]:
         """What each complete trial has reported on the way, by step."""
-        complete = self.optuna.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        return tuple(dict(t.intermediate_values) for t in complete)
+        return tuple(
+            dict(t.intermediate_values) for t in self.frozen() if t.state == TrialState.COMPLETE
+        )
 
     def best(self) -> TrialRecord | None:
         """The complete trial with the best value, the earliest of equals."""
@@ -163,7 +217,7 @@ class TrialStudy:
         sign = -1 if self.maximize else 1
         return min(complete, key=lambda t: (sign * (t.value or 0.0), t.number), default=None)
 
-    def _known(self, trial: FrozenTrial) -> TrialRecord:
+    def known(self, trial: FrozenTrial) -> TrialRecord:
         """The record of a trial; that of a finished one never changes."""
         if trial.number not in self._finished:
             record = _record(trial)
@@ -177,8 +231,10 @@ class TrialStudy:
         stale = self._heartbeat.stale(self.optuna._study_id) if self._heartbeat else set()
         return [
             _record(t)
-            for t in self.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-            if t.number not in self._running and (t._trial_id in stale or driver_ended(t))
+            for t in self.frozen()
+            if t.state == TrialState.RUNNING
+            and t.number not in self._running
+            and (t._trial_id in stale or driver_ended(t))
         ]
 
 
@@ -209,7 +265,7 @@ def open_study(
     try:
         if storage.startswith("sqlite:///"):
             file.parent.mkdir(parents=True, exist_ok=True)
-        opened = _storage(storage)
+        opened = open_database(storage)
     except ImportError as error:
         raise ConfigurationError(
             f"the library for the study's storage is missing: {error}",
@@ -239,6 +295,11 @@ def open_study(
         _check_objective(study, space)
         _check_ranges(study, space)
     return TrialStudy(study, shared=not storage.startswith("sqlite:"))
+
+
+def counted_trials(trials: Sequence[TrialRecord]) -> int:
+    """How many count towards a limit: an interrupted one is made again."""
+    return sum(not t.interrupted for t in trials)
 
 
 def distribution(r: Range) -> BaseDistribution:
@@ -310,39 +371,6 @@ def _words(d: BaseDistribution) -> str:
     if isinstance(d, CategoricalDistribution):
         return f"the choices {list(d.choices)}"
     return "integers" if isinstance(d, IntDistribution) else "floats"
-
-
-def _storage(url: str) -> BaseStorage:
-    if not url.startswith("sqlite:"):
-        try:
-            return _server_storage(url)
-        except (IntegrityError, ProgrammingError):
-            time.sleep(1.0)  # another driver was making the tables at the same moment
-            return _server_storage(url)
-    storage = optuna.storages.get_storage(url)
-    sqlite: Any = getattr(storage, "_backend", storage)
-
-    @sqlalchemy.event.listens_for(sqlite.engine, "connect")
-    def lighten(connection: Any, _: Any) -> None:
-        # A trial commits about ten times. A write-ahead log survives a killed process as the
-        # default does, without waiting for the disk at every commit.
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
-
-    sqlite.engine.dispose()
-    return storage
-
-
-def _server_storage(url: str) -> BaseStorage:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)  # of the heartbeat
-        backend = RDBStorage(
-            url,
-            engine_kwargs={"pool_pre_ping": True},
-            heartbeat_interval=INTERVAL_SECONDS,
-            grace_period=GRACE_SECONDS,
-        )
-    return optuna.storages.get_storage(backend)
 
 
 def _no_study(name: str, known: Sequence[str]) -> ConfigurationError:

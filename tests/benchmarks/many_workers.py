@@ -86,11 +86,21 @@ def check(project: Any, trials: int) -> dict[str, Any]:
     assert project.executions().count("score") == sum(
         n["status"] == "ran" and n["name"] == "score" for n in nodes
     )
-    store = project.load().store
+    loaded = project.load()
+    store = loaded.store
     assert store.stats()["leases"] == 0
     assert store.verify() == []
+    from kedro_eeipu.study.storage import open_study
+
+    recorded = open_study(loaded.storage, "default").trials()
+    began = min(t.started for t in recorded)
     return {
         "trials": len(found),
+        "seconds from the first trial's begin to the last one's end": round(
+            max(t.finished for t in recorded) - began, 1
+        ),
+        "seconds a trial was in hand": round(sum(t.finished - t.started for t in recorded), 1),
+        "seconds of proposing": round(sum(t.proposing for t in recorded), 1),
         "nodes run": sum(n["status"] == "ran" for n in nodes),
         "nodes reused": sum(n["status"] == "reused" for n in nodes),
         "node seconds": round(sum(t["cost_seconds"] for t in found), 1),

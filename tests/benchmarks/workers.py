@@ -14,19 +14,34 @@ from __future__ import annotations
 import argparse
 import heapq
 import json
+import math
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from problems import PROBLEMS, Problem
 from simulate import LOAD_SECONDS, WARMUP, Point, warmup_points
 
-from kedro_eeipu.optimizer import Optimizer
+from kedro_eeipu.optimizer import Optimizer, Stage
 
 RESULTS = Path(__file__).with_name("workers.jsonl")
+
+
+class Pipeline(Protocol):
+    """What is simulated: costs in seconds, values to maximise, of points on the unit cube."""
+
+    budget: float
+
+    @property
+    def stages(self) -> Sequence[Stage]: ...
+
+    def objective(self, x: Any) -> float: ...
+
+    def cost(self, s: int, x: Sequence[float]) -> float: ...
 
 
 @dataclass
@@ -44,28 +59,49 @@ class Simulation:
     Args:
         problem: The pipeline.
         workers: How many.
-        seed: Of the warm-up points and the optimizer.
+        optimizer: Proposes.
+        points: What is tried before anything is proposed.
+        proposing: Seconds that each proposal takes the one driver.
+        load_seconds: Per stage, of reading its outputs from the cache.
+        drain: Whether trials in hand are ended when the budget is used up, and only what finished
+            trials have cost is held against it, as `kedro eeipu tune` does.
     """
 
-    def __init__(self, problem: Problem, workers: int, seed: int) -> None:
+    def __init__(
+        self,
+        problem: Pipeline,
+        workers: int,
+        *,
+        optimizer: Optimizer,
+        points: Sequence[Point] = (),
+        proposing: float = 0.0,
+        load_seconds: Sequence[float] | None = None,
+        drain: bool = False,
+    ) -> None:
         self.problem = problem
         self.stages = problem.stages
-        self.optimizer = Optimizer(problem.dimensions, self.stages, seed=seed, warmup=2)
-        self.waiting = list(reversed(warmup_points(problem, seed)))
+        self.optimizer = optimizer
+        self.waiting = list(reversed(points))
+        self.proposing = proposing
+        self.drain = drain
+        self.load_seconds = load_seconds or [LOAD_SECONDS] * len(self.stages)
         self.pending: list[Point] = []
         self.ready: dict[tuple[int, Point], float] = {}  # when each output is or will be there
-        self.events: list[tuple[float, int, Trial, int]] = []
-        self.now = self.paid = self.waited = 0.0
+        self.events: list[tuple[float, int, Trial | None, int]] = []
+        self.now = self.paid = self.finished = self.saved = self.waited = 0.0
+        self.driver_free = 0.0
         self.started = 0
         self.values: list[float] = []
         for _ in range(workers):
-            self._start()
+            self._ask()
 
     def run(self) -> dict[str, float]:
         """Spend the budget; what was found, and what it took."""
-        while self.paid < self.problem.budget:
+        while self.events if self.drain else self.paid < self.problem.budget:
             self.now, _, trial, s = heapq.heappop(self.events)
-            if s < len(self.stages):
+            if trial is None:
+                self._start()
+            elif s < len(self.stages):
                 self._stage(trial, s)
             else:
                 self._finish(trial)
@@ -77,24 +113,30 @@ class Simulation:
             "wall": self.now,
             "node": self.paid,
             "waited": self.waited,
+            "saved": self.saved,
         }
 
-    def _start(self) -> None:
-        if self.waiting:
-            x = self.waiting.pop()
-        elif len(self.values) < 2:
-            x = tuple(np.random.default_rng(self.started).random(self.problem.d))
-        else:
-            x = self.optimizer.ask(pending=self.pending).x
-        self.pending.append(x)
-        self._push(self.now, Trial(x, {}, {}), 0)
+    def _ask(self) -> None:
+        """A worker is free: the driver proposes for it once it has served those before."""
+        if not self.proposing:
+            self._start()
+            return
+        begins = max(self.now, self.driver_free)
+        self.driver_free = begins + self.proposing
+        self._push(begins, None, 0)
 
-    def _push(self, time: float, trial: Trial, s: int) -> None:
+    def _start(self) -> None:
+        x = self.waiting.pop() if self.waiting else self.optimizer.ask(pending=self.pending).x
+        self.pending.append(x)
+        self._push(self.now + self.proposing, Trial(x, {}, {}), 0)
+
+    def _push(self, time: float, trial: Trial | None, s: int) -> None:
         self.started += 1  # of equal times the earlier event comes first
         heapq.heappush(self.events, (time, self.started, trial, s))
 
     def _stage(self, trial: Trial, s: int) -> None:
-        key = s, tuple(trial.x[j] for j in sorted(self.stages[s].parameters))
+        seen = [trial.x[j] for j in sorted(self.stages[s].parameters)]
+        key = s, tuple(-1.0 if math.isnan(u) else u for u in seen)  # NaN is equal to nothing
         if key not in self.ready:
             trial.costs[s] = self.problem.cost(s, trial.x)
             self.ready[key] = self.now + trial.costs[s]
@@ -104,16 +146,29 @@ class Simulation:
             self.waited += self.ready[key] - self.now
             self._push(self.ready[key], trial, s)
         else:
-            trial.loads[s] = LOAD_SECONDS
-            self.paid += LOAD_SECONDS
-            self._push(self.now + LOAD_SECONDS, trial, s + 1)
+            trial.loads[s] = self.load_seconds[s]
+            self.paid += self.load_seconds[s]
+            self.saved += self.problem.cost(s, trial.x)
+            self._push(self.now + self.load_seconds[s], trial, s + 1)
 
     def _finish(self, trial: Trial) -> None:
         y = self.problem.objective(np.array(trial.x))
         self.values.append(y)
         self.pending.remove(trial.x)
         self.optimizer.tell(trial.x, y, trial.costs, trial.loads)
-        self._start()
+        self.finished += sum(trial.costs.values()) + sum(trial.loads.values())
+        if not self.drain or self.finished < self.problem.budget:
+            self._ask()
+
+
+def simulation(problem: Problem, workers: int, seed: int) -> Simulation:
+    """Of a synthetic pipeline, with the benchmark's warm-up points."""
+    return Simulation(
+        problem,
+        workers,
+        optimizer=Optimizer(problem.dimensions, problem.stages, seed=seed, warmup=2),
+        points=warmup_points(problem, seed),
+    )
 
 
 def load() -> dict[tuple[str, int, int], dict[str, Any]]:
@@ -168,7 +223,7 @@ def main() -> None:
         for name in arguments.problems:
             for n in arguments.workers:
                 if (name, n, seed) not in load():
-                    run = Simulation(PROBLEMS[name], n, seed).run()
+                    run = simulation(PROBLEMS[name], n, seed).run()
                     row = {"problem": name, "workers": n, "seed": seed}
                     row |= {key: float(f"{value:.6g}") for key, value in run.items()}
                     with RESULTS.open("a") as file:

@@ -162,6 +162,35 @@ def test_blob_swapped_in_the_bucket_is_not_loaded(s3: Any, tmp_path: Path) -> No
     assert any("/quarantine/" in key for key in s3.keys(place(store.root, "")["Bucket"]))
 
 
+@pytest.mark.parametrize("kept", [False, True], ids=["in memory", "with copies"])
+def test_a_computation_takes_six_requests(
+    s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: bool
+) -> None:
+    """Each is a round trip to a bucket that may be far away."""
+    store = s3.store(copies=str(tmp_path) if kept else None)
+    filesystem = type(fsspec.filesystem("s3", **s3.options))
+    send, calls = filesystem._call_s3, []
+
+    async def count(self: Any, method: str, *args: Any, **kwargs: Any) -> Any:
+        calls.append(method)
+        return await send(self, method, *args, **kwargs)
+
+    monkeypatch.setattr(filesystem, "_call_s3", count)
+    assert store.get(KEY) is None
+    with store.lease(KEY) as mine:
+        assert mine
+        store.put(KEY, [store.dump({"a": 1})], {})
+    looked, held, asked, blob, record, released = (
+        "get_object", "put_object", "get_object", "put_object", "put_object", "delete_object",
+    )  # fmt: skip
+    assert calls == [looked, held, asked, blob, record, released]
+    calls.clear()
+    found = store.get(KEY)
+    assert found is not None
+    assert store.has(found.outputs[0])
+    assert calls == ["get_object", "head_object"]
+
+
 # --- copies on this machine -----------------------------------------------------------------------
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import collections
 import json
+import multiprocessing
+import os
 import signal
 import subprocess
 import sys
@@ -266,6 +268,7 @@ def test_resources_are_taken_of_workers() -> None:
     resources = Settings.parse({"cluster": {"resources": {"GPU": 1}}}).cluster.resources
     cluster = Cluster.start(2, resources)
     try:
+        cluster._client.wait_for_workers(2, timeout=SECONDS)
         assert cluster.size() == 2
         taken = Cluster(cluster._client, None, {"GPU": 2.0})
         assert taken.size() == 0
@@ -284,6 +287,52 @@ def test_missing_dask_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     for open_cluster in (opener(2, None, {}), opener(None, "tcp://127.0.0.1:1", {})):
         with pytest.raises(ConfigurationError, match=r"pip install 'kedro-eeipu\[dask\]'"):
             open_cluster()
+
+
+def test_workers_import_neither_torch_nor_optuna() -> None:
+    """Each of many would pay for it, in seconds and in memory."""
+    code = "import sys, kedro_eeipu.worker; print(*(m for m in ('torch', 'optuna', 'sqlalchemy') "
+    code += "if m in sys.modules), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True)
+    assert done.stderr.split() == []
+
+
+@pytest.mark.slow
+def test_settings_of_local_workers_hold_until_the_end() -> None:
+    """A process that takes the place of a killed one is started as the first was."""
+    import dask.config
+    import distributed  # noqa: F401 - brings its defaults
+
+    before = dask.config.get("distributed.worker.daemon")
+    cluster = Cluster.start(1, {})
+    try:
+        assert cluster.size() == 1
+        assert before is True
+        assert dask.config.get("distributed.worker.daemon") is False
+    finally:
+        cluster.close()
+    assert dask.config.get("distributed.worker.daemon") is before
+
+
+@pytest.mark.slow
+def test_cluster_that_is_closed_while_it_starts_leaves_no_process() -> None:
+    cluster = Cluster.start(6, {})
+    pids = {n.pid for n in cluster._local._created if n.pid}
+    cluster.close(kill=True)
+    pids |= {n.pid for n in cluster._local._created if n.pid}
+    deadline = time.monotonic() + SECONDS
+    while any(_lives(pid) for pid in pids):
+        assert time.monotonic() < deadline, "a worker lives on"
+        time.sleep(0.05)
+    assert multiprocessing.active_children() == []
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def test_cache_in_memory_is_refused(project: Any) -> None:

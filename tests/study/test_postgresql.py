@@ -13,7 +13,7 @@ import pytest
 
 from kedro_eeipu.errors import ConfigurationError, StudyStopped
 from kedro_eeipu.runner import Limits
-from kedro_eeipu.study.storage import open_study
+from kedro_eeipu.study.storage import LimitReached, open_study
 
 DEFAULTS = {"clean.scale": 1.0, "left.weight": 2.0, "right.power": 2, "shift": 3.0}
 
@@ -97,6 +97,34 @@ def test_numbers_are_given_once(project: Any, postgresql: Any) -> None:
     for thread in threads:
         thread.join()
     assert sorted(numbers) == list(range(48))
+
+
+def test_drivers_together_keep_a_limit(project: Any, postgresql: Any) -> None:
+    """Each has seen nine trials of ten when all begin one more."""
+    project.study_in(postgresql)
+    tuner = project.tuner()
+    url, distributions = tuner.project.storage, tuner._distributions
+    for i in range(9):
+        tuner.study.begin(DEFAULTS, distributions, f"run-{i}", {})
+    tuner.study.finish(0, None, (), error="interrupted", interrupted=True)
+    tuner.study.begin(DEFAULTS, distributions, "again", {})
+    barrier, numbers, refused = threading.Barrier(8), [], []
+
+    def begin() -> None:
+        study = open_study(url, "default")
+        barrier.wait()
+        try:
+            numbers.append(study.begin(DEFAULTS, distributions, "last", {}, most=10))
+        except LimitReached as error:
+            refused.append(error)
+
+    threads = [threading.Thread(target=begin) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert numbers == [10], "the tenth that counts"
+    assert len(refused) == 7
 
 
 def test_trial_of_a_driver_that_died_elsewhere_is_taken_over(

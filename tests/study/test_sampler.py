@@ -149,4 +149,4 @@ def test_proposal_that_shares_a_running_trials_stage_has_its_exact_values(
         return Proposal(pending[0], tuple(0 if e else None for e in early), frozenset(), {})
 
     monkeypatch.setattr(Optimizer, "ask", ask)
-    assert propose(sampler, study, SPACE)["early.rate"] == rate
+    assert propose(sampler, study.get_trials(), study.direction, SPACE)["early.rate"] == rate

@@ -62,6 +62,30 @@ def test_what_is_recorded_is_read_back(url: str) -> None:
     assert stored.user_attrs["cost"] == 1.5, "the dashboard can sort by it"
 
 
+def test_one_reading_serves_all_until_we_write(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = open_study(url, "s", space(), create=True)
+    get_trials, readings = study.optuna.get_trials, []
+
+    def read(**options: Any) -> Any:
+        readings.append(options)
+        return get_trials(**options)
+
+    monkeypatch.setattr(study.optuna, "get_trials", read)
+    params = {"a": 0.5, "b": 3, "c": "x"}
+    with study.one_reading():
+        assert study.trials() == study.orphans() == []
+        assert study.best() is None
+        assert len(readings) == 1
+        number = study.begin(params, distributions(space()), "run", {})
+        assert [t.state for t in study.trials()] == ["running"]
+        assert len(readings) == 2
+        study.finish(number, 1.0, ())
+        assert [t.value for t in study.trials()] == [1.0]
+    other = open_study(url, "s", space())
+    other.begin(params, distributions(space()), "run", {})
+    assert len(study.trials()) == 2, "outside, every look is a new one"
+
+
 def test_failed_and_interrupted_trials(url: str) -> None:
     study = open_study(url, "s", space(), create=True)
     finished(study, {"a": 0.1}, None, error="boom")

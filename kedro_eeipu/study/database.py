@@ -1,0 +1,49 @@
+"""The database that a study lies in."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from typing import Any
+
+import optuna
+import sqlalchemy.event
+from optuna.exceptions import ExperimentalWarning
+from optuna.storages import BaseStorage, RDBStorage
+from sqlalchemy.exc import IntegrityError, ProgrammingError
+
+from kedro_eeipu.study.heartbeat import GRACE_SECONDS, INTERVAL_SECONDS
+
+
+def open_database(url: str) -> BaseStorage:
+    """Open a database as Optuna's storage; its tables are made when they are not there."""
+    if not url.startswith("sqlite:"):
+        try:
+            return _server_storage(url)
+        except (IntegrityError, ProgrammingError):
+            time.sleep(1.0)  # another driver was making the tables at the same moment
+            return _server_storage(url)
+    storage = optuna.storages.get_storage(url)
+    sqlite: Any = getattr(storage, "_backend", storage)
+
+    @sqlalchemy.event.listens_for(sqlite.engine, "connect")
+    def lighten(connection: Any, _: Any) -> None:
+        # A trial commits about ten times. A write-ahead log survives a killed process as the
+        # default does, without waiting for the disk at every commit.
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+
+    sqlite.engine.dispose()
+    return storage
+
+
+def _server_storage(url: str) -> BaseStorage:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)  # of the heartbeat
+        backend = RDBStorage(
+            url,
+            engine_kwargs={"pool_pre_ping": True},
+            heartbeat_interval=INTERVAL_SECONDS,
+            grace_period=GRACE_SECONDS,
+        )
+    return optuna.storages.get_storage(backend)
