@@ -73,7 +73,8 @@ def test_pruned_trials_teach_what_their_stages_cost(project: Any) -> None:
     ran = {tuner.graph.stage_of(n.name) for n in trial.nodes if n.status == "ran"}
     assert set(observed.costs) == ran
     assert observed.available == ran
-    told = tuner._eeipu()._told(tuner.study.optuna)[1]
+    study = tuner.study.optuna
+    told = tuner._eeipu()._told(study.get_trials(deepcopy=False), study.direction)[1]
     assert [t.number for t in told] == list(range(6))
 
 
