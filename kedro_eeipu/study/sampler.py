@@ -111,8 +111,7 @@ class EEIPUSampler(BaseSampler):
             trials: All trials so far, running ones among them.
             direction: Whether larger or smaller values are better.
         """
-        optimizer, told = self._told(trials, direction)
-        seen = [self.observe(t) for t in told]
+        optimizer, told, seen = self._told(trials, direction)
         pending = [t for t in trials if t.state == TrialState.RUNNING and self.fits(t.params)]
         proposal = optimizer.ask(
             overhead=median([o.overhead for o in seen[-_LAST_OVERHEADS:]] or [0.0]),
@@ -153,21 +152,21 @@ class EEIPUSampler(BaseSampler):
 
     def _told(
         self, trials: Sequence[FrozenTrial], direction: optuna.study.StudyDirection
-    ) -> tuple[Optimizer, list[FrozenTrial]]:
-        """An optimizer that knows the study's finished trials, and these in the order told."""
+    ) -> tuple[Optimizer, list[FrozenTrial], list[Observation]]:
+        """An optimizer that knows the finished trials, these in the order told, what each says."""
         optimizer = self.new_optimizer()
         sign = 1.0 if direction == optuna.study.StudyDirection.MAXIMIZE else -1.0
-        told = []
+        told, seen = [], []
         for t in trials:
             # A trial from outside today's ranges teaches nothing about the inside that its
             # surrogates could place.
             if t.state not in _ENDED or not self.fits(t.params):
                 continue
             y = sign * t.value if t.state == TrialState.COMPLETE and t.value is not None else None
-            seen = self.observe(t)
-            optimizer.tell(self.point(t.params), y, seen.costs, seen.loads)
             told.append(t)
-        return optimizer, told
+            seen.append(self.observe(t))
+            optimizer.tell(self.point(t.params), y, seen[-1].costs, seen[-1].loads)
+        return optimizer, told, seen
 
     def fits(self, params: Mapping[str, Any]) -> bool:
         """Whether these are values of all active parameters, each within its range."""
