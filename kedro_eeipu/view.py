@@ -118,6 +118,7 @@ class LiveView(PlainView):
         super().study_started(runner)
         self._trials = runner.study.trials()
         self._since = (self._share(self.spent), time.monotonic())
+        self._live.refresh()  # what is known at once, however short the trials are
 
     def trial_started(self, number: int, params: Mapping[str, Any], run: PlannedRun | None) -> None:
         self._number, self._params, self._run = number, params, run
