@@ -29,7 +29,9 @@ a           K^-1 (y - constant)
 
 from __future__ import annotations
 
+import hashlib
 import math
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -43,6 +45,8 @@ _JITTER = 1e-8
 # Hyperparameters are fitted on at most this many points; predictions use all.
 _MAX_FIT_POINTS = 150
 _MAX_ITERATIONS = 50
+# A stage that did not run since the last proposal has the same training set as then.
+_REMEMBERED_FITS = 128
 # Lengthscales of components of up to this many columns are those of the kernel as it stands.
 _UNSCALED_COLUMNS = 2
 _BOUNDS = {
@@ -140,6 +144,8 @@ def fit_hyperparameters(
 ) -> Hyperparameters:
     """MAP hyperparameters; the constant is profiled out in closed form.
 
+    The last fits are remembered: the same arguments give the same object again.
+
     Args:
         features: `n x D`.
         y: `n`, standardised targets.
@@ -148,15 +154,41 @@ def fit_hyperparameters(
         d: number of columns of x.
         start: of a similar fit, to start from; by default the middle of the priors.
     """
-    n = len(y)
+    shares = _shares(groups, d)
+    told = [features, y, feature_column, shares]
+    if start is not None:
+        told += [start.lengthscale, start.outputscale, torch.tensor(start.noise)]
+    key = hashlib.blake2b()
+    for part in told:
+        key.update(str(part.shape).encode() + part.contiguous().numpy().tobytes())
+    found = _fits.get(key.digest())
+    if found is None:
+        found = _fits[key.digest()] = _fit(features, y, feature_column, shares, start)
+        while len(_fits) > _REMEMBERED_FITS:
+            _fits.popitem(last=False)
+    return found
+
+
+_fits: OrderedDict[bytes, Hyperparameters] = OrderedDict()
+
+
+def _fit(
+    features: Tensor,
+    y: Tensor,
+    feature_column: Tensor,
+    shares: Tensor,
+    start: Hyperparameters | None,
+) -> Hyperparameters:
+    """`fit_hyperparameters` in terms of the weights of columns in components, `C x d`."""
+    n, (components, d) = len(y), shares.shape
     if n > _MAX_FIT_POINTS:
         keep = torch.linspace(0, n - 1, _MAX_FIT_POINTS).round().long()
         features, y, n = features[keep], y[keep], _MAX_FIT_POINTS
-    used = torch.tensor(sorted(frozenset().union(*groups)), dtype=torch.long)
-    k, components = len(used), len(groups)
+    used = shares.sum(0).nonzero()[:, 0]
+    k = len(used)
     first, second = torch.triu_indices(n, n, offset=1)
     differences = _squared_differences(features, feature_column, d, first, second)[used]
-    shares = _shares(groups, d)[:, used]
+    shares = shares[:, used]
     constant = 0.0
     scales, noise_at = slice(k, k + components), k + components
 
