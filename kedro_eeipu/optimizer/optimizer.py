@@ -277,7 +277,9 @@ class Optimizer:
             ones = torch.ones(self._space.d, dtype=torch.float64)
             return Hyperparameters(ones, ones[:1], 1.0, 0.0)
         column = self._space.feature_column
-        return fit_hyperparameters(part.features, y, column, part.groups, self._space.d, start)
+        return fit_hyperparameters(
+            part.features, y, column, part.groups, self._space.d, start, part.executions
+        )
 
     def _fitted_objective(self, features: Tensor) -> tuple[TrainingData, Hyperparameters]:
         rows = [t for t, trial in enumerate(self._trials) if trial.y is not None]
@@ -285,11 +287,16 @@ class Optimizer:
         models: list[tuple[TrainingData, Hyperparameters]] = []
         evidence: list[float] = []
         for warped, groups in self._objective_models(y):
-            data = TrainingData(features[rows], warped.y, groups)
+            data = TrainingData(features[rows], warped.y, groups, executions=self._executions())
             same = [fit for other, fit in models if other.groups == groups]
             models.append((data, self._fit(data, same[-1] if same else None)))
-            evidence.append(models[-1][1].log_posterior + warped.log_slope)
+            evidence.append(models[-1][1].log_posterior + warped.log_slope + warped.log_prior)
         return models[max(range(len(evidence)), key=evidence.__getitem__)]
+
+    def _executions(self) -> Groups:
+        """Of the stages whose outputs trials may share: those that not all columns reach."""
+        found = dict.fromkeys(self._graph.columns)
+        return tuple(columns for columns in found if columns and columns < self._graph.reached)
 
     def _objective_models(self, y: Tensor) -> list[tuple[Warped, Groups]]:
         """Candidate surrogates: warpings, with the columns that each kernel component sees."""

@@ -7,6 +7,11 @@ how much of the function is a sum over stages and how much is interaction. The s
 a component of many columns is divided by half their number: distances grow with the root of it, and
 with priors that know nothing of it all points of a large space would be strangers to each other.
 
+Training a model anew with hardly other parameters gives a somewhat other model, and all that is
+computed from it inherits what chance made of it. So the objective has a random effect per execution
+of a stage: two trials share it if the stage's output is the same in both. A smooth function alone
+would take trials that share a trained model for proof that there is no noise at all.
+
 Hyperparameters maximise the posterior density (MAP). Written out in plain torch, because fitting
 and predicting with a few hundred points is otherwise dominated by overhead: the gradient of the
 log density is analytic, and all surrogates predict in one batch. The posterior is that of
@@ -23,6 +28,7 @@ r2          squared scaled distance, sum over a component's m columns of (differ
             divided by m / 2 if that is more than 1
 K           covariance of the noisy training targets, n x n
 L           Cholesky factor of K
+S           number of stages whose executions have a random effect
 a           K^-1 (y - constant)
 ==========  =======================================================================
 """
@@ -33,7 +39,7 @@ import hashlib
 import math
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -80,6 +86,8 @@ LENGTHSCALE_PRIOR = Gamma(3.0, 6.0)
 OUTPUTSCALE_PRIOR = Gamma(2.0, 0.15)
 FURTHER_OUTPUTSCALE_PRIOR = Gamma(1.0, 1.0)
 NOISE_PRIOR = Gamma(1.1, 0.05)
+# Chance, too, is there only if the data want it.
+EXECUTION_SCALE_PRIOR = Gamma(1.0, 20.0)
 
 
 @dataclass(frozen=True)
@@ -92,6 +100,7 @@ class Hyperparameters:
         noise: variance of the observations.
         constant: prior mean.
         log_posterior: of the fit, up to a constant.
+        execution_scale: `S`, variance of the random effect of an execution of each stage.
     """
 
     lengthscale: Tensor
@@ -99,6 +108,7 @@ class Hyperparameters:
     noise: float
     constant: float
     log_posterior: float = 0.0
+    execution_scale: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.float64))
 
 
 class _Matern52(torch.autograd.Function):
@@ -141,6 +151,7 @@ def fit_hyperparameters(
     groups: Sequence[frozenset[int]],
     d: int,
     start: Hyperparameters | None = None,
+    executions: Sequence[frozenset[int]] = (),
 ) -> Hyperparameters:
     """MAP hyperparameters; the constant is profiled out in closed form.
 
@@ -153,17 +164,23 @@ def fit_hyperparameters(
         groups: the columns that each of the C kernel components sees.
         d: number of columns of x.
         start: of a similar fit, to start from; by default the middle of the priors.
+        executions: the columns that reach each of the S stages whose executions have an effect.
     """
-    shares = _shares(groups, d)
-    told = [features, y, feature_column, shares]
+    shares, seen = _shares(groups, d), _membership(executions, d)
+    told = [features, y, feature_column, shares, seen]
     if start is not None:
-        told += [start.lengthscale, start.outputscale, torch.tensor(start.noise)]
+        told += [
+            start.lengthscale,
+            start.outputscale,
+            torch.tensor(start.noise),
+            start.execution_scale,
+        ]
     key = hashlib.blake2b()
     for part in told:
         key.update(str(part.shape).encode() + part.contiguous().numpy().tobytes())
     found = _fits.get(key.digest())
     if found is None:
-        found = _fits[key.digest()] = _fit(features, y, feature_column, shares, start)
+        found = _fits[key.digest()] = _fit(features, y, feature_column, shares, seen, start)
         while len(_fits) > _REMEMBERED_FITS:
             _fits.popitem(last=False)
     return found
@@ -177,20 +194,24 @@ def _fit(
     y: Tensor,
     feature_column: Tensor,
     shares: Tensor,
+    seen: Tensor,
     start: Hyperparameters | None,
 ) -> Hyperparameters:
-    """`fit_hyperparameters` in terms of the weights of columns in components, `C x d`."""
-    n, (components, d) = len(y), shares.shape
+    """`fit_hyperparameters` with shares `C x d` and the columns of executions, 0 or 1, `S x d`."""
+    n, (components, d), stages = len(y), shares.shape, len(seen)
     if n > _MAX_FIT_POINTS:
         keep = torch.linspace(0, n - 1, _MAX_FIT_POINTS).round().long()
         features, y, n = features[keep], y[keep], _MAX_FIT_POINTS
     used = shares.sum(0).nonzero()[:, 0]
     k = len(used)
     first, second = torch.triu_indices(n, n, offset=1)
-    differences = _squared_differences(features, feature_column, d, first, second)[used]
+    differences = _squared_differences(features, feature_column, d, first, second)
+    same = (seen @ differences == 0).to(torch.float64)  # S x pairs
+    differences = differences[used]
     shares = shares[:, used]
     constant = 0.0
     scales, noise_at = slice(k, k + components), k + components
+    effects = slice(noise_at + 1, noise_at + 1 + stages)
 
     def negative_log_posterior(theta: np.ndarray) -> tuple[float, np.ndarray]:
         nonlocal constant
@@ -200,9 +221,11 @@ def _fit(
         t = _SQRT5 * ((shares * weight) @ differences).clamp(min=0).sqrt()
         decay = outputscale[:, None] * torch.exp(-t)
         kernel = (1 + t + t * t / 3) * decay
-        variance = float(outputscale.sum())
+        execution_scale = torch.from_numpy(np.exp(theta[effects]))
+        variance = float(outputscale.sum() + execution_scale.sum())
         covariance = torch.zeros(n, n, dtype=torch.float64)
-        covariance[second, first] = kernel.sum(0)  # the lower triangle is all that is read
+        # the lower triangle is all that is read
+        covariance[second, first] = kernel.sum(0) + execution_scale @ same
         covariance.diagonal().fill_(variance * (1 + _JITTER) + noise)
         factor, failed = torch.linalg.cholesky_ex(covariance)
         if int(failed):
@@ -222,22 +245,25 @@ def _fit(
         gradient[:k] = (-2 * weight * ((shares.T @ slope_r2) * differences).sum(-1)).numpy()
         gradient[scales] = (kernel @ slope + outputscale * trace).numpy()
         gradient[noise_at] = noise * trace
-        for prior, part in _priors(k, components):
+        gradient[effects] = (execution_scale * (same @ slope + trace)).numpy()
+        for prior, part in _priors(k, components, stages):
             value -= float(prior.log_density(theta[part]).sum())
             gradient[part] -= prior.slope(theta[part])
         return value, gradient
 
-    theta = np.empty(k + components + 1)
+    theta = np.empty(k + components + 1 + stages)
     if start is None:
         theta[:k] = LENGTHSCALE_PRIOR.log_start
         theta[scales] = -math.log(components)
         theta[noise_at] = math.log(1e-2)
+        theta[effects] = math.log(1e-2)
     else:
         theta[:k] = start.lengthscale[used].log().numpy()
         theta[scales] = start.outputscale.log().numpy()
         theta[noise_at] = math.log(start.noise)
+        theta[effects] = start.execution_scale.log().numpy()
     bounds = [_BOUNDS["lengthscale"]] * k
-    bounds += [_BOUNDS["outputscale"]] * components + [_BOUNDS["noise"]]
+    bounds += [_BOUNDS["outputscale"]] * components + [_BOUNDS["noise"]] * (1 + stages)
     result = minimize(
         negative_log_posterior,
         theta,
@@ -251,15 +277,25 @@ def _fit(
     lengthscale[used] = torch.from_numpy(np.exp(result.x[:k]))
     outputscale = torch.from_numpy(np.exp(result.x[scales]))
     noise = math.exp(result.x[noise_at])
-    return Hyperparameters(lengthscale, outputscale, noise, constant, -value)
+    execution_scale = torch.from_numpy(np.exp(result.x[effects]))
+    return Hyperparameters(lengthscale, outputscale, noise, constant, -value, execution_scale)
 
 
-def _priors(k: int, components: int) -> list[tuple[Gamma, slice]]:
+def _membership(groups: Sequence[frozenset[int]], d: int) -> Tensor:
+    """Which columns each group has, 0 or 1, `S x d`."""
+    seen = torch.zeros(len(groups), d, dtype=torch.float64)
+    for s, group in enumerate(groups):
+        seen[s, sorted(group)] = 1.0
+    return seen
+
+
+def _priors(k: int, components: int, stages: int = 0) -> list[tuple[Gamma, slice]]:
     return [
         (LENGTHSCALE_PRIOR, slice(0, k)),
         (OUTPUTSCALE_PRIOR, slice(k, k + 1)),
         (FURTHER_OUTPUTSCALE_PRIOR, slice(k + 1, k + components)),
         (NOISE_PRIOR, slice(k + components, k + components + 1)),
+        (EXECUTION_SCALE_PRIOR, slice(k + components + 1, k + components + 1 + stages)),
     ]
 
 
@@ -273,6 +309,7 @@ class TrainingData:
         groups: the columns of x that each component of the kernel sees.
         offset: subtracted from `y` before, added to predictions after.
         scale: divides `y` before, multiplies predictions after.
+        executions: the columns that reach each of the S stages whose executions have an effect.
     """
 
     features: Tensor
@@ -280,6 +317,7 @@ class TrainingData:
     groups: tuple[frozenset[int], ...]
     offset: float = 0.0
     scale: float = 1.0
+    executions: tuple[frozenset[int], ...] = ()
 
 
 class Surrogates:
@@ -302,6 +340,7 @@ class Surrogates:
         feature_column: Tensor,
     ) -> None:
         self._data, self._hyperparameters = data, hyperparameters
+        self._feature_column = feature_column
         m, longest = len(data), max(len(part.y) for part in data)
         self._surrogate = torch.tensor([i for i, part in enumerate(data) for _ in part.groups])
         self._component_scale = torch.cat([h.outputscale for h in hyperparameters])[:, None, None]
@@ -320,7 +359,8 @@ class Surrogates:
             covariance = torch.zeros(n, n, dtype=torch.float64)
             for component, outputscale in zip(scaled, h.outputscale, strict=True):
                 covariance += outputscale * _Matern52.apply(torch.cdist(component, component) ** 2)
-            variance = float(h.outputscale.sum())
+            covariance += self._shared_effects(i, part.features)
+            variance = float(h.outputscale.sum() + h.execution_scale.sum())
             covariance.diagonal().fill_(variance * (1 + _JITTER) + h.noise)
             inverse_factor = torch.linalg.solve_triangular(
                 _cholesky(covariance), torch.eye(n, dtype=torch.float64), upper=False
@@ -331,10 +371,22 @@ class Surrogates:
         self._weight = torch.cat(weights)
         self._scaled = torch.cat(inputs)
         self._norm = (self._scaled**2).sum(-1)[:, None, :]
-        self._variance = _column([float(h.outputscale.sum()) for h in hyperparameters])
+        self._variance = _column(
+            [float(h.outputscale.sum() + h.execution_scale.sum()) for h in hyperparameters]
+        )
         self._constant = _column([h.constant for h in hyperparameters])
         self._offset = _column([part.offset for part in data])
         self._scale = _column([part.scale for part in data])
+
+    def _shared_effects(self, i: int, features: Tensor) -> Tensor:
+        """Covariance by executions in common with surrogate i's training points, `B x n`."""
+        part, h = self._data[i], self._hyperparameters[i]
+        covariance = torch.zeros(len(features), len(part.y), dtype=torch.float64)
+        for columns, scale in zip(part.executions, h.execution_scale.tolist(), strict=True):
+            at = torch.isin(self._feature_column, torch.tensor(sorted(columns)))
+            same = (features[:, None, at] == part.features[None, :, at]).all(-1)
+            covariance += scale * same
+        return covariance
 
     def fitted(self, i: int) -> Tensor:
         """Posterior mean of surrogate i at its own n training points, in its unit.
@@ -342,7 +394,7 @@ class Surrogates:
         From K a = y - constant without a kernel evaluation: what is left of y is its noise's part.
         """
         part, h = self._data[i], self._hyperparameters[i]
-        noise = h.noise + _JITTER * float(h.outputscale.sum())
+        noise = h.noise + _JITTER * float(h.outputscale.sum() + h.execution_scale.sum())
         return part.y - part.scale * noise * self._a[i, : len(part.y), 0]
 
     def left_out(self, i: int) -> Tensor:
@@ -367,6 +419,9 @@ class Surrogates:
         parts = self._component_scale * _Matern52.apply(r2)
         k = torch.zeros(len(self._a), *parts.shape[1:], dtype=torch.float64)
         k = k.index_add(0, self._surrogate, parts)
+        for i, part in enumerate(self._data):
+            if part.executions:
+                k[i, :, : len(part.y)] += self._shared_effects(i, features)
         mean = self._constant + (k @ self._a)[:, :, 0]
         explained = (k @ self._inverse_factor.transpose(1, 2)).square().sum(-1)
         variance = (self._variance - explained).clamp(min=1e-10)

@@ -4,17 +4,22 @@
 
 is linear in y where the distance to the best is far below r and logarithmic far above, so a finite
 r keeps one terrible point, or values that span orders of magnitude, from flattening the surrogate
-where it matters. Whether r is the median distance or infinite (no warping) is decided by the
-evidence of the surrogate: the posterior density of its fit, times the derivative of the warping,
-which makes the densities of different scales comparable.
+where it matters. r is infinite (no warping), four times the median distance, or the median distance,
+whichever has the highest evidence: the posterior density of the surrogate's fit, times the
+derivative of the warping, which makes the densities of different scales comparable. The last has to
+be e^5 times as likely as the others: it makes much of little differences near the best value, which
+is a lucky one, and then promises improvements that are not there.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+
+# r in medians of the distance, with the logarithm of the prior density.
+_BENDS = ((4.0, 0.0), (1.0, -5.0))
 
 
 @dataclass(frozen=True)
@@ -24,21 +29,24 @@ class Warped:
     Args:
         y: `n`, with mean 0 and standard deviation 1 (all 0 where the objective is constant).
         log_slope: log of the derivative of the warping, summed over the points.
+        log_prior: log of the prior density of the warping.
     """
 
     y: Tensor
     log_slope: float
+    log_prior: float = 0.0
 
 
 def warpings(y: Tensor) -> list[Warped]:
     """Candidate warpings of objectives `y`, `n`; the same for a y + b, a > 0."""
-    plain = _standardise(y, torch.zeros_like(y))
+    found = [_standardise(y, torch.zeros_like(y))]
     distance = y.max() - y
-    r = distance.median()
-    if r <= 0:
-        return [plain]
-    warped = -torch.log1p(distance / r)
-    return [plain, _standardise(warped, warped - r.log())]
+    if distance.median() > 0:
+        for medians, log_prior in _BENDS:
+            r = medians * distance.median()
+            warped = -torch.log1p(distance / r)
+            found.append(replace(_standardise(warped, warped - r.log()), log_prior=log_prior))
+    return found
 
 
 def _standardise(y: Tensor, log_slope: Tensor) -> Warped:

@@ -84,6 +84,9 @@ class PaperOptimizer(UnscaledDistances):
         warped, groups = super()._objective_models(y)[0]
         return [(warped, groups[:1])]
 
+    def _executions(self) -> Groups:
+        return ()
+
     def _cost_groups(self, s: int) -> tuple[frozenset[int], ...]:
         return (self._graph.own_columns[s],)
 
@@ -96,6 +99,13 @@ class PaperOptimizer(UnscaledDistances):
     ) -> CutTable:
         best = sorted(ranked, key=lambda t: self._trials[t].y or 0.0, reverse=True)[:5]
         return super()._cut_table(view, available, pending, best)
+
+
+class NoEffects(Optimizer):
+    """Without random effects of executions."""
+
+    def _executions(self) -> Groups:
+        return ()
 
 
 class OneKernel(Optimizer):
@@ -344,6 +354,7 @@ ABLATIONS: dict[str, Callable[[Problem, int], Sampler]] = {
     "without memory": lambda p, seed: EEIPU(p, seed, NoMemory),
     "five best trials' cuts": lambda p, seed: EEIPU(p, seed, FivePrefixes),
     "costs of own parameters": lambda p, seed: EEIPU(p, seed, OwnCosts),
+    "without effects of executions": lambda p, seed: EEIPU(p, seed, NoEffects),
     "without stage kernels": lambda p, seed: EEIPU(p, seed, OneKernel),
     "without warping": lambda p, seed: EEIPU(p, seed, NoWarping),
     "unscaled distances": lambda p, seed: EEIPU(p, seed, UnscaledDistances),

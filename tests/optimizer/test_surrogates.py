@@ -158,3 +158,80 @@ def test_fits_are_remembered_for_just_these_arguments() -> None:
         fit_hyperparameters(x, y, COLUMNS, [ALL], D, start=first),
     ]
     assert len({id(fit) for fit in [first, *others]}) == 6
+
+
+def two_stages(repeats: int = 5) -> tuple[torch.Tensor, torch.Tensor]:
+    """Six executions of a first stage, each with an effect, and five of a second on each."""
+    generator = torch.Generator().manual_seed(3)
+    first = torch.rand(6, 1, generator=generator, dtype=torch.float64).repeat_interleave(repeats, 0)
+    effect = torch.randn(6, generator=generator, dtype=torch.float64).repeat_interleave(repeats)
+    x = torch.cat([first, torch.rand(len(first), 2, generator=generator, dtype=torch.float64)], 1)
+    y = effect + torch.sin(3 * x[:, 1])
+    return x, (y - y.mean()) / y.std()
+
+
+def test_what_executions_have_in_common_is_told_from_what_parameters_do() -> None:
+    x, y = two_stages()
+    executions = (frozenset({0}),)
+    h = fit_hyperparameters(x, y, COLUMNS, [ALL], D, executions=executions)
+    assert h.execution_scale.item() > 10 * h.noise
+    surrogates = Surrogates([TrainingData(x, y, (ALL,), executions=executions)], [h], COLUMNS)
+    again, anew = x[:1].clone(), x[:1].clone()
+    again[:, 1:], anew[:, 1:] = 0.5, 0.5
+    anew[:, 0] += 1e-6  # hardly another parameter, and another model all the same
+    _, deviation = surrogates.posterior(torch.cat([again, anew]))
+    assert deviation[0, 1] > 3 * deviation[0, 0]
+
+
+def test_effects_of_executions_are_those_of_a_dense_covariance() -> None:
+    x, y = two_stages()
+    executions = (frozenset({0}), frozenset({0, 1}))
+    h = Hyperparameters(
+        torch.tensor([0.5, 0.4, 1.0], dtype=torch.float64),
+        torch.tensor([1.2], dtype=torch.float64),
+        0.05,
+        0.1,
+        execution_scale=torch.tensor([0.7, 0.3], dtype=torch.float64),
+    )
+    test = torch.cat([x[:2], torch.full((1, 3), 0.4, dtype=torch.float64)])
+    test[0, 2] = 0.9  # both stages of the first row have run
+    test[1, 1:] = 0.2  # only the first of the second
+
+    def covariance(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        scaled = (a[:, None] - b[None]) / h.lengthscale
+        r = 5**0.5 * (scaled.square().sum(-1) / 1.5).sqrt()
+        k = 1.2 * (1 + r + r * r / 3) * torch.exp(-r)
+        k = k + 0.7 * (a[:, None, 0] == b[None, :, 0])
+        return k + 0.3 * (a[:, None, :2] == b[None, :, :2]).all(-1)
+
+    inverse = torch.linalg.inv(covariance(x, x) + 0.05 * torch.eye(len(y)))
+    k = covariance(test, x)
+    mean = 0.1 + k @ inverse @ (y - 0.1)
+    variance = covariance(test, test).diagonal() - (k @ inverse @ k.T).diagonal()
+    surrogates = Surrogates([TrainingData(x, y, (ALL,), executions=executions)], [h], COLUMNS)
+    found, deviation = surrogates.posterior(test)
+    assert torch.allclose(found[0], mean, atol=1e-5)
+    assert torch.allclose(deviation[0], variance.sqrt(), atol=1e-5)
+
+
+def test_fit_of_effects_ends_where_autograd_sees_no_slope() -> None:
+    x, y = two_stages()
+    executions = (frozenset({0}), frozenset({0, 1}))
+    h = fit_hyperparameters(x, y, COLUMNS, [ALL], D, executions=executions)
+    h = fit_hyperparameters(x, y, COLUMNS, [ALL], D, start=h, executions=executions)
+    theta = torch.cat([h.lengthscale, h.outputscale, torch.tensor([h.noise]).double()])
+    theta = torch.cat([theta, h.execution_scale]).log().requires_grad_()
+    lengthscale, outputscale, noise, first, second = theta.exp().split([D, 1, 1, 1, 1])
+    scaled = x / lengthscale / 1.5**0.5
+    r = ((scaled[:, None] - scaled[None]) ** 2).sum(-1).clamp(min=1e-18).sqrt() * 5**0.5
+    k = outputscale * (1 + r + r * r / 3) * torch.exp(-r)
+    k = k + noise * torch.eye(len(y)) + first * (x[:, None, 0] == x[None, :, 0])
+    k = k + second * (x[:, None, :2] == x[None, :, :2]).all(-1)
+    mean = torch.full_like(y, h.constant)
+    density = torch.distributions.MultivariateNormal(mean, k).log_prob(y)
+    for prior, part in module._priors(D, 1, 2):
+        v = theta[part].exp()
+        density = density + ((prior.concentration - 1) * v.log() - prior.rate * v).sum()
+    (gradient,) = torch.autograd.grad(density, theta)
+    inside = theta.detach() > module._BOUNDS["noise"][0] + 1e-6  # a bound holds against its slope
+    assert gradient[inside].abs().max() < 0.05
