@@ -4,7 +4,7 @@
 
 is linear in y where the distance to the best is far below r and logarithmic far above, so a finite
 r keeps one terrible point, or values that span orders of magnitude, from flattening the surrogate
-where it matters. r is infinite (no warping), four times the median distance, or the median distance,
+where it matters. r is infinite (no warping), four times the median distance, or that itself,
 whichever has the highest evidence: the posterior density of the surrogate's fit, times the
 derivative of the warping, which makes the densities of different scales comparable. The last has to
 be e^5 times as likely as the others: it makes much of little differences near the best value, which
