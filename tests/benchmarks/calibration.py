@@ -6,7 +6,8 @@ takes the studies that `kedro eeipu compare` has left in PROJECT, tells an optim
 one by one and scores, after the warm-up, what the surrogate says of the next: the log density
 of its value (in units of the standard deviation of the study's values; higher is better) and its z
 score (standard deviation 1 where uncertainty is told as it is). Apart for trials that reuse at
-least half of their nodes and for those that do not. For the optimizer as it is and with one thing changed.
+least half of their nodes and for those that do not. For the optimizer as it is and with one thing
+changed.
 """
 
 from __future__ import annotations
