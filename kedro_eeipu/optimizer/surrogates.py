@@ -134,10 +134,8 @@ def _squared_differences(
 
 def _shares(groups: Sequence[frozenset[int]], d: int) -> Tensor:
     """Weight of each column in the squared distance of each component, `C x d`."""
-    shares = torch.zeros(len(groups), d, dtype=torch.float64)
-    for c, group in enumerate(groups):
-        shares[c, sorted(group)] = min(1.0, _UNSCALED_COLUMNS / max(1, len(group)))
-    return shares
+    seen = _membership(groups, d)
+    return seen * (_UNSCALED_COLUMNS / seen.sum(1, keepdim=True).clamp(min=1)).clamp(max=1)
 
 
 def fit_hyperparameters(
@@ -303,7 +301,10 @@ class Surrogates:
         feature_column: Tensor,
     ) -> None:
         self._data, self._hyperparameters = data, hyperparameters
-        self._feature_column = feature_column
+        self._executions = [
+            [torch.isin(feature_column, torch.tensor(sorted(columns))) for columns in p.executions]
+            for p in data
+        ]
         m, longest = len(data), max(len(part.y) for part in data)
         self._surrogate = torch.tensor([i for i, part in enumerate(data) for _ in part.groups])
         self._component_scale = torch.cat([h.outputscale for h in hyperparameters])[:, None, None]
@@ -345,8 +346,7 @@ class Surrogates:
         """Covariance by executions in common with surrogate i's training points, `B x n`."""
         part, h = self._data[i], self._hyperparameters[i]
         covariance = torch.zeros(len(features), len(part.y), dtype=torch.float64)
-        for columns, scale in zip(part.executions, h.execution_scale.tolist(), strict=True):
-            at = torch.isin(self._feature_column, torch.tensor(sorted(columns)))
+        for at, scale in zip(self._executions[i], h.execution_scale.tolist(), strict=True):
             same = (features[:, None, at] == part.features[None, :, at]).all(-1)
             covariance += scale * same
         return covariance
