@@ -325,7 +325,7 @@ class EEIPURunner:
         if self.limits.trials is not None:
             left = self.limits.trials - counted_trials(trials)
             shares.append(left / max(self.limits.trials - first, 1))
-        return min(1.0, *shares) if shares else None
+        return min(shares, default=None)
 
     def _interrupted(self, trials: Sequence[TrialRecord]) -> dict[str, Any] | None:
         """Parameters of the first interrupted trial that no later one has tried again."""

@@ -225,19 +225,6 @@ def test_cheap_reuse_wins_when_early_stages_are_expensive() -> None:
     assert expensive_early > expensive_late
 
 
-def test_cost_does_not_count_until_three_tenths_of_the_budget_are_spent() -> None:
-    optimizer = Optimizer([Dimension()] * 3, CHAIN, seed=0)
-    simulate(optimizer, 12, stages=3)
-    invested, first = optimizer.ask(budget_left=1.0), optimizer.ask(budget_left=0.71)
-    then, always = optimizer.ask(budget_left=0.7), optimizer.ask()
-    assert invested == first
-    assert then == always
-    assert invested.info["log_ei"] > then.info["log_ei"]
-    assert invested.info["log_inverse_cost"] < then.info["log_inverse_cost"]
-    assert "payoff" in then.info
-    assert "payoff" not in invested.info
-
-
 def test_stages_do_not_matter_beside_a_large_overhead() -> None:
     optimizer = Optimizer([Dimension()] * 3, CHAIN, seed=0)
     simulate(optimizer, 12, stages=3)

@@ -14,10 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
-import kedro_eeipu.runner
 from kedro_eeipu.errors import ConfigurationError, StudyStopped
 from kedro_eeipu.runner import Limits
-from kedro_eeipu.study.sampler import EEIPUSampler
 from kedro_eeipu.study.storage import open_study
 
 DEFAULTS = {"clean.scale": 1.0, "left.weight": 2.0, "right.power": 2, "shift": 3.0}
@@ -72,33 +70,6 @@ def test_budget_stops_the_study(project: Any) -> None:
     spent = sum(t.cost for t in result.trials)
     assert "budget" in result.stopped
     assert 0.5 <= spent < 0.5 + result.trials[-1].cost + 1e-9
-
-
-def test_sampler_knows_how_much_of_the_scarcer_limit_is_left(
-    project: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told: list[Any] = []
-
-    class Spy(EEIPUSampler):
-        def propose(self, *args: Any) -> dict[str, Any]:
-            told.append(self.budget_left)
-            return super().propose(*args)
-
-    monkeypatch.setattr(kedro_eeipu.runner, "EEIPUSampler", Spy)
-    # eight trials of warm-up for four parameters; the first is not proposed
-    project.tuner(limits=Limits(trials=12, budget=1e6)).run()
-    assert told == [1.0] * 8 + [0.75, 0.5, 0.25]
-    trials = project.tuner(limits=Limits(trials=13, budget=1e6)).run().trials
-    assert told[-1] == 0.2
-    spent = sum(t.cost for t in trials)
-    warmup = sum(t.cost for t in trials[:8])
-    trials = project.tuner(limits=Limits(trials=14, budget=2 * spent)).run().trials
-    assert told[-1] == min(1 / 6, spent / (2 * spent - warmup))
-    spent = sum(t.cost for t in trials)
-    project.tuner(limits=Limits(trials=100, budget=spent + 1e-4)).run()
-    assert told[-1] < 1 / 92
-    project.tuner(limits=Limits(auto=True)).propose()
-    assert told[-1] is None
 
 
 def test_study_goes_on_and_counts_earlier_trials(project: Any) -> None:
