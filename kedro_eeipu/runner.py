@@ -308,24 +308,8 @@ class EEIPURunner:
             self.project.space,
             self.graph,
             seed=self.seed,
-            budget_left=self._budget_left(),
             observe=self._observe,
         )
-
-    def _budget_left(self) -> float | None:
-        """Share left of what follows the warm-up, of the scarcer of node time and trials."""
-        from kedro_eeipu.optimizer.warmup import warmup_trials
-
-        trials, first = self.study.trials(), warmup_trials(len(self.project.space))
-        shares = []
-        if self.limits.budget is not None:
-            warmup = sum(t.cost for t in trials[:first])
-            left = self.limits.budget - self.spent()
-            shares.append(left / max(self.limits.budget - warmup, 1e-9))
-        if self.limits.trials is not None:
-            left = self.limits.trials - counted_trials(trials)
-            shares.append(left / max(self.limits.trials - first, 1))
-        return min(shares, default=None)
 
     def _interrupted(self, trials: Sequence[TrialRecord]) -> dict[str, Any] | None:
         """Parameters of the first interrupted trial that no later one has tried again."""

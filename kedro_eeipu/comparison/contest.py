@@ -289,9 +289,6 @@ class Contestant(EEIPURunner):
             budget_left=max(0.0, self.left()),
         )
 
-    def _budget_left(self) -> float | None:
-        return self.left()
-
     def _meta(self, number: int) -> dict[str, Any]:
         return super()._meta(number) | {"clock": self.comparison.clock}
 

@@ -1,8 +1,8 @@
 """Ask and tell: the EEIPU optimizer.
 
 optimizer = Optimizer(dimensions, stages, seed=1)
-while left > 0:
-    proposal = optimizer.ask(budget_left=left / budget)
+while budget:
+    proposal = optimizer.ask(budget_left=budget / total)
     optimizer.tell(proposal.x, value, stage_costs={0: 12.1, 1: 0.4})
 """
 
@@ -40,8 +40,6 @@ _INCUMBENTS = 4
 # A stage that another worker is computing is on average half done.
 _WAITING_SHARE = 0.5
 _SMALLEST_COST = 1e-6
-# The share of the budget that is spent without regard to cost, after the warm-up.
-_INVESTED = 0.3
 _SMALLEST_LOG_COST_SCALE = 1e-2
 
 Groups = tuple[frozenset[int], ...]
@@ -57,9 +55,9 @@ class Proposal:
             pending trials are numbered after the told ones.
         reused: stages expected to be served from the cache.
         info: of a model-based proposal `log_ei` (EI in standard deviations of the told, possibly
-            warped, objectives), `log_inverse_cost`, `expected_cost` (seconds, with overhead), and,
-            where cost counts, `payoff`: what spending as much again as was spent so far would
-            improve at this proposal's rate, in the unit of EI.
+            warped, objectives), `log_inverse_cost`, `expected_cost` (seconds, with overhead), and
+            `payoff`, what spending as much again as was spent so far would improve at this
+            proposal's rate, in the unit of EI.
     """
 
     x: tuple[float, ...]
@@ -147,7 +145,7 @@ class Optimizer:
     def ask(
         self,
         *,
-        budget_left: float | None = None,
+        budget_left: float = 1.0,
         overhead: float = 0.0,
         available: Mapping[int, frozenset[int]] | None = None,
         pending: Sequence[Sequence[float]] = (),
@@ -155,8 +153,7 @@ class Optimizer:
         """Propose the next trial.
 
         Args:
-            budget_left: share that is left of what the budget holds after the warm-up. Until 30 %
-                of it are spent cost does not count. None: there is no budget, and cost counts.
+            budget_left: share of the budget that is left, in [0, 1]; the exponent eta.
             overhead: seconds that any trial takes besides its stages, those of this call included.
             available: for each told trial index the stages whose outputs are in the cache now;
                 None: every stage that ran or was reused in a told trial.
@@ -237,7 +234,7 @@ class Optimizer:
 
     def _model_based(
         self,
-        budget_left: float | None,
+        budget_left: float,
         overhead: float,
         available: Mapping[int, frozenset[int]],
         pending: list[tuple[float, ...]],
@@ -255,7 +252,7 @@ class Optimizer:
             surrogates = self._imagine(pending, surrogates, data, fitted)
         scores = surrogates.fitted(0)[: len(objective.y)]
         samples = base_samples(max(1, len(self._graph)))[:, : len(self._graph)]
-        eta = self._cost_exponent(budget_left)
+        eta = min(1.0, max(0.0, budget_left))
         acquisition = EEIPU(surrogates, float(scores.max()), eta, samples)
         succeeded = [t for t, trial in enumerate(self._trials) if trial.y is not None]
         ranked = [succeeded[i] for i in scores.argsort(descending=True, stable=True).tolist()]
@@ -270,10 +267,6 @@ class Optimizer:
             fallback = self._new_point(known)
             best = candidates[0] if fallback is None else Candidate(fallback, 0, -math.inf)
         return _proposal(best.x, view, soon, self._info(acquisition, table, best, overhead))
-
-    def _cost_exponent(self, budget_left: float | None) -> float:
-        """First what is worth building on, at any price; then the most improvement per second."""
-        return 0.0 if budget_left is not None and budget_left > 1 - _INVESTED else 1.0
 
     def _proposal_seed(self, pending: Sequence[object]) -> int:
         return (self._seed * 1_000_003 + 7919 * len(self._trials) + len(pending)) % 2**31
@@ -400,14 +393,12 @@ class Optimizer:
         mean, deviation = acquisition.surrogates.posterior(features)
         spent = sum(overhead + sum(trial.stage_costs.values()) for trial in self._trials)
         seconds = (share[0] * torch.exp(mean[1:, 0] + deviation[1:, 0] ** 2 / 2)).sum() + load[0]
-        info = {
+        return {
             "log_ei": float(log_ei),
             "log_inverse_cost": float(log_inverse),
             "expected_cost": float(seconds),
+            "payoff": float((log_ei + log_inverse).exp()) * spent,
         }
-        if acquisition.eta:
-            info["payoff"] = float((log_ei + log_inverse).exp()) * spent
-        return info
 
 
 def _proposal(

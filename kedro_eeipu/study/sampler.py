@@ -72,8 +72,6 @@ class EEIPUSampler(BaseSampler):
         space: The ranges, their conditions and defaults.
         graph: The stages, each with the parameters that reach it.
         seed: Seed of everything random.
-        budget_left: Share that is left of what the budget holds after the warm-up; may be set anew
-            before a trial. None: there is no budget.
         observe: What a finished trial says of the stages.
     """
 
@@ -83,13 +81,11 @@ class EEIPUSampler(BaseSampler):
         graph: StageGraph,
         *,
         seed: int = 0,
-        budget_left: float | None = None,
         observe: Callable[[FrozenTrial], Observation] = observation_in_attributes,
     ) -> None:
         self.space = space
         self.graph = graph
         self.seed = seed
-        self.budget_left = budget_left
         self.observe = observe
         self.last_proposal: Proposal | None = None
         self._distributions = distributions(space)
@@ -118,7 +114,6 @@ class EEIPUSampler(BaseSampler):
         optimizer, told, seen = self._told(trials, direction)
         pending = [t for t in trials if t.state == TrialState.RUNNING and self.fits(t.params)]
         proposal = optimizer.ask(
-            budget_left=self.budget_left,
             overhead=median([o.overhead for o in seen[-_LAST_OVERHEADS:]] or [0.0]),
             available={i: o.available for i, o in enumerate(seen)},
             pending=[self.point(t.params) for t in pending],

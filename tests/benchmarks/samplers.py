@@ -38,13 +38,22 @@ class EEIPU:
         problem: what is tuned.
         seed: of the optimizer.
         variant: the optimizer's class.
+        cooling: whether the exponent of cost is the share of the budget that is left, or 1.
     """
 
-    def __init__(self, problem: Problem, seed: int, variant: type[Optimizer] = Optimizer) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        seed: int,
+        variant: type[Optimizer] = Optimizer,
+        *,
+        cooling: bool = False,
+    ) -> None:
         self.optimizer = variant(problem.dimensions, problem.stages, seed=seed, warmup=2)
+        self.cooling = cooling
 
     def ask(self, budget_left: float) -> Point:
-        return self.optimizer.ask(budget_left=budget_left).x
+        return self.optimizer.ask(budget_left=budget_left if self.cooling else 1.0).x
 
     def tell(
         self,
@@ -56,20 +65,6 @@ class EEIPU:
         self.optimizer.tell(x, y, stage_costs, load_costs)
 
 
-class CostThroughout(Optimizer):
-    """Cost counts from the first proposal: nothing is invested."""
-
-    def _cost_exponent(self, budget_left: float | None) -> float:
-        return 1.0
-
-
-class Cooling(Optimizer):
-    """The share of the budget that is left is the exponent of cost, as in the paper."""
-
-    def _cost_exponent(self, budget_left: float | None) -> float:
-        return 1.0 if budget_left is None else budget_left
-
-
 class UnscaledDistances(Optimizer):
     """Lengthscales that do not know how many columns they share a distance with."""
 
@@ -78,7 +73,7 @@ class UnscaledDistances(Optimizer):
             return super().ask(**options)
 
 
-class PaperOptimizer(UnscaledDistances, Cooling):
+class PaperOptimizer(UnscaledDistances):
     """EEIPU from the formulas of the paper.
 
     One Matern-5/2 kernel for the objective, which is standardised but not warped; the cost of a
@@ -333,7 +328,7 @@ class _PerUnitCost(LogExpectedImprovement):
 
 SAMPLERS: dict[str, Callable[[Problem, int], Sampler]] = {
     "EEIPU (ours)": EEIPU,
-    "EEIPU (paper)": lambda p, seed: EEIPU(p, seed, PaperOptimizer),
+    "EEIPU (paper)": lambda p, seed: EEIPU(p, seed, PaperOptimizer, cooling=True),
     "EEIPU (paper, in the box)": PaperEEIPUInBox,
     "EI per unit cost": lambda p, seed: BoTorchEI(
         p, seed, gamma_priors=True, cost_exponent=lambda left: 1.0
@@ -355,8 +350,7 @@ SAMPLERS: dict[str, Callable[[Problem, int], Sampler]] = {
 
 # One thing changed each.
 ABLATIONS: dict[str, Callable[[Problem, int], Sampler]] = {
-    "cost throughout": lambda p, seed: EEIPU(p, seed, CostThroughout),
-    "the paper's cooling": lambda p, seed: EEIPU(p, seed, Cooling),
+    "with the paper's cooling": lambda p, seed: EEIPU(p, seed, cooling=True),
     "without memory": lambda p, seed: EEIPU(p, seed, NoMemory),
     "five best trials' cuts": lambda p, seed: EEIPU(p, seed, FivePrefixes),
     "costs of own parameters": lambda p, seed: EEIPU(p, seed, OwnCosts),
