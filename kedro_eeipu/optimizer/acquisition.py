@@ -2,7 +2,7 @@
 
     EEIPU(x) = EI(x) * E[1 / C(x)]^eta,     C(x) = sum over run stages of c_s + load seconds
 
-used as log EI(x) + eta * log E[1/C(x)], with eta the share of the budget that is left.
+used as log EI(x) + eta * log E[1/C(x)]. In the paper eta is the share of the budget that is left.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class EEIPU:
     Args:
         surrogates: the objective first, then log cost per stage.
         best: the objective's value to improve on, in the unit of its surrogate.
-        eta: share of the budget that is left, in [0, 1].
+        eta: exponent of E[1/C], in [0, 1].
         samples: `Q x K`, from `inverse_cost.base_samples`.
     """
 

@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from statistics import median
+from statistics import mean, median
 
 import torch
 from threadpoolctl import threadpool_limits
@@ -40,6 +40,8 @@ _INCUMBENTS = 4
 # A stage that another worker is computing is on average half done.
 _WAITING_SHARE = 0.5
 _SMALLEST_COST = 1e-6
+# Share of the cost of a trial without reuse below which a trial is a cheap one.
+_CHEAP = 0.5
 _SMALLEST_LOG_COST_SCALE = 1e-2
 
 Groups = tuple[frozenset[int], ...]
@@ -55,9 +57,9 @@ class Proposal:
             pending trials are numbered after the told ones.
         reused: stages expected to be served from the cache.
         info: of a model-based proposal `log_ei` (EI in standard deviations of the told, possibly
-            warped, objectives), `log_inverse_cost`, `expected_cost` (seconds, with overhead), and
-            `payoff`, what spending as much again as was spent so far would improve at this
-            proposal's rate, in the unit of EI.
+            warped, objectives), `log_inverse_cost`, `expected_cost` (seconds, with overhead), and,
+            where cost counts, `payoff`: what spending as much again as was spent so far would
+            improve at this proposal's rate, in the unit of EI.
     """
 
     x: tuple[float, ...]
@@ -153,7 +155,9 @@ class Optimizer:
         """Propose the next trial.
 
         Args:
-            budget_left: share of the budget that is left, in [0, 1]; the exponent eta.
+            budget_left: exponent eta of the cost, in [0, 1]; the paper's is the share of the budget
+                that is left. Cost does not count at all when cheap trials have been of no use for
+                as long as a trial without reuse takes.
             overhead: seconds that any trial takes besides its stages, those of this call included.
             available: for each told trial index the stages whose outputs are in the cache now;
                 None: every stage that ran or was reused in a told trial.
@@ -252,7 +256,7 @@ class Optimizer:
             surrogates = self._imagine(pending, surrogates, data, fitted)
         scores = surrogates.fitted(0)[: len(objective.y)]
         samples = base_samples(max(1, len(self._graph)))[:, : len(self._graph)]
-        eta = min(1.0, max(0.0, budget_left))
+        eta = 0.0 if self._fruitless(view, pending) else min(1.0, max(0.0, budget_left))
         acquisition = EEIPU(surrogates, float(scores.max()), eta, samples)
         succeeded = [t for t, trial in enumerate(self._trials) if trial.y is not None]
         ranked = [succeeded[i] for i in scores.argsort(descending=True, stable=True).tolist()]
@@ -267,6 +271,30 @@ class Optimizer:
             fallback = self._new_point(known)
             best = candidates[0] if fallback is None else Candidate(fallback, 0, -math.inf)
         return _proposal(best.x, view, soon, self._info(acquisition, table, best, overhead))
+
+    def _fruitless(self, view: CacheView, pending: Sequence[Sequence[float]]) -> bool:
+        """Whether what a trial without reuse costs was spent on cheap ones that improved nothing.
+
+        A trial is cheap below half of that. One that is not begins the count anew, and while such
+        a trial is pending no other is asked for.
+        """
+        usual = [
+            mean([t.stage_costs[s] for t in self._trials if s in t.stage_costs] or [0.0])
+            for s in range(len(self._graph))
+        ]
+        whole = sum(usual)
+        for x in pending:
+            reused = view.reused(x)
+            if sum(c for s, c in enumerate(usual) if s not in reused) >= _CHEAP * whole:
+                return False
+        best, spent = -math.inf, 0.0
+        for trial in self._trials:
+            seconds = sum(trial.stage_costs.values()) + sum(trial.load_costs.values())
+            spent += seconds
+            if seconds >= _CHEAP * whole or (trial.y is not None and trial.y > best):
+                spent = 0.0
+            best = max(best, -math.inf if trial.y is None else trial.y)
+        return whole > 0 and spent >= whole
 
     def _proposal_seed(self, pending: Sequence[object]) -> int:
         return (self._seed * 1_000_003 + 7919 * len(self._trials) + len(pending)) % 2**31
@@ -393,12 +421,14 @@ class Optimizer:
         mean, deviation = acquisition.surrogates.posterior(features)
         spent = sum(overhead + sum(trial.stage_costs.values()) for trial in self._trials)
         seconds = (share[0] * torch.exp(mean[1:, 0] + deviation[1:, 0] ** 2 / 2)).sum() + load[0]
-        return {
+        info = {
             "log_ei": float(log_ei),
             "log_inverse_cost": float(log_inverse),
             "expected_cost": float(seconds),
-            "payoff": float((log_ei + log_inverse).exp()) * spent,
         }
+        if acquisition.eta:
+            info["payoff"] = float((log_ei + log_inverse).exp()) * spent
+        return info
 
 
 def _proposal(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from unittest import mock
 
@@ -65,6 +65,13 @@ class EEIPU:
         self.optimizer.tell(x, y, stage_costs, load_costs)
 
 
+class NeverRegardless(Optimizer):
+    """Cost counts in every proposal, however little cheap trials have been of use."""
+
+    def _fruitless(self, view: CacheView, pending: Sequence[Sequence[float]]) -> bool:
+        return False
+
+
 class UnscaledDistances(Optimizer):
     """Lengthscales that do not know how many columns they share a distance with."""
 
@@ -73,7 +80,7 @@ class UnscaledDistances(Optimizer):
             return super().ask(**options)
 
 
-class PaperOptimizer(UnscaledDistances):
+class PaperOptimizer(UnscaledDistances, NeverRegardless):
     """EEIPU from the formulas of the paper.
 
     One Matern-5/2 kernel for the objective, which is standardised but not warped; the cost of a
@@ -351,6 +358,7 @@ SAMPLERS: dict[str, Callable[[Problem, int], Sampler]] = {
 # One thing changed each.
 ABLATIONS: dict[str, Callable[[Problem, int], Sampler]] = {
     "with the paper's cooling": lambda p, seed: EEIPU(p, seed, cooling=True),
+    "cost in every proposal": lambda p, seed: EEIPU(p, seed, NeverRegardless),
     "without memory": lambda p, seed: EEIPU(p, seed, NoMemory),
     "five best trials' cuts": lambda p, seed: EEIPU(p, seed, FivePrefixes),
     "costs of own parameters": lambda p, seed: EEIPU(p, seed, OwnCosts),

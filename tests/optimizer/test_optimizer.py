@@ -225,6 +225,37 @@ def test_cheap_reuse_wins_when_early_stages_are_expensive() -> None:
     assert expensive_early > expensive_late
 
 
+def test_cost_does_not_count_when_cheap_trials_have_been_of_no_use() -> None:
+    optimizer = Optimizer([Dimension()] * 3, CHAIN, seed=0, warmup=4)
+    costs = {0: 10.0, 1: 5.0, 2: 1.0}
+    for i, x0 in enumerate([0.2, 0.4, 0.6, 0.8]):
+        optimizer.tell([x0, 0.1 * i, 0.5], -x0, costs)
+    first = optimizer.ask()
+    for i in range(15):  # on the best prefix, nothing better, 15 of the 16 seconds of a whole trial
+        optimizer.tell([0.2, 0.0, 0.06 * i], -1.0 - 0.01 * i, {2: 1.0})
+    cheap = optimizer.ask()
+    optimizer.tell([0.2, 0.0, 0.99], -1.5, {2: 1.0})
+    whole = optimizer.ask()
+    assert first.reused
+    assert cheap.reused
+    assert not whole.reused
+    assert "payoff" in cheap.info
+    assert "payoff" not in whole.info
+    assert optimizer.ask(pending=[whole.x]).reused  # one at a time
+    assert not optimizer.ask(pending=[[0.2, 0.0, 0.97]]).reused
+    optimizer.tell(whole.x, -2.0, costs)
+    assert optimizer.ask().reused
+
+
+def test_an_improvement_keeps_cheap_trials_going() -> None:
+    optimizer = Optimizer([Dimension()] * 3, CHAIN, seed=0, warmup=4)
+    for i, x0 in enumerate([0.2, 0.4, 0.6, 0.8]):
+        optimizer.tell([x0, 0.1 * i, 0.5], -x0, {0: 10.0, 1: 5.0, 2: 1.0})
+    for i in range(20):
+        optimizer.tell([0.2, 0.0, 0.05 * i], -0.2 + 0.001 * (i == 10), {2: 1.0})
+    assert "payoff" in optimizer.ask().info
+
+
 def test_stages_do_not_matter_beside_a_large_overhead() -> None:
     optimizer = Optimizer([Dimension()] * 3, CHAIN, seed=0)
     simulate(optimizer, 12, stages=3)
