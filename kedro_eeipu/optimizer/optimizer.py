@@ -13,11 +13,10 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from statistics import mean, median
+from statistics import median
 
 import torch
 from threadpoolctl import threadpool_limits
-from torch import Tensor
 from torch.quasirandom import SobolEngine
 
 from kedro_eeipu.optimizer.acquisition import EEIPU
@@ -26,25 +25,17 @@ from kedro_eeipu.optimizer.inverse_cost import base_samples
 from kedro_eeipu.optimizer.optimize import Candidate, CutSearch, CutTable
 from kedro_eeipu.optimizer.space import Dimension, Space
 from kedro_eeipu.optimizer.stages import Stage, StageGraph
-from kedro_eeipu.optimizer.surrogates import (
-    Hyperparameters,
-    Surrogates,
-    TrainingData,
-    fit_hyperparameters,
-)
+from kedro_eeipu.optimizer.surrogates import Hyperparameters, Surrogates, TrainingData
+from kedro_eeipu.optimizer.training import Training, Trial, usual_costs
 from kedro_eeipu.optimizer.warmup import warmup_points, warmup_trials
-from kedro_eeipu.optimizer.warping import Warped, warpings
 
 _MAX_CUTS = 48
 _INCUMBENTS = 4
 # A stage that another worker is computing is on average half done.
 _WAITING_SHARE = 0.5
-_SMALLEST_COST = 1e-6
+_SMALLEST_OVERHEAD = 1e-6
 # Share of the cost of a trial without reuse below which a trial is a cheap one.
 _CHEAP = 0.5
-_SMALLEST_LOG_COST_SCALE = 1e-2
-
-Groups = tuple[frozenset[int], ...]
 
 
 @dataclass(frozen=True)
@@ -68,14 +59,6 @@ class Proposal:
     info: dict[str, float]
 
 
-@dataclass(frozen=True)
-class _Trial:
-    x: tuple[float, ...]
-    y: float | None
-    stage_costs: Mapping[int, float]
-    load_costs: Mapping[int, float]
-
-
 class Optimizer:
     """EEIPU over a stage graph; the objective is maximised.
 
@@ -93,6 +76,8 @@ class Optimizer:
         ValueError: the space or the stage graph contradicts itself.
     """
 
+    trained_by: type[Training] = Training
+
     def __init__(
         self,
         dimensions: Sequence[Dimension],
@@ -104,12 +89,13 @@ class Optimizer:
     ) -> None:
         self._space = Space(dimensions)
         self._graph = StageGraph(stages, self._space)
+        self.training = self.trained_by(self._space, self._graph)
         if default is not None and len(default) != self._space.d:
             raise ValueError(f"the default has {len(default)} of {self._space.d} columns")
         self._seed = seed
         self._default = None if default is None else tuple(default)
         self._warmup = warmup_trials(self._space.d) if warmup is None else max(2, warmup)
-        self._trials: list[_Trial] = []
+        self._trials: list[Trial] = []
 
     @property
     def warmup(self) -> int:
@@ -141,7 +127,7 @@ class Optimizer:
                 raise ValueError(f"stage {s} cannot have cost {seconds} seconds")
         value = None if y is None or not math.isfinite(y) else float(y)
         point = tuple(float(v) for v in x)
-        self._trials.append(_Trial(point, value, dict(stage_costs), dict(load_costs or {})))
+        self._trials.append(Trial(point, value, dict(stage_costs), dict(load_costs or {})))
         return len(self._trials) - 1
 
     def ask(
@@ -194,10 +180,9 @@ class Optimizer:
             surrogate of the other runs.
         """
         with _one_thread(), torch.no_grad():
-            z = self._space.reveal(torch.tensor([t.x for t in self._trials], dtype=torch.float64))
-            costs = self._cost_data(self._space.features(z, self._space.active(z)))
+            costs = self.training.costs(self._trials)
             data = [costs[s] for s in stages]
-            fitted = [self._fit(part) for part in data]
+            fitted = [self.training.fit(part) for part in data]
             surrogates = Surrogates(data, fitted, self._space.feature_column)
             told = {}
             for i, s in enumerate(stages):
@@ -246,11 +231,9 @@ class Optimizer:
         view: CacheView,
         soon: CacheView,
     ) -> Proposal:
-        z = self._space.reveal(torch.tensor([t.x for t in self._trials], dtype=torch.float64))
-        features = self._space.features(z, self._space.active(z))
-        objective, fit = self._fitted_objective(features)
-        costs = self._cost_data(features)
-        data, fitted = [objective, *costs], [fit, *(self._fit(part) for part in costs)]
+        objective, fit = self.training.objective(self._trials)
+        costs = self.training.costs(self._trials)
+        data, fitted = [objective, *costs], [fit, *(self.training.fit(part) for part in costs)]
         surrogates = Surrogates(data, fitted, self._space.feature_column)
         if pending:
             surrogates = self._imagine(pending, surrogates, data, fitted)
@@ -261,9 +244,11 @@ class Optimizer:
         succeeded = [t for t, trial in enumerate(self._trials) if trial.y is not None]
         ranked = [succeeded[i] for i in scores.argsort(descending=True, stable=True).tolist()]
         table = self._cut_table(view, available, pending, ranked)
-        table = replace(table, load=table.load + max(overhead, _SMALLEST_COST))
+        table = replace(table, load=table.load + max(overhead, _SMALLEST_OVERHEAD))
+        points = [self._trials[t].x for t in ranked[:_INCUMBENTS]]
+        incumbents = self._space.reveal(torch.tensor(points, dtype=torch.float64))
         search = CutSearch(
-            self._space, acquisition, table, z[ranked[:_INCUMBENTS]], self._proposal_seed(pending)
+            self._space, acquisition, table, incumbents, self._proposal_seed(pending)
         )
         candidates = search.run()
         best = next((c for c in candidates if _key(c.x) not in known), None)
@@ -278,10 +263,7 @@ class Optimizer:
         A trial is cheap below half of that. One that is not begins the count anew, and while such
         a trial is pending no other is asked for.
         """
-        usual = [
-            mean([t.stage_costs[s] for t in self._trials if s in t.stage_costs] or [0.0])
-            for s in range(len(self._graph))
-        ]
+        usual = usual_costs(self._trials, len(self._graph))
         whole = sum(usual)
         for x in pending:
             reused = view.reused(x)
@@ -289,71 +271,14 @@ class Optimizer:
                 return False
         best, spent = -math.inf, 0.0
         for trial in self._trials:
-            seconds = sum(trial.stage_costs.values()) + sum(trial.load_costs.values())
-            spent += seconds
-            if seconds >= _CHEAP * whole or (trial.y is not None and trial.y > best):
-                spent = 0.0
-            best = max(best, -math.inf if trial.y is None else trial.y)
+            y = -math.inf if trial.y is None else trial.y
+            whole_one = trial.seconds >= _CHEAP * whole
+            spent = 0.0 if whole_one or y > best else spent + trial.seconds
+            best = max(best, y)
         return whole > 0 and spent >= whole
 
     def _proposal_seed(self, pending: Sequence[object]) -> int:
         return (self._seed * 1_000_003 + 7919 * len(self._trials) + len(pending)) % 2**31
-
-    def _fit(self, part: TrainingData, start: Hyperparameters | None = None) -> Hyperparameters:
-        y = (part.y - part.offset) / part.scale
-        if len(y) == 0:
-            ones = torch.ones(self._space.d, dtype=torch.float64)
-            return Hyperparameters(ones, ones[:1], 1.0, 0.0)
-        column = self._space.feature_column
-        return fit_hyperparameters(
-            part.features, y, column, part.groups, self._space.d, start, part.executions
-        )
-
-    def _fitted_objective(self, features: Tensor) -> tuple[TrainingData, Hyperparameters]:
-        rows = [t for t, trial in enumerate(self._trials) if trial.y is not None]
-        y = torch.tensor([self._trials[t].y for t in rows], dtype=torch.float64)
-        models: list[tuple[TrainingData, Hyperparameters]] = []
-        evidence: list[float] = []
-        for warped, groups in self._objective_models(y):
-            data = TrainingData(features[rows], warped.y, groups, executions=self._executions())
-            same = [fit for other, fit in models if other.groups == groups]
-            models.append((data, self._fit(data, same[-1] if same else None)))
-            evidence.append(models[-1][1].log_posterior + warped.log_slope + warped.log_prior)
-        return models[max(range(len(evidence)), key=evidence.__getitem__)]
-
-    def _executions(self) -> Groups:
-        """Of the stages whose outputs trials may share: those that not all columns reach."""
-        found = dict.fromkeys(self._graph.columns)
-        return tuple(columns for columns in found if columns and columns < self._graph.reached)
-
-    def _objective_models(self, y: Tensor) -> list[tuple[Warped, Groups]]:
-        """Candidate surrogates: warpings, with the columns that each kernel component sees."""
-        everything = frozenset(range(self._space.d))
-        own = [group for group in self._graph.own_columns if group]
-        groups = (everything, *own) if len(own) > 1 else (everything,)
-        return [(warped, groups) for warped in warpings(y)]
-
-    def _cost_data(self, features: Tensor) -> list[TrainingData]:
-        """Log seconds per stage; a stage that never ran is expected to cost as the others do."""
-        everything: list[float] = []
-        observed: list[tuple[list[int], Tensor]] = []
-        for s in range(len(self._graph)):
-            rows = [t for t, trial in enumerate(self._trials) if s in trial.stage_costs]
-            seconds = [max(self._trials[t].stage_costs[s], _SMALLEST_COST) for t in rows]
-            observed.append((rows, torch.tensor(seconds, dtype=torch.float64).log()))
-            everything += observed[-1][1].tolist()
-        usual = sum(everything) / len(everything) if everything else 0.0
-        data = []
-        for s, (rows, y) in enumerate(observed):
-            offset = float(y.mean()) if len(y) else usual
-            scale = float(y.std(correction=0)) if len(y) > 1 else 1.0
-            scale = max(scale, _SMALLEST_LOG_COST_SCALE)
-            data.append(TrainingData(features[rows], y, self._cost_groups(s), offset, scale))
-        return data
-
-    def _cost_groups(self, s: int) -> tuple[frozenset[int], ...]:
-        """All columns that reach the stage: what happens upstream may change what it costs."""
-        return (self._graph.columns[s],)
 
     def _imagine(
         self,
@@ -363,8 +288,7 @@ class Optimizer:
         fitted: list[Hyperparameters],
     ) -> Surrogates:
         """Surrogates that take pending trials to end as the objective's mean predicts."""
-        z = self._space.reveal(torch.tensor(pending, dtype=torch.float64))
-        features = self._space.features(z, self._space.active(z))
+        features = self.training.features(pending)
         mean = surrogates.posterior(features)[0][0]
         objective = replace(
             data[0],
@@ -414,8 +338,7 @@ class Optimizer:
     def _info(
         self, acquisition: EEIPU, table: CutTable, candidate: Candidate, overhead: float
     ) -> dict[str, float]:
-        z = self._space.reveal(torch.tensor([candidate.x], dtype=torch.float64))
-        features = self._space.features(z, self._space.active(z))
+        features = self.training.features([candidate.x])
         share, load = table.share[[candidate.cut]], table.load[[candidate.cut]]
         log_ei, log_inverse = acquisition.parts(features, share, load)
         mean, deviation = acquisition.surrogates.posterior(features)

@@ -24,32 +24,27 @@ from kedro.framework.startup import bootstrap_project
 from samplers import NoEffects, NoWarping
 
 from kedro_eeipu.comparison.contest import Comparison
-from kedro_eeipu.optimizer import Optimizer, Stage
 from kedro_eeipu.optimizer.surrogates import Surrogates
+from kedro_eeipu.optimizer.training import Training, Trial
 from kedro_eeipu.optimizer.warmup import warmup_trials
 from kedro_eeipu.project import Project
 from kedro_eeipu.study import TrialStudy, open_study
 from kedro_eeipu.study.sampler import EEIPUSampler
 
-MODELS: dict[str, type[Optimizer]] = {
-    "as it is": Optimizer,
+MODELS: dict[str, type[Training]] = {
+    "as it is": Training,
     "without effects of executions": NoEffects,
     "without warping": NoWarping,
 }
 Score = tuple[float, float]
 
 
-def score(optimizer: Optimizer, x: tuple[float, ...], y: float) -> Score:
+def score(training: Training, trials: list[Trial], x: tuple[float, ...], y: float) -> Score:
     """Log density and z score of objective `y` at `x` under the surrogate of the told trials."""
-    trials = [t for t in optimizer._trials if t.y is not None]
     told = torch.tensor([t.y for t in trials], dtype=torch.float64)
-    points = torch.tensor([t.x for t in optimizer._trials] + [x], dtype=torch.float64)
-    z = optimizer._space.reveal(points)
-    features = optimizer._space.features(z, optimizer._space.active(z))
-    data, fit = optimizer._fitted_objective(features[:-1])
-    mean, deviation = Surrogates([data], [fit], optimizer._space.feature_column).posterior(
-        features[-1:]
-    )
+    data, fit = training.objective(trials)
+    surrogate = Surrogates([data], [fit], training.space.feature_column)
+    mean, deviation = surrogate.posterior(training.features([x]))
     # The warping between the told values, known by its values and slopes there; beyond, a line.
     order = told.argsort()
     at, to = told[order], data.y[order]
@@ -64,13 +59,13 @@ def score(optimizer: Optimizer, x: tuple[float, ...], y: float) -> Score:
 
 
 def scores(
-    project: Project, study: TrialStudy, seed: int, model: type[Optimizer]
+    project: Project, study: TrialStudy, seed: int, model: type[Training]
 ) -> dict[str, list[Score]]:
     """Of a study's trials, by whether they reuse at least half of their nodes."""
     sampler = EEIPUSampler(project.space, project.stage_graph(), seed=seed)
-    plain = sampler.new_optimizer()
-    stages = map(Stage, plain._graph.columns, plain._graph.parents)
-    optimizer = model(plain._space.dimensions, list(stages), seed=seed)
+    plain = sampler.new_optimizer().training
+    training = model(plain.space, plain.graph)
+    told: list[Trial] = []
     trials = [t for t in study.trials() if t.value is not None]
     sign = 1.0 if study.maximize else -1.0
     unit = math.log(statistics.pstdev(t.value for t in trials if t.value is not None))
@@ -79,11 +74,11 @@ def scores(
         assert trial.value is not None
         x = sampler.point(trial.params)
         if number >= warmup_trials(len(project.space)):
-            density, z = score(optimizer, x, sign * trial.value)
+            density, z = score(training, told, x, sign * trial.value)
             reused = sum(n.status == "reused" for n in trial.nodes)
             kind = "reuse" if 2 * reused >= len(trial.nodes) else "run"
             found[kind].append((max(-20.0, density + unit), z))
-        optimizer.tell(x, sign * trial.value, {})
+        told.append(Trial(x, sign * trial.value, {}, {}))
     return found
 
 

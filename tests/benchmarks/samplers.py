@@ -27,7 +27,7 @@ from torch import Tensor
 from kedro_eeipu.optimizer import Dimension, Optimizer, Proposal, surrogates
 from kedro_eeipu.optimizer.cuts import CacheView
 from kedro_eeipu.optimizer.optimize import CutTable
-from kedro_eeipu.optimizer.optimizer import Groups
+from kedro_eeipu.optimizer.training import Groups, Training
 from kedro_eeipu.optimizer.warping import Warped
 
 
@@ -80,6 +80,38 @@ class UnscaledDistances(Optimizer):
             return super().ask(**options)
 
 
+class NoEffects(Training):
+    """Without random effects of executions."""
+
+    def executions(self) -> Groups:
+        return ()
+
+
+class OneKernel(Training):
+    """Without the kernels of single stages."""
+
+    def objective_models(self, y: Tensor) -> list[tuple[Warped, Groups]]:
+        return [(warped, groups[:1]) for warped, groups in super().objective_models(y)]
+
+
+class NoWarping(Training):
+    """Objectives on their own scale."""
+
+    def objective_models(self, y: Tensor) -> list[tuple[Warped, Groups]]:
+        return super().objective_models(y)[:1]
+
+
+class OwnCosts(Training):
+    """The cost of a stage as a function of the parameters that enter with it."""
+
+    def cost_groups(self, s: int) -> Groups:
+        return (self.graph.own_columns[s],)
+
+
+class PaperTraining(NoEffects, OneKernel, NoWarping, OwnCosts):
+    """All of these."""
+
+
 class PaperOptimizer(UnscaledDistances, NeverRegardless):
     """EEIPU from the formulas of the paper.
 
@@ -87,15 +119,7 @@ class PaperOptimizer(UnscaledDistances, NeverRegardless):
     stage as a function of the stage's own parameters; prefixes of the five best trials.
     """
 
-    def _objective_models(self, y: Tensor) -> list[tuple[Warped, Groups]]:
-        warped, groups = super()._objective_models(y)[0]
-        return [(warped, groups[:1])]
-
-    def _executions(self) -> Groups:
-        return ()
-
-    def _cost_groups(self, s: int) -> tuple[frozenset[int], ...]:
-        return (self._graph.own_columns[s],)
+    trained_by = PaperTraining
 
     def _cut_table(
         self,
@@ -108,25 +132,9 @@ class PaperOptimizer(UnscaledDistances, NeverRegardless):
         return super()._cut_table(view, available, pending, best)
 
 
-class NoEffects(Optimizer):
-    """Without random effects of executions."""
-
-    def _executions(self) -> Groups:
-        return ()
-
-
-class OneKernel(Optimizer):
-    """Without the kernels of single stages."""
-
-    def _objective_models(self, y: Tensor) -> list[tuple[Warped, Groups]]:
-        return [(warped, groups[:1]) for warped, groups in super()._objective_models(y)]
-
-
-class NoWarping(Optimizer):
-    """Objectives on their own scale."""
-
-    def _objective_models(self, y: Tensor) -> list[tuple[Warped, Groups]]:
-        return super()._objective_models(y)[:1]
+def trained(kind: type[Training]) -> type[Optimizer]:
+    """The optimizer with another training of its surrogates."""
+    return type(kind.__name__, (Optimizer,), {"trained_by": kind})
 
 
 class NoMemory(Optimizer):
@@ -153,13 +161,6 @@ class FivePrefixes(Optimizer):
         ranked: list[int],
     ) -> CutTable:
         return super()._cut_table(view, available, pending, ranked[:5])
-
-
-class OwnCosts(Optimizer):
-    """The cost of a stage as a function of the parameters that enter with it."""
-
-    def _cost_groups(self, s: int) -> tuple[frozenset[int], ...]:
-        return (self._graph.own_columns[s],)
 
 
 class PaperEEIPUInBox:
@@ -361,9 +362,9 @@ ABLATIONS: dict[str, Callable[[Problem, int], Sampler]] = {
     "cost in every proposal": lambda p, seed: EEIPU(p, seed, NeverRegardless),
     "without memory": lambda p, seed: EEIPU(p, seed, NoMemory),
     "five best trials' cuts": lambda p, seed: EEIPU(p, seed, FivePrefixes),
-    "costs of own parameters": lambda p, seed: EEIPU(p, seed, OwnCosts),
-    "without effects of executions": lambda p, seed: EEIPU(p, seed, NoEffects),
-    "without stage kernels": lambda p, seed: EEIPU(p, seed, OneKernel),
-    "without warping": lambda p, seed: EEIPU(p, seed, NoWarping),
+    "costs of own parameters": lambda p, seed: EEIPU(p, seed, trained(OwnCosts)),
+    "without effects of executions": lambda p, seed: EEIPU(p, seed, trained(NoEffects)),
+    "without stage kernels": lambda p, seed: EEIPU(p, seed, trained(OneKernel)),
+    "without warping": lambda p, seed: EEIPU(p, seed, trained(NoWarping)),
     "unscaled distances": lambda p, seed: EEIPU(p, seed, UnscaledDistances),
 }

@@ -1,0 +1,128 @@
+"""What the surrogates learn from the trials told: targets, kernels, fits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from kedro_eeipu.optimizer.space import Space
+from kedro_eeipu.optimizer.stages import StageGraph
+from kedro_eeipu.optimizer.surrogates import (
+    Hyperparameters,
+    TrainingData,
+    fit_hyperparameters,
+)
+from kedro_eeipu.optimizer.warping import Warped, warpings
+
+_SMALLEST_COST = 1e-6
+_SMALLEST_LOG_COST_SCALE = 1e-2
+
+Groups = tuple[frozenset[int], ...]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What was told of a trial.
+
+    Args:
+        x: configuration of length d on the unit cube, NaN where a parameter is inactive.
+        y: objective to maximise, None if the trial failed.
+        stage_costs: seconds of the stages that ran.
+        load_costs: seconds to load the outputs of the stages that were reused.
+    """
+
+    x: tuple[float, ...]
+    y: float | None
+    stage_costs: Mapping[int, float]
+    load_costs: Mapping[int, float]
+
+    @property
+    def seconds(self) -> float:
+        """Of all stages that ran or were loaded."""
+        return sum(self.stage_costs.values()) + sum(self.load_costs.values())
+
+
+class Training:
+    """Training sets and fits of the objective's surrogate and of those of the stages' costs.
+
+    Args:
+        space: the search space.
+        graph: the stages.
+    """
+
+    def __init__(self, space: Space, graph: StageGraph) -> None:
+        self.space = space
+        self.graph = graph
+
+    def features(self, points: Sequence[Sequence[float]]) -> Tensor:
+        """`n x D`, of configurations."""
+        z = self.space.reveal(torch.tensor(points, dtype=torch.float64))
+        return self.space.features(z, self.space.active(z))
+
+    def fit(self, part: TrainingData, start: Hyperparameters | None = None) -> Hyperparameters:
+        """Hyperparameters of one surrogate; those of no data where there are none."""
+        y = (part.y - part.offset) / part.scale
+        if len(y) == 0:
+            ones = torch.ones(self.space.d, dtype=torch.float64)
+            return Hyperparameters(ones, ones[:1], 1.0, 0.0)
+        column, d = self.space.feature_column, self.space.d
+        return fit_hyperparameters(part.features, y, column, part.groups, d, start, part.executions)
+
+    def objective(self, trials: Sequence[Trial]) -> tuple[TrainingData, Hyperparameters]:
+        """Of the trials that did not fail, at least two: the candidate of the highest evidence."""
+        told = [t for t in trials if t.y is not None]
+        features = self.features([t.x for t in told])
+        y = torch.tensor([t.y for t in told], dtype=torch.float64)
+        models: list[tuple[TrainingData, Hyperparameters]] = []
+        evidence: list[float] = []
+        for warped, groups in self.objective_models(y):
+            data = TrainingData(features, warped.y, groups, executions=self.executions())
+            same = [fit for other, fit in models if other.groups == groups]
+            models.append((data, self.fit(data, same[-1] if same else None)))
+            evidence.append(models[-1][1].log_posterior + warped.log_slope + warped.log_prior)
+        return models[max(range(len(evidence)), key=evidence.__getitem__)]
+
+    def objective_models(self, y: Tensor) -> list[tuple[Warped, Groups]]:
+        """Candidate surrogates: warpings, with the columns that each kernel component sees."""
+        everything = frozenset(range(self.space.d))
+        own = [group for group in self.graph.own_columns if group]
+        groups = (everything, *own) if len(own) > 1 else (everything,)
+        return [(warped, groups) for warped in warpings(y)]
+
+    def executions(self) -> Groups:
+        """Of the stages whose outputs trials may share: those that not all columns reach."""
+        found = dict.fromkeys(self.graph.columns)
+        return tuple(columns for columns in found if columns and columns < self.graph.reached)
+
+    def costs(self, trials: Sequence[Trial]) -> list[TrainingData]:
+        """Log seconds per stage; a stage that never ran is expected to cost as the others do."""
+        features = self.features([t.x for t in trials])
+        everything: list[float] = []
+        observed: list[tuple[list[int], Tensor]] = []
+        for s in range(len(self.graph)):
+            rows = [i for i, trial in enumerate(trials) if s in trial.stage_costs]
+            seconds = [max(trials[i].stage_costs[s], _SMALLEST_COST) for i in rows]
+            observed.append((rows, torch.tensor(seconds, dtype=torch.float64).log()))
+            everything += observed[-1][1].tolist()
+        usual = sum(everything) / len(everything) if everything else 0.0
+        data = []
+        for s, (rows, y) in enumerate(observed):
+            offset = float(y.mean()) if len(y) else usual
+            scale = float(y.std(correction=0)) if len(y) > 1 else 1.0
+            scale = max(scale, _SMALLEST_LOG_COST_SCALE)
+            data.append(TrainingData(features[rows], y, self.cost_groups(s), offset, scale))
+        return data
+
+    def cost_groups(self, s: int) -> Groups:
+        """All columns that reach the stage: what happens upstream may change what it costs."""
+        return (self.graph.columns[s],)
+
+
+def usual_costs(trials: Sequence[Trial], stages: int) -> list[float]:
+    """Mean seconds of each stage where it ran; 0 where it never did."""
+    ran = [[t.stage_costs[s] for t in trials if s in t.stage_costs] for s in range(stages)]
+    return [math.fsum(seconds) / len(seconds) if seconds else 0.0 for seconds in ran]
