@@ -21,11 +21,12 @@ from torch.quasirandom import SobolEngine
 
 from kedro_eeipu.optimizer.acquisition import EEIPU
 from kedro_eeipu.optimizer.cuts import CacheView, candidate_cuts
+from kedro_eeipu.optimizer.hyperparameters import Hyperparameters
 from kedro_eeipu.optimizer.inverse_cost import base_samples
 from kedro_eeipu.optimizer.optimize import Candidate, CutSearch, CutTable
 from kedro_eeipu.optimizer.space import Dimension, Space
 from kedro_eeipu.optimizer.stages import Stage, StageGraph
-from kedro_eeipu.optimizer.surrogates import Hyperparameters, Surrogates, TrainingData
+from kedro_eeipu.optimizer.surrogates import Surrogates, TrainingData
 from kedro_eeipu.optimizer.training import Training, Trial, usual_costs
 from kedro_eeipu.optimizer.warmup import warmup_points, warmup_trials
 

@@ -9,13 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from kedro_eeipu.optimizer.hyperparameters import Hyperparameters, fit_hyperparameters
 from kedro_eeipu.optimizer.space import Space
 from kedro_eeipu.optimizer.stages import StageGraph
-from kedro_eeipu.optimizer.surrogates import (
-    Hyperparameters,
-    TrainingData,
-    fit_hyperparameters,
-)
+from kedro_eeipu.optimizer.surrogates import TrainingData
 from kedro_eeipu.optimizer.warping import Warped, warpings
 
 _SMALLEST_COST = 1e-6

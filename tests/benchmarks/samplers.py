@@ -24,7 +24,7 @@ from problems import Problem
 from simulate import Point, Sampler
 from torch import Tensor
 
-from kedro_eeipu.optimizer import Dimension, Optimizer, Proposal, surrogates
+from kedro_eeipu.optimizer import Dimension, Optimizer, Proposal, hyperparameters
 from kedro_eeipu.optimizer.cuts import CacheView
 from kedro_eeipu.optimizer.optimize import CutTable
 from kedro_eeipu.optimizer.training import Groups, Training
@@ -76,7 +76,7 @@ class UnscaledDistances(Optimizer):
     """Lengthscales that do not know how many columns they share a distance with."""
 
     def ask(self, **options: Any) -> Proposal:
-        with mock.patch.object(surrogates, "_UNSCALED_COLUMNS", self._space.d):
+        with mock.patch.object(hyperparameters, "_UNSCALED_COLUMNS", self._space.d):
             return super().ask(**options)
 
 

@@ -8,8 +8,9 @@ from botorch.posteriors import GPyTorchPosterior
 from gpytorch.distributions import MultivariateNormal
 
 from kedro_eeipu.optimizer.acquisition import EEIPU, log_expected_improvement
+from kedro_eeipu.optimizer.hyperparameters import Hyperparameters
 from kedro_eeipu.optimizer.inverse_cost import base_samples
-from kedro_eeipu.optimizer.surrogates import Hyperparameters, Surrogates, TrainingData
+from kedro_eeipu.optimizer.surrogates import Surrogates, TrainingData
 
 
 class StandardNormalAt(GenericDeterministicModel):

@@ -8,7 +8,7 @@ import torch
 from scipy.optimize import minimize
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from kedro_eeipu.optimizer import Dimension, Optimizer, Proposal, Stage, surrogates
+from kedro_eeipu.optimizer import Dimension, Optimizer, Proposal, Stage, hyperparameters
 
 CHAIN = [
     Stage(frozenset({0}), frozenset()),
@@ -95,7 +95,7 @@ def test_a_proposal_uses_one_thread_and_gives_them_back(monkeypatch: pytest.Monk
         seen.extend(pool["num_threads"] for pool in threadpool_info())
         return minimize(*arguments, **options)
 
-    monkeypatch.setattr(surrogates, "minimize", watched)
+    monkeypatch.setattr(hyperparameters, "minimize", watched)
     with threadpool_limits(2):
         simulate(Optimizer([Dimension()] * 3, CHAIN, seed=1, warmup=4), 5, stages=3)
         after = {pool["num_threads"] for pool in threadpool_info()}

@@ -5,13 +5,9 @@ import torch
 from botorch.models import SingleTaskGP
 from gpytorch.kernels import AdditiveKernel, MaternKernel, ScaleKernel
 
-from kedro_eeipu.optimizer import surrogates as module
-from kedro_eeipu.optimizer.surrogates import (
-    Hyperparameters,
-    Surrogates,
-    TrainingData,
-    fit_hyperparameters,
-)
+from kedro_eeipu.optimizer import hyperparameters as module
+from kedro_eeipu.optimizer.hyperparameters import Hyperparameters, fit_hyperparameters
+from kedro_eeipu.optimizer.surrogates import Surrogates, TrainingData
 
 D = 3
 COLUMNS = torch.arange(D)
