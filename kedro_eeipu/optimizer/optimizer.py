@@ -73,6 +73,10 @@ class Optimizer:
         default: configuration of length d that is proposed first.
         warmup: number of trials before the first model-based proposal.
 
+    Attributes:
+        trained_by: what makes and fits the surrogates; a variant of the optimizer sets its own.
+        training: of this optimizer's space and stages.
+
     Raises:
         ValueError: the space or the stage graph contradicts itself.
     """
