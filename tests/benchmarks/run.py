@@ -46,16 +46,20 @@ def compute(problems: Sequence[str], samplers: Sequence[str], seeds: int) -> Non
                     continue
                 problem = PROBLEMS[name]
                 run = simulate(problem, EVERY[sampler](problem, seed), seed)
-                run = {"problem": name, "sampler": sampler, "seed": seed, **_rounded(run)}
+                run = {"problem": name, "sampler": sampler, "seed": seed, **_kept(run)}
                 with RESULTS.open("a") as file:
-                    file.write(json.dumps(run) + "\n")
+                    file.write(json.dumps(run, separators=(",", ":")) + "\n")
                 print(f"{name:14} {sampler:26} {seed:3}  {run['best'][-1]:.4f}", flush=True)
 
 
-def _rounded(run: dict[str, Any]) -> dict[str, Any]:
+def _kept(run: dict[str, Any]) -> dict[str, Any]:
+    """What the tables are made of: the curve is kept where it rises."""
+    rises = [i for i, b in enumerate(run["best"]) if i == 0 or b > run["best"][i - 1]]
     return {
-        key: [float(f"{v:.6g}") for v in value] if isinstance(value, list) else value
-        for key, value in run.items()
+        "evaluations": len(run["cost"]),
+        "cost": [float(f"{run['cost'][i]:.6g}") for i in rises],
+        "best": [float(f"{run['best'][i]:.6g}") for i in rises],
+        "ask_seconds": float(f"{statistics.median(run['ask_seconds'] or [0.0]):.3g}"),
     }
 
 
@@ -99,12 +103,12 @@ def section(problem: Problem, names: Iterable[str], reference: str, runs: Runs) 
         cells = [runs[problem.name, name, seed] for seed in seeds]
         final = [_regret(problem, run) for run in cells]
         half = [_regret(problem, run, 0.5) for run in cells]
-        seconds = [t for run in cells for t in run["ask_seconds"]]
+        seconds = statistics.median(run["ask_seconds"] for run in cells)
         lines.append(
-            f"| {name} | {statistics.median(len(run['cost']) for run in cells):g} "
+            f"| {name} | {statistics.median(run['evaluations'] for run in cells):g} "
             f"| {statistics.median(half):.3g} | {statistics.median(final):.3g} | {max(final):.3g} "
             f"| {'' if name == reference else _p_value(first, final)} "
-            f"| {statistics.median(seconds or [0.0]):.2g} |"
+            f"| {seconds:.2g} |"
         )
     return [*lines, ""]
 
