@@ -2,7 +2,7 @@
 
 optimizer = Optimizer(dimensions, stages, seed=1)
 while budget:
-    proposal = optimizer.ask(budget_left=budget / total)
+    proposal = optimizer.ask()
     optimizer.tell(proposal.x, value, stage_costs={0: 12.1, 1: 0.4})
 """
 
