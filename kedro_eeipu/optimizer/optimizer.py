@@ -242,10 +242,11 @@ class Optimizer:
         surrogates = Surrogates(data, fitted, self._space.feature_column)
         if pending:
             surrogates = self._imagine(pending, surrogates, data, fitted)
-        scores = surrogates.fitted(0)[: len(objective.y)]
+        fitted_values = surrogates.fitted(0)  # of pending trials too: what they find is found
+        scores = fitted_values[: len(objective.y)]
         samples = base_samples(max(1, len(self._graph)))[:, : len(self._graph)]
         eta = 0.0 if self._fruitless(view, pending) else min(1.0, max(0.0, budget_left))
-        acquisition = EEIPU(surrogates, float(scores.max()), eta, samples)
+        acquisition = EEIPU(surrogates, float(fitted_values.max()), eta, samples)
         succeeded = [t for t, trial in enumerate(self._trials) if trial.y is not None]
         ranked = [succeeded[i] for i in scores.argsort(descending=True, stable=True).tolist()]
         table = self._cut_table(view, available, pending, ranked)

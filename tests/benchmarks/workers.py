@@ -5,7 +5,8 @@
 
 The optimizer proposes for workers that run the stages of synthetic pipelines and share one cache:
 a stage that is there is loaded, one that another worker computes is waited for. All runs spend the
-node time of the problem's budget and begin with the same space-filling points. Proposing takes
+node time of the problem's budget and begin with the same space-filling points; a stage that what
+is left of the budget does not pay for is not begun, and its trial does not count. Proposing takes
 no simulated time. Finished runs are kept in tests/benchmarks/workers.jsonl.
 """
 
@@ -97,7 +98,7 @@ class Simulation:
 
     def run(self) -> dict[str, float]:
         """Spend the budget; what was found, and what it took."""
-        while self.events if self.drain else self.paid < self.problem.budget:
+        while self.events:
             self.now, _, trial, s = heapq.heappop(self.events)
             if trial is None:
                 self._start()
@@ -138,18 +139,26 @@ class Simulation:
         seen = [trial.x[j] for j in sorted(self.stages[s].parameters)]
         key = s, tuple(-1.0 if math.isnan(u) else u for u in seen)  # NaN is equal to nothing
         if key not in self.ready:
-            trial.costs[s] = self.problem.cost(s, trial.x)
-            self.ready[key] = self.now + trial.costs[s]
-            self.paid += trial.costs[s]
-            self._push(self.ready[key], trial, s + 1)
+            seconds = self.problem.cost(s, trial.x)
+            if self._affords(trial, seconds):
+                trial.costs[s] = seconds
+                self.ready[key] = self.now + seconds
+                self._push(self.ready[key], trial, s + 1)
         elif self.ready[key] > self.now:
             self.waited += self.ready[key] - self.now
             self._push(self.ready[key], trial, s)
-        else:
+        elif self._affords(trial, self.load_seconds[s]):
             trial.loads[s] = self.load_seconds[s]
-            self.paid += self.load_seconds[s]
             self.saved += self.problem.cost(s, trial.x)
             self._push(self.now + self.load_seconds[s], trial, s + 1)
+
+    def _affords(self, trial: Trial, seconds: float) -> bool:
+        """Pay for a stage of a trial, or give the trial up."""
+        if self.drain or self.paid + seconds <= self.problem.budget:
+            self.paid += seconds
+            return True
+        self.pending.remove(trial.x)
+        return False
 
     def _finish(self, trial: Trial) -> None:
         y = self.problem.objective(np.array(trial.x))

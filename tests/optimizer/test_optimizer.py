@@ -9,6 +9,8 @@ from scipy.optimize import minimize
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from kedro_eeipu.optimizer import Dimension, Optimizer, Proposal, Stage, hyperparameters
+from kedro_eeipu.optimizer.acquisition import EEIPU
+from kedro_eeipu.optimizer.surrogates import Surrogates
 
 CHAIN = [
     Stage(frozenset({0}), frozenset()),
@@ -185,6 +187,29 @@ def test_pending_trials_are_not_repeated_and_not_counted_as_cached() -> None:
             columns = CHAIN[s].parameters
             assert any(all(x[j] == proposal.x[j] for j in columns) for x in told)
         pending.append(proposal.x)
+
+
+def test_what_is_expected_of_a_pending_trial_is_to_be_improved_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A pending trial further up a slope raises the incumbent, one at its foot does not."""
+    incumbents: list[float] = []
+
+    class Recording(EEIPU):
+        def __init__(self, surrogates: Surrogates, best: float, *rest: Any) -> None:
+            incumbents.append(best)
+            super().__init__(surrogates, best, *rest)
+
+    monkeypatch.setattr("kedro_eeipu.optimizer.optimizer.EEIPU", Recording)
+    optimizer = Optimizer([Dimension()] * 3, CHAIN, seed=0, warmup=2)
+    for i in range(10):
+        x = [0.05 * i, 0.3, 0.1 * (i % 3)]
+        optimizer.tell(x, x[0], {0: 1.0, 1: 1.0, 2: 1.0})
+    for pending in ([], [[0.55, 0.3, 0.1]], [[0.02, 0.3, 0.1]]):
+        optimizer.ask(pending=pending)
+    alone, above, below = incumbents
+    assert above > alone + 0.1
+    assert below == pytest.approx(alone, abs=1e-3)
 
 
 def test_columns_shared_with_a_pending_trial_name_it_as_their_owner() -> None:
