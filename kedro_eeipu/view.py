@@ -16,7 +16,7 @@ from kedro_eeipu.graph import SearchSpace, Stage, StageGraph
 from kedro_eeipu.hooks import PlannedRun
 from kedro_eeipu.runner import EEIPURunner, Limits, Listener, Outcome
 from kedro_eeipu.study.records import TrialRecord
-from kedro_eeipu.wording import duration, scalar
+from kedro_eeipu.wording import counted, duration, scalar
 
 _MARKS = {
     "ran": ("●", "green"),
@@ -50,7 +50,8 @@ class PlainView(Listener):
         self.best = runner.study.best()
         if trials:
             self._line(
-                f"study {runner.study.name} goes on after {len(trials)} trials, {self._used()}"
+                f"study {runner.study.name} goes on after {counted(len(trials), 'trial')}, "
+                f"{self._used()}"
             )
 
     def trial_finished(self, trial: TrialRecord) -> None:
@@ -220,9 +221,11 @@ class LiveView(PlainView):
     def _progress(self, spent: float) -> str:
         budget, trials = self.limits.budget, self.limits.trials
         seconds = f"{spent:.1f} s" if budget is None else _of(spent, budget)
-        count = f"{len(self._trials)}" if trials is None else f"{len(self._trials)} of {trials}"
+        done = len(self._trials)
+        count = "" if trials is None else f"{done} of "
+        count += counted(done if trials is None else trials, "trial")
         saved = duration(sum(t.saved for t in self._trials))
-        return f"{seconds} of node time   {count} trials   {saved} saved by reuse"
+        return f"{seconds} of node time   {count}   {saved} saved by reuse"
 
     def _share(self, spent: float) -> float | None:
         shares = []
@@ -310,8 +313,8 @@ def outcome(console: Console, result: Outcome, space: SearchSpace) -> None:
     )
     console.print(values_table(space, result.best))
     say(
-        f"{len(result.trials)} trials, {ran + reused} node executions: {ran} run "
-        f"({duration(spent)}), {reused} reused ({duration(saved)} saved)."
+        f"{counted(len(result.trials), 'trial')}, {counted(ran + reused, 'node execution')}: "
+        f"{ran} run ({duration(spent)}), {reused} reused ({duration(saved)} saved)."
     )
 
 

@@ -20,6 +20,12 @@ def duration(seconds: float) -> str:
     return f"{seconds / 86400:.1f} d"
 
 
+def counted(number: float, noun: str) -> str:
+    """How many of something: ``1 trial``, ``2.5 trials``."""
+    written = f"{number:g}" if isinstance(number, float) else str(number)
+    return f"{written} {noun}" if number == 1 else f"{written} {noun}s"
+
+
 def scalar(value: Any) -> str:
     """A parameter's value as YAML would write it, floats to six digits."""
     if isinstance(value, float):

@@ -24,6 +24,7 @@ from kedro_eeipu.cli.common import (
 from kedro_eeipu.cli.tables import entries_table, explanation_table, in_bytes
 from kedro_eeipu.cli.tuning import trial_json
 from kedro_eeipu.errors import ConfigurationError, EEIPUError
+from kedro_eeipu.wording import counted
 
 if TYPE_CHECKING:
     from kedro.framework.startup import ProjectMetadata
@@ -233,9 +234,9 @@ def gc(opened: _Cache, form: str) -> None:
         print_json(asdict(result))
         return
     click.echo(
-        f"Dropped {len(result.evicted)} outputs for the size limit, {result.orphans} that no "
-        f"record names and {result.swept} old temporary files: {in_bytes(result.freed)} freed, "
-        f"{in_bytes(result.size)} kept."
+        f"Dropped {counted(len(result.evicted), 'output')} for the size limit, {result.orphans} "
+        f"that no record names and {counted(result.swept, 'old temporary file')}: "
+        f"{in_bytes(result.freed)} freed, {in_bytes(result.size)} kept."
     )
 
 
@@ -244,7 +245,7 @@ def gc(opened: _Cache, form: str) -> None:
 def clear(opened: _Cache, yes: bool) -> None:
     """Delete everything that is kept; trials stay recorded."""
     stats = opened.store.stats()
-    what = f"{stats.get('blobs', 0)} outputs, {in_bytes(stats.get('blob_bytes', 0))}"
+    what = f"{counted(stats.get('blobs', 0), 'output')}, {in_bytes(stats.get('blob_bytes', 0))}"
     if not yes and not click.confirm(f"Delete all of {opened.store.root} ({what})?"):
         return
     opened.store.clear()

@@ -20,7 +20,7 @@ from kedro_eeipu.cli.common import (
 )
 from kedro_eeipu.cli.tuning import interrupt_on_sigterm, kedro_runner
 from kedro_eeipu.errors import ConfigurationError
-from kedro_eeipu.wording import duration
+from kedro_eeipu.wording import counted, duration
 
 if TYPE_CHECKING:
     from kedro.framework.startup import ProjectMetadata
@@ -149,7 +149,7 @@ def _about(comparison: Comparison) -> dict[str, Any]:
         "pipeline": "default" if name == "__default__" else name,
         "objective": str(project.space.objective),
         "direction": project.space.objective.direction,
-        "budget": f"{amount:g} cold trials" if comparison.in_trials else duration(amount),
+        "budget": counted(amount, "cold trial") if comparison.in_trials else duration(amount),
         "warmup_trials": comparison.warmup,
         "seeds": comparison.seeds,
         "clock": comparison.clock,
@@ -169,7 +169,7 @@ def _followed(comparison: Comparison) -> Any:
         value = "-" if best is None else f"{best.value:.6g}"
         line = (
             f"seed {contestant.entry.seed}, {contestant.entry.sampler}: "
-            f"{len(contestant.trials())} trials, best {value}, "
+            f"{counted(len(contestant.trials()), 'trial')}, best {value}, "
             f"{max(0.0, contestant.left()):.0%} of the budget left"
         )
         status.update(line)

@@ -20,6 +20,7 @@ from kedro_eeipu.cli.common import (
 )
 from kedro_eeipu.cli.tuning import interrupt_on_sigterm
 from kedro_eeipu.errors import ConfigurationError
+from kedro_eeipu.wording import counted
 
 if TYPE_CHECKING:
     from kedro.framework.startup import ProjectMetadata
@@ -129,7 +130,7 @@ def viz(
         from kedro_eeipu.viz.site import save_site
 
         written = save_site(project, opened, [t.number for t in (trial, *beside)], save)
-        click.echo(f"Wrote {len(written)} trials into {save}: index.html?{query}")
+        click.echo(f"Wrote {counted(len(written), 'trial')} into {save}: index.html?{query}")
         click.echo(f"Any web server shows it: python -m http.server --directory {save}")
         return
 

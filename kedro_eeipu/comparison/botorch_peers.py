@@ -114,7 +114,7 @@ class LogEISampler(BaseSampler):
         if self.cost is None:
             return LogExpectedImprovement(model, y.max())
         seconds = torch.tensor([max(self.cost(t), _LEAST_SECONDS) for t in done]).double()
-        return _PerCooledCost(model, y.max(), self._fitted(x, seconds.log()), self.budget_left)
+        return LogEIPerCost(model, y.max(), self._fitted(x, seconds.log()), self.budget_left)
 
     def _fitted(self, x: Tensor, y: Tensor) -> SingleTaskGP:
         categories = {
@@ -160,16 +160,17 @@ def _one_hot(choices: int, column: Tensor) -> Tensor:
     return torch.nn.functional.one_hot(column.round().long(), choices).to(torch.float64)
 
 
-class _PerCooledCost(LogExpectedImprovement):
-    """log EI - budget_left * E[log cost]."""
+class LogEIPerCost(LogExpectedImprovement):
+    """log EI - exponent * E[log cost]: with exponent 1 EI per unit cost (Snoek et al., 2012), with
+    the share of the budget that is left CArBO (Lee et al., 2020)."""
 
     def __init__(
-        self, model: SingleTaskGP, best_f: Tensor, log_cost: SingleTaskGP, budget_left: float
+        self, model: SingleTaskGP, best_f: Tensor, log_cost: SingleTaskGP, exponent: float
     ) -> None:
         super().__init__(model, best_f)
         self.log_cost = log_cost
-        self.budget_left = budget_left
+        self.exponent = exponent
 
     @t_batch_mode_transform(expected_q=1)  # type: ignore[arg-type]
     def forward(self, X: Tensor) -> Tensor:
-        return super().forward(X) - self.budget_left * self.log_cost.posterior(X).mean[..., 0, 0]
+        return super().forward(X) - self.exponent * self.log_cost.posterior(X).mean[..., 0, 0]

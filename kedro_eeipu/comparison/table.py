@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kedro_eeipu.comparison.results import OURS, RATIOS
+from kedro_eeipu.wording import counted
 
 COLUMNS = (
     "sampler",
@@ -69,7 +70,7 @@ def described(document: Mapping[str, Any]) -> str:
     budget = f"{document['budget']} of {document['clock']} time in nodes"
     return (
         f"{document['pipeline']}: {document['direction']} {document['objective']}, {budget} after "
-        f"{document['warmup_trials']} common warm-up trials, {document['seeds']} seeds"
+        f"{document['warmup_trials']} common warm-up trials, {counted(document['seeds'], 'seed')}"
     )
 
 

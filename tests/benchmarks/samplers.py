@@ -15,7 +15,6 @@ from botorch.fit import fit_gpytorch_mll
 from botorch.models import SingleTaskGP
 from botorch.models.transforms import Standardize
 from botorch.optim import optimize_acqf
-from botorch.utils.transforms import t_batch_mode_transform
 from gpytorch.kernels import MaternKernel, ScaleKernel
 from gpytorch.likelihoods import GaussianLikelihood
 from gpytorch.mlls import ExactMarginalLogLikelihood
@@ -24,6 +23,7 @@ from problems import Problem
 from simulate import Point, Sampler
 from torch import Tensor
 
+from kedro_eeipu.comparison.botorch_peers import LogEIPerCost
 from kedro_eeipu.optimizer import Dimension, Optimizer, Proposal, hyperparameters
 from kedro_eeipu.optimizer.cuts import CacheView
 from kedro_eeipu.optimizer.optimize import CutTable
@@ -297,12 +297,13 @@ class BoTorchEI:
         with torch.random.fork_rng(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             torch.manual_seed(self.seed * 10_000 + len(self.x))
-            acquisition: LogExpectedImprovement = LogExpectedImprovement(self._fit(x, y), y.max())
-            if self.cost_exponent is not None:
-                seconds = torch.tensor(self.seconds, dtype=torch.float64)
-                acquisition = _PerUnitCost(
-                    acquisition, self._fit(x, seconds.log()), self.cost_exponent(budget_left)
-                )
+            model = self._fit(x, y)
+            if self.cost_exponent is None:
+                acquisition = LogExpectedImprovement(model, y.max())
+            else:
+                log_cost = self._fit(x, torch.tensor(self.seconds, dtype=torch.float64).log())
+                exponent = self.cost_exponent(budget_left)
+                acquisition = LogEIPerCost(model, y.max(), log_cost, exponent)
             bounds = torch.stack([torch.zeros(self.d), torch.ones(self.d)]).double()
             best, _ = optimize_acqf(acquisition, bounds, q=1, num_restarts=4, raw_samples=256)
         return tuple(best[0].tolist())
@@ -317,21 +318,6 @@ class BoTorchEI:
         self.x.append(x)
         self.y.append(y)
         self.seconds.append(sum(stage_costs.values()) + sum(load_costs.values()))
-
-
-class _PerUnitCost(LogExpectedImprovement):
-    """log EI - exponent * E[log cost]."""
-
-    def __init__(
-        self, log_ei: LogExpectedImprovement, log_cost: SingleTaskGP, exponent: float
-    ) -> None:
-        super().__init__(log_ei.model, log_ei.best_f)
-        self.log_cost = log_cost
-        self.exponent = exponent
-
-    @t_batch_mode_transform(expected_q=1)
-    def forward(self, X: Tensor) -> Tensor:
-        return super().forward(X) - self.exponent * self.log_cost.posterior(X).mean[..., 0, 0]
 
 
 SAMPLERS: dict[str, Callable[[Problem, int], Sampler]] = {
