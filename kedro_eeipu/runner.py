@@ -54,8 +54,9 @@ class Limits:
         trials: Number of trials, earlier ones of the study counted in.
         budget: Seconds of node time, likewise.
         failures: Trials in a row that may fail with the same error.
-        repeats: Trials in a row that may have the parameters of earlier ones. They cost nothing,
-            so in a space with few configurations no budget would ever be used up.
+        repeats: Trials in a row that may have the parameters of earlier ones, or, if there is no
+            number of trials, be pruned for what the cache holds. They cost nothing, so no budget
+            would ever be used up.
         auto: Also when proposals are no longer worth their cost.
 
     Raises:
@@ -222,6 +223,8 @@ class EEIPURunner:
             return f"the budget of {self.limits.budget:g} s of node time is used up"
         if repeats(trials, self.limits.repeats):
             return f"the last {self.limits.repeats} trials repeat earlier ones: nothing new is left"
+        if self.limits.trials is None and pruned_at_once(trials, self.limits.repeats):
+            return f"the last {self.limits.repeats} trials were pruned before a node ran"
         return ""
 
     def evaluate(self, params: Mapping[str, Any], proposing: float = 0.0) -> TrialRecord:
@@ -353,7 +356,9 @@ class EEIPURunner:
                 loads[s] = sum(n.load for n in found)
             if stage.cacheable and all(self._servable(n, kept) for n in found):
                 available.add(s)
-        return Observation(costs, loads, frozenset(available), self.overhead(trial))
+        # What failed by code that has changed since, or could not end, is no bad configuration.
+        stopped = trial.interrupted or any(self._outdated(n) for n in trial.nodes if n.parts)
+        return Observation(costs, loads, frozenset(available), self.overhead(trial), stopped)
 
     def overhead(self, trial: TrialRecord) -> float:
         """Seconds that a trial took besides its nodes, so that one that runs little is not free."""
@@ -361,14 +366,14 @@ class EEIPURunner:
 
     def _servable(self, node: NodeRecord, kept: frozenset[str]) -> bool:
         """Whether a trial with the same tuned parameters would be served what this one made."""
-        if node.status not in ("ran", "reused") or not node.outputs:
-            return False
-        if any(
-            node.parts.get(name) != part
-            for name, part in self.project.fixed_parts[node.name].items()
-        ):
+        if node.status not in ("ran", "reused") or not node.outputs or self._outdated(node):
             return False
         return all(digest in kept for digest, _ in node.outputs)
+
+    def _outdated(self, node: NodeRecord) -> bool:
+        """Whether the code, the settings or the fixed inputs of a node have changed since."""
+        now = self.project.fixed_parts.get(node.name, {})
+        return any(node.parts.get(name) != part for name, part in now.items())
 
     def _recover(self) -> None:
         """Record as interrupted what a process that ended left running; its costs are kept."""
@@ -401,6 +406,14 @@ class EEIPURunner:
                 f"{self.limits.failures} trials in a row failed alike: {last[-1].error}\n"
                 "Mend it and run the same command again; what ran is kept."
             )
+
+
+def pruned_at_once(trials: Sequence[TrialRecord], count: int) -> bool:
+    """Whether each of the last `count` trials was pruned before a node ran."""
+    last = trials[-count:]
+    return len(last) == count and all(
+        t.state == "pruned" and all(n.status != "ran" for n in t.nodes) for t in last
+    )
 
 
 def repeats(trials: Sequence[TrialRecord], count: int) -> bool:

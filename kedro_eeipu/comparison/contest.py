@@ -22,7 +22,7 @@ from kedro_eeipu.comparison.account import charge, paid_for, price
 from kedro_eeipu.comparison.results import OURS, Run, run_of
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.project import Project
-from kedro_eeipu.runner import EEIPURunner, Limits, repeats
+from kedro_eeipu.runner import EEIPURunner, Limits, pruned_at_once, repeats
 from kedro_eeipu.study.driver import only_driver
 from kedro_eeipu.study.peers import PEERS, peer
 from kedro_eeipu.study.records import NodeRecord, TrialRecord
@@ -241,7 +241,8 @@ class Contestant(EEIPURunner):
 
     def over(self) -> bool:
         """Whether nothing is left to spend, or nothing to spend it on."""
-        return self.left() < 0 or repeats(self.trials(), self.limits.repeats)
+        trials, most = self.trials(), self.limits.repeats
+        return self.left() < 0 or repeats(trials, most) or pruned_at_once(trials, most)
 
     def trial(self) -> TrialRecord:
         """Propose, run and record one trial.

@@ -23,13 +23,11 @@ class Cut:
 
     Args:
         stages: the reused stages, closed under ancestors.
-        waiting: those of them that another worker is computing now.
         values: exact value of each column that reaches one of them; NaN where inactive.
     """
 
     stages: frozenset[int]
     values: Mapping[int, float]
-    waiting: frozenset[int] = frozenset()
 
     def key(self) -> Values:
         """Hashable identity of the column values (NaN equal to NaN)."""

@@ -93,6 +93,11 @@ def column_shares(groups: Sequence[frozenset[int]], d: int) -> Tensor:
     return seen * (_UNSCALED_COLUMNS / seen.sum(1, keepdim=True).clamp(min=1)).clamp(max=1)
 
 
+def fitted_points(n: int) -> Tensor:
+    """Which of n points a fit sees: all, or as many as it can afford, evenly spaced."""
+    return torch.linspace(0, n - 1, min(n, _MAX_FIT_POINTS)).round().long()
+
+
 def fit_hyperparameters(
     features: Tensor,
     y: Tensor,
@@ -116,7 +121,7 @@ def fit_hyperparameters(
     shares, seen = column_shares(groups, d), _membership(executions, d)
     n, components, stages = len(y), len(groups), len(executions)
     if n > _MAX_FIT_POINTS:
-        keep = torch.linspace(0, n - 1, _MAX_FIT_POINTS).round().long()
+        keep = fitted_points(n)
         features, y, n = features[keep], y[keep], _MAX_FIT_POINTS
     used = shares.sum(0).nonzero()[:, 0]
     k = len(used)

@@ -141,11 +141,12 @@ class CutSearch:
 
     def _select(self, value: Tensor, cut: Tensor) -> Tensor:
         """Indices of the best rows, a few of each cut at most."""
+        most = _STARTS_PER_CUT if len(self.table.cuts) > 1 else _STARTS
         taken: dict[int, int] = {}
         chosen = []
         for i in torch.argsort(value, descending=True, stable=True).tolist():
             c = int(cut[i])
-            if taken.get(c, 0) < _STARTS_PER_CUT:
+            if taken.get(c, 0) < most:
                 taken[c] = taken.get(c, 0) + 1
                 chosen.append(i)
                 if len(chosen) == _STARTS:
@@ -216,8 +217,9 @@ class CutSearch:
                 target = level[:, j] + step
                 target = target if dimension.ordered else target % n
                 row = torch.nonzero(free[:, j] & (target >= 0) & (target < n))[:, 0]
-                moved = z[row].clone()
-                moved[:, j] = target[row].to(z.dtype) / (n - 1)
+                moved, levels = z[row].clone(), level[row].clone()
+                levels[:, j] = target[row]
+                moved[:, j] = self.space.at_levels(levels)[:, j]
                 rows.append(row)
                 points.append(moved)
         if not rows:

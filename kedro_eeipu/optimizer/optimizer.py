@@ -8,7 +8,6 @@ while budget:
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -95,8 +94,8 @@ class Optimizer:
         self._space = Space(dimensions)
         self._graph = StageGraph(stages, self._space)
         self.training = self.trained_by(self._space, self._graph)
-        if default is not None and len(default) != self._space.d:
-            raise ValueError(f"the default has {len(default)} of {self._space.d} columns")
+        if default is not None:
+            self._space.check(default, "the default")
         self._seed = seed
         self._default = None if default is None else tuple(default)
         self._warmup = warmup_trials(self._space.d) if warmup is None else max(2, warmup)
@@ -113,26 +112,31 @@ class Optimizer:
         y: float | None,
         stage_costs: Mapping[int, float],
         load_costs: Mapping[int, float] | None = None,
+        *,
+        stopped: bool = False,
     ) -> int:
         """Record a finished trial and return its index.
 
         Args:
             x: configuration of length d, NaN where inactive.
-            y: objective, or None for a failed trial (NaN and infinities count as failed).
+            y: objective, or None for a trial that failed or was pruned (NaN and infinities count as
+                failed). It counts as bad as the worst one told.
             stage_costs: seconds of the stages that really ran.
             load_costs: seconds to load the outputs of the stages that were reused.
+            stopped: whether a trial without objective was stopped from outside, which says nothing
+                of its configuration.
 
         Raises:
-            ValueError: x has the wrong length, or a cost is of no stage, negative or not finite.
+            ValueError: x is no configuration, or a cost is of no stage, negative or not finite.
         """
-        if len(x) != self._space.d:
-            raise ValueError(f"x has {len(x)} of {self._space.d} columns")
+        self._space.check(x, "x")
         for s, seconds in [*stage_costs.items(), *(load_costs or {}).items()]:
             if not 0 <= s < len(self._graph) or not 0 <= seconds < math.inf:
                 raise ValueError(f"stage {s} cannot have cost {seconds} seconds")
         value = None if y is None or not math.isfinite(y) else float(y)
         point = tuple(float(v) for v in x)
-        self._trials.append(Trial(point, value, dict(stage_costs), dict(load_costs or {})))
+        failed = value is None and not stopped
+        self._trials.append(Trial(point, value, dict(stage_costs), dict(load_costs or {}), failed))
         return len(self._trials) - 1
 
     def ask(
@@ -156,7 +160,11 @@ class Optimizer:
 
         Returns:
             A proposal that repeats no told or pending configuration while the space has others.
+
+        Raises:
+            ValueError: an argument is out of its range, or of a trial or stage that there is not.
         """
+        self._check(budget_left, overhead, available, pending)
         with _one_thread(), torch.no_grad():
             running = [tuple(float(v) for v in x) for x in pending]
             if available is None:
@@ -172,7 +180,7 @@ class Optimizer:
             successes = sum(trial.y is not None for trial in self._trials)
             if successes < 2 or len(self._trials) + len(running) < self._warmup:
                 return _proposal(self._warmup_x(known), view, soon, {})
-            return self._model_based(budget_left, overhead, available, running, known, view, soon)
+            return self._model_based(budget_left, overhead, running, known, view, soon)
 
     def left_out_costs(self, stages: Sequence[int]) -> dict[int, dict[int, float]]:
         """What stages were expected to cost where they ran, had that one run not been seen.
@@ -194,6 +202,25 @@ class Optimizer:
                 ran = [t for t, trial in enumerate(self._trials) if s in trial.stage_costs]
                 told[s] = dict(zip(ran, surrogates.left_out(i).exp().tolist(), strict=True))
             return told
+
+    def _check(
+        self,
+        budget_left: float,
+        overhead: float,
+        available: Mapping[int, frozenset[int]] | None,
+        pending: Sequence[Sequence[float]],
+    ) -> None:
+        if not 0 <= budget_left <= 1:
+            raise ValueError(f"budget_left is a share, from 0 to 1, not {budget_left}")
+        if not 0 <= overhead < math.inf:
+            raise ValueError(f"overhead is in seconds, at least 0, not {overhead}")
+        for t, stages in (available or {}).items():
+            if not 0 <= t < len(self._trials):
+                raise ValueError(f"available: trial {t}, of {len(self._trials)} told")
+            if not stages <= frozenset(range(len(self._graph))):
+                raise ValueError(f"available: trial {t} has stages that there are not")
+        for x in pending:
+            self._space.check(x, "a pending configuration")
 
     def _with(
         self, available: Mapping[int, frozenset[int]], pending: Sequence[object]
@@ -217,20 +244,12 @@ class Optimizer:
             x = tuple(self._space.hide(self._space.snap(z)).tolist())
             if _key(x) not in known:
                 return x
-        if self._space.size:
-            grid = [range(dimension.levels) for dimension in self._space.dimensions]
-            for levels in itertools.product(*grid):
-                z = self._space.at_levels(torch.tensor(levels))
-                x = tuple(self._space.hide(z).tolist())
-                if _key(x) not in known:
-                    return x
-        return None
+        return next((x for x in self._space.configurations() if _key(x) not in known), None)
 
     def _model_based(
         self,
         budget_left: float,
         overhead: float,
-        available: Mapping[int, frozenset[int]],
         pending: list[tuple[float, ...]],
         known: set[tuple[float, ...]],
         view: CacheView,
@@ -243,13 +262,13 @@ class Optimizer:
         if pending:
             surrogates = self._imagine(pending, surrogates, data, fitted)
         fitted_values = surrogates.fitted(0)  # of pending trials too: what they find is found
-        scores = fitted_values[: len(objective.y)]
-        samples = base_samples(max(1, len(self._graph)))[:, : len(self._graph)]
-        eta = 0.0 if self._fruitless(view, pending) else min(1.0, max(0.0, budget_left))
-        acquisition = EEIPU(surrogates, float(fitted_values.max()), eta, samples)
         succeeded = [t for t, trial in enumerate(self._trials) if trial.y is not None]
+        scores = fitted_values[: len(succeeded)]
+        samples = base_samples(max(1, len(self._graph)))[:, : len(self._graph)]
+        eta = 0.0 if self._fruitless(view, pending) else budget_left
+        acquisition = EEIPU(surrogates, float(fitted_values.max()), eta, samples)
         ranked = [succeeded[i] for i in scores.argsort(descending=True, stable=True).tolist()]
-        table = self._cut_table(view, available, pending, ranked)
+        table = self._cut_table(soon, pending, ranked)
         table = replace(table, load=table.load + max(overhead, _SMALLEST_OVERHEAD))
         points = [self._trials[t].x for t in ranked[:_INCUMBENTS]]
         incumbents = self._space.reveal(torch.tensor(points, dtype=torch.float64))
@@ -304,15 +323,11 @@ class Optimizer:
         return Surrogates([objective, *data[1:]], fitted, self._space.feature_column)
 
     def _cut_table(
-        self,
-        view: CacheView,
-        available: Mapping[int, frozenset[int]],
-        pending: list[tuple[float, ...]],
-        ranked: list[int],
+        self, view: CacheView, pending: list[tuple[float, ...]], ranked: list[int]
     ) -> CutTable:
+        """Candidate cuts, the best of the trials `ranked` first, then those of pending ones."""
         told = len(self._trials)
         points = [*(trial.x for trial in self._trials), *pending]
-        view = CacheView(self._graph, points, self._with(available, pending))
         failed = [t for t, trial in enumerate(self._trials) if trial.y is None]
         order = [*ranked, *range(told, len(points)), *failed]
         cuts = candidate_cuts(view, points, order, _MAX_CUTS)

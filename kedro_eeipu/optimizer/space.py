@@ -13,7 +13,8 @@ phi(z)    features of z, length D >= d: what the surrogates' distances are taken
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -50,20 +51,29 @@ class Space:
     """The unit cube with levels, categories and conditions.
 
     Raises:
-        ValueError: a category without levels, or a condition on a column that does not exist,
-            has no levels, or depends on itself.
+        ValueError: there is no column, a category has no levels, places do not fit the levels, or a
+            condition is on a column that does not exist, lacks its levels, or depends on itself.
     """
 
     def __init__(self, dimensions: Sequence[Dimension]) -> None:
         self.dimensions = tuple(dimensions)
         self.d = len(self.dimensions)
+        if not self.dimensions:
+            raise ValueError("there is nothing to tune: no dimensions")
         for j, dimension in enumerate(self.dimensions):
             if dimension.levels < 0:
                 raise ValueError(f"column {j}: levels must not be negative")
             if not dimension.ordered and dimension.levels == 0:
                 raise ValueError(f"column {j}: a categorical needs at least one level")
             if dimension.places and len(dimension.places) != dimension.levels:
-                raise ValueError(f"column {j}: {len(dimension.places)} places for its levels")
+                raise ValueError(
+                    f"column {j}: {len(dimension.places)} places for {dimension.levels} levels"
+                )
+            places = list(dimension.places)
+            if places and (places != sorted(set(places)) or not 0 <= places[0] <= places[-1] <= 1):
+                raise ValueError(f"column {j}: places must ascend within [0, 1]")
+            if places and not dimension.ordered:
+                raise ValueError(f"column {j}: the levels of a categorical have no places")
         self._activation_order = self._order_conditions()
         self.levels = torch.tensor([dimension.levels for dimension in self.dimensions])
         self.ordered = torch.tensor([bool(dimension.ordered) for dimension in self.dimensions])
@@ -98,6 +108,8 @@ class Space:
                 j = condition[0]
                 if not 0 <= j < self.d or self.dimensions[j].levels == 0:
                     raise ValueError(f"column {chain[-1]}: controlled by a column without levels")
+                if not condition[1] <= frozenset(range(self.dimensions[j].levels)):
+                    raise ValueError(f"column {chain[-1]}: column {j} has not all of these levels")
             order += reversed(chain)
         return order
 
@@ -120,6 +132,45 @@ class Space:
         for dimension in self.dimensions:
             size *= dimension.levels
         return size
+
+    def configurations(self) -> Iterator[tuple[float, ...]]:
+        """All configurations of a space of levels only, each once; of an infinite space none."""
+        if not self.size:
+            return
+        free = [j for j, dimension in enumerate(self.dimensions) if dimension.active_when is None]
+        order = [*free, *self._activation_order]
+        places = [
+            self._places[j].tolist()
+            if j in self._places
+            else [k / max(1, dimension.levels - 1) for k in range(dimension.levels)]
+            for j, dimension in enumerate(self.dimensions)
+        ]
+
+        def completed(chosen: dict[int, int]) -> Iterator[tuple[float, ...]]:
+            if len(chosen) == self.d:
+                yield tuple(
+                    math.nan if chosen[j] < 0 else places[j][chosen[j]] for j in range(self.d)
+                )
+                return
+            j = order[len(chosen)]
+            condition = self.dimensions[j].active_when
+            inactive = condition is not None and chosen[condition[0]] not in condition[1]
+            for level in [-1] if inactive else range(self.dimensions[j].levels):
+                yield from completed({**chosen, j: level})
+
+        yield from completed({})
+
+    def check(self, x: Sequence[float], what: str) -> None:
+        """Complain of what is no configuration.
+
+        Raises:
+            ValueError: it has not d columns, or one outside [0, 1].
+        """
+        if len(x) != self.d:
+            raise ValueError(f"{what} has {len(x)} of {self.d} columns")
+        for j, u in enumerate(x):
+            if not (0 <= u <= 1 or math.isnan(u)):
+                raise ValueError(f"{what} has {u} in column {j}: columns are scaled to [0, 1]")
 
     def level(self, z: Tensor) -> Tensor:
         """Nearest level of each column, `... x d` (0 in continuous columns)."""
@@ -149,7 +200,7 @@ class Space:
             for j in self._activation_order:
                 column, admitted = self.dimensions[j].active_when or (j, frozenset())
                 allowed = torch.zeros(self.dimensions[column].levels, dtype=torch.bool)
-                allowed[[k for k in admitted if k < len(allowed)]] = True
+                allowed[sorted(admitted)] = True
                 mask[..., j] = mask[..., column] & allowed[level[..., column]]
         return mask
 

@@ -9,7 +9,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kedro_eeipu.optimizer.hyperparameters import Hyperparameters, fit_hyperparameters
+from kedro_eeipu.optimizer.hyperparameters import (
+    Hyperparameters,
+    fit_hyperparameters,
+    fitted_points,
+)
 from kedro_eeipu.optimizer.space import Space
 from kedro_eeipu.optimizer.stages import StageGraph
 from kedro_eeipu.optimizer.surrogates import TrainingData
@@ -17,6 +21,9 @@ from kedro_eeipu.optimizer.warping import Warped, warpings
 
 _SMALLEST_COST = 1e-6
 _SMALLEST_LOG_COST_SCALE = 1e-2
+# What a failed trial counts as is not further below the mean, in standard deviations: one terrible
+# value is no measure of failure.
+_WORST = -3.0
 
 Groups = tuple[frozenset[int], ...]
 
@@ -27,15 +34,17 @@ class Trial:
 
     Args:
         x: configuration of length d on the unit cube, NaN where a parameter is inactive.
-        y: objective to maximise, None if the trial failed.
+        y: objective to maximise, None where there is none.
         stage_costs: seconds of the stages that ran.
         load_costs: seconds to load the outputs of the stages that were reused.
+        failed: whether it failed; without a value it may also have been stopped from outside.
     """
 
     x: tuple[float, ...]
     y: float | None
     stage_costs: Mapping[int, float]
     load_costs: Mapping[int, float]
+    failed: bool = False
 
     @property
     def seconds(self) -> float:
@@ -70,17 +79,29 @@ class Training:
         return fit_hyperparameters(part.features, y, column, part.groups, d, start, part.executions)
 
     def objective(self, trials: Sequence[Trial]) -> tuple[TrainingData, Hyperparameters]:
-        """Of the trials that did not fail, at least two: the candidate of the highest evidence."""
+        """The candidate of the highest evidence, of trials of which at least two have a value.
+
+        The training points are those of the trials with a value, then those of the failed ones,
+        which count as the worst of the others does. Unknown as they are, an optimizer that does
+        not learn from them proposes the neighbours of what failed again and again.
+        """
         told = [t for t in trials if t.y is not None]
-        features = self.features([t.x for t in told])
+        failed = [t for t in trials if t.failed]
+        features = self.features([t.x for t in [*told, *failed]])
         y = torch.tensor([t.y for t in told], dtype=torch.float64)
+        seen = fitted_points(len(features))
+        seen = seen[seen < len(told)]
         models: list[tuple[TrainingData, Hyperparameters]] = []
         evidence: list[float] = []
         for warped, groups in self.objective_models(y):
-            data = TrainingData(features, warped.y, groups, executions=self.executions())
+            bad = warped.y.min().clamp(min=_WORST)
+            targets = torch.cat([warped.y, bad.expand(len(failed))])
+            data = TrainingData(features, targets, groups, executions=self.executions())
             same = [fit for other, fit in models if other.groups == groups]
             models.append((data, self.fit(data, same[-1] if same else None)))
-            evidence.append(models[-1][1].log_posterior + warped.log_slope + warped.log_prior)
+            # Densities of the same points: those that the fit has seen.
+            slope = float(warped.log_slope[seen].sum())
+            evidence.append(models[-1][1].log_posterior + slope + warped.log_prior)
         return models[max(range(len(evidence)), key=evidence.__getitem__)]
 
     def objective_models(self, y: Tensor) -> list[tuple[Warped, Groups]]:

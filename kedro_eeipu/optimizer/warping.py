@@ -28,12 +28,12 @@ class Warped:
 
     Args:
         y: `n`, with mean 0 and standard deviation 1 (all 0 where the objective is constant).
-        log_slope: log of the derivative of the warping, summed over the points.
+        log_slope: `n`, log of the derivative of the warping at each point.
         log_prior: log of the prior density of the warping.
     """
 
     y: Tensor
-    log_slope: float
+    log_slope: Tensor
     log_prior: float = 0.0
 
 
@@ -51,4 +51,4 @@ def warpings(y: Tensor) -> list[Warped]:
 
 def _standardise(y: Tensor, log_slope: Tensor) -> Warped:
     scale = y.std(correction=0).clamp(min=1e-12)
-    return Warped((y - y.mean()) / scale, float(log_slope.sum() - len(y) * scale.log()))
+    return Warped((y - y.mean()) / scale, log_slope - scale.log())

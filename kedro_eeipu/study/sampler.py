@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
@@ -46,21 +47,15 @@ class Observation:
         loads: Seconds that reading the outputs of each reused stage took.
         available: Stages whose outputs can be served now to a trial that shares their parameters.
         overhead: Seconds that the trial took besides: choosing it, Kedro's own work, storing.
+        stopped: Whether that it has no value says nothing of its parameters: it was interrupted, or
+            failed for a reason that has been mended.
     """
 
     costs: Mapping[int, float] = field(default_factory=dict)
     loads: Mapping[int, float] = field(default_factory=dict)
     available: frozenset[int] = frozenset()
     overhead: float = 0.0
-
-
-def observation_in_attributes(trial: FrozenTrial) -> Observation:
-    """Read a trial's user attribute ``stage_costs``, ``{stage id: seconds}`` of those that ran.
-
-    The default of the sampler in plain Optuna: a stage that ran is taken to be available.
-    """
-    costs = {int(s): float(c) for s, c in trial.user_attrs.get("stage_costs", {}).items()}
-    return Observation(costs=costs, available=frozenset(costs))
+    stopped: bool = False
 
 
 class EEIPUSampler(BaseSampler):
@@ -72,7 +67,12 @@ class EEIPUSampler(BaseSampler):
         space: The ranges, their conditions and defaults.
         graph: The stages, each with the parameters that reach it.
         seed: Seed of everything random.
-        observe: What a finished trial says of the stages.
+        observe: What a finished trial says of the stages. By default its user attribute
+            ``stage_costs`` is read, ``{id of the stage: seconds}`` of those that ran, and a stage
+            that ran is taken to be available.
+
+    Raises:
+        ValueError: A stage has a parameter that is no range.
     """
 
     def __init__(
@@ -81,12 +81,16 @@ class EEIPUSampler(BaseSampler):
         graph: StageGraph,
         *,
         seed: int = 0,
-        observe: Callable[[FrozenTrial], Observation] = observation_in_attributes,
+        observe: Callable[[FrozenTrial], Observation] | None = None,
     ) -> None:
+        for stage in graph:
+            unknown = [path for path in stage.parameters if path not in space.paths]
+            if unknown:
+                raise ValueError(f"stage {stage.id} has parameters that are no ranges: {unknown}")
         self.space = space
         self.graph = graph
         self.seed = seed
-        self.observe = observe
+        self.observe = observe or self._read_attribute
         self.last_proposal: Proposal | None = None
         self._distributions = distributions(space)
         self._independent = RandomSampler(seed=seed)
@@ -100,6 +104,13 @@ class EEIPUSampler(BaseSampler):
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         others = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]
+        strange = [set(t.params) ^ {r.path for r in self.space.active(t.params)} for t in others]
+        if strange and all(strange) and others[0].state in _ENDED:
+            warnings.warn(
+                f"EEIPU learns from none of {len(others)} trials: their parameters and the ranges "
+                f"differ in {sorted(strange[0])}",
+                stacklevel=2,
+            )
         return self.propose(others, study.direction)
 
     def propose(
@@ -150,6 +161,17 @@ class EEIPUSampler(BaseSampler):
             default=self.point(self.space.defaults()),
         )
 
+    def _read_attribute(self, trial: FrozenTrial) -> Observation:
+        ids = {stage.id: s for s, stage in enumerate(self.graph)}
+        told = trial.user_attrs.get("stage_costs", {})
+        unknown = [name for name in told if name not in ids]
+        if unknown:
+            raise ValueError(
+                f"trial {trial.number} has stage_costs of {unknown}: the stages are {list(ids)}"
+            )
+        costs = {ids[name]: float(seconds) for name, seconds in told.items()}
+        return Observation(costs=costs, available=frozenset(costs))
+
     def _told(
         self, trials: Sequence[FrozenTrial], direction: optuna.study.StudyDirection
     ) -> tuple[Optimizer, list[FrozenTrial], list[Observation]]:
@@ -165,7 +187,8 @@ class EEIPUSampler(BaseSampler):
             y = sign * t.value if t.state == TrialState.COMPLETE and t.value is not None else None
             told.append(t)
             seen.append(self.observe(t))
-            optimizer.tell(self.point(t.params), y, seen[-1].costs, seen[-1].loads)
+            said = seen[-1]
+            optimizer.tell(self.point(t.params), y, said.costs, said.loads, stopped=said.stopped)
         return optimizer, told, seen
 
     def fits(self, params: Mapping[str, Any]) -> bool:
@@ -199,9 +222,7 @@ class EEIPUSampler(BaseSampler):
         r = next(r for r in self.space if r.path == path)
         condition = None
         for parent, allowed in r.when:
-            d = self._distributions[parent]
-            last = max(1, levels(d) - 1)
-            at = frozenset(round(to_unit(d, value) * last) for value in allowed)
+            at = frozenset(_level(self._distributions[parent], value) for value in allowed)
             condition = (self.space.paths.index(parent), at)
         own = self._distributions[path]
         places: tuple[float, ...] = ()
@@ -213,6 +234,14 @@ class EEIPUSampler(BaseSampler):
             active_when=condition,
             places=places,
         )
+
+
+def _level(d: BaseDistribution, value: Any) -> int:
+    """Which of the values of a distribution this one is."""
+    if isinstance(d, CategoricalDistribution):
+        return int(d.to_internal_repr(value))
+    assert isinstance(d, (IntDistribution, FloatDistribution))
+    return round((value - d.low) / float(d.step or 1))
 
 
 def levels(d: BaseDistribution) -> int:

@@ -121,15 +121,9 @@ class PaperOptimizer(UnscaledDistances, NeverRegardless):
 
     trained_by = PaperTraining
 
-    def _cut_table(
-        self,
-        view: CacheView,
-        available: Mapping[int, frozenset[int]],
-        pending: list[Point],
-        ranked: list[int],
-    ) -> CutTable:
+    def _cut_table(self, view: CacheView, pending: list[Point], ranked: list[int]) -> CutTable:
         best = sorted(ranked, key=lambda t: self._trials[t].y or 0.0, reverse=True)[:5]
-        return super()._cut_table(view, available, pending, best)
+        return super()._cut_table(view, pending, best)
 
 
 def trained(kind: type[Training]) -> type[Optimizer]:
@@ -140,27 +134,15 @@ def trained(kind: type[Training]) -> type[Optimizer]:
 class NoMemory(Optimizer):
     """Full price for every trial: nothing but the empty cut is searched."""
 
-    def _cut_table(
-        self,
-        view: CacheView,
-        available: Mapping[int, frozenset[int]],
-        pending: list[Point],
-        ranked: list[int],
-    ) -> CutTable:
-        return super()._cut_table(view, available, pending, [])
+    def _cut_table(self, view: CacheView, pending: list[Point], ranked: list[int]) -> CutTable:
+        return super()._cut_table(view, pending, [])
 
 
 class FivePrefixes(Optimizer):
     """Cuts of the five best trials only."""
 
-    def _cut_table(
-        self,
-        view: CacheView,
-        available: Mapping[int, frozenset[int]],
-        pending: list[Point],
-        ranked: list[int],
-    ) -> CutTable:
-        return super()._cut_table(view, available, pending, ranked[:5])
+    def _cut_table(self, view: CacheView, pending: list[Point], ranked: list[int]) -> CutTable:
+        return super()._cut_table(view, pending, ranked[:5])
 
 
 class PaperEEIPUInBox:

@@ -39,6 +39,12 @@ def warmup_points(problem: Problem, seed: int) -> list[tuple[float, ...]]:
     return [tuple(row) for row in engine.draw(WARMUP, dtype=float64).tolist()]
 
 
+def warmup_seconds(problem: Problem, seed: int) -> float:
+    """What the warm-up takes of the budget; no two of its points share a stage."""
+    points = warmup_points(problem, seed)
+    return sum(problem.cost(s, x) for x in points for s in range(len(problem.own)))
+
+
 def simulate(problem: Problem, sampler: Sampler, seed: int) -> dict[str, object]:
     """Spend the problem's budget; a stage already computed for the same values is only loaded.
 

@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from kedro_eeipu.optimizer import Dimension, Optimizer, Proposal, Stage, hyperparameters
 from kedro_eeipu.optimizer.acquisition import EEIPU
 from kedro_eeipu.optimizer.surrogates import Surrogates
+from kedro_eeipu.optimizer.training import Trial
 
 CHAIN = [
     Stage(frozenset({0}), frozenset()),
@@ -155,7 +156,7 @@ def test_nothing_is_proposed_twice_until_the_space_is_exhausted() -> None:
     assert proposals[12].x in {p.x for p in proposals[:12]}
 
 
-def test_failed_trials_teach_costs_only() -> None:
+def test_a_failed_trial_is_not_repeated_and_teaches_its_costs() -> None:
     optimizer = Optimizer([Dimension()] * 3, CHAIN, seed=0)
     simulate(optimizer, 8, stages=3)
     x = optimizer.ask().x
@@ -163,6 +164,44 @@ def test_failed_trials_teach_costs_only() -> None:
     after = optimizer.ask()
     assert after.x != x
     assert math.isfinite(after.info["expected_cost"])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_neighbours_of_failed_trials_are_left_alone(seed: int) -> None:
+    """Half of the space fails, and the best value lies at its edge."""
+    stages = [Stage(frozenset({0}), frozenset()), Stage(frozenset({0, 1}), frozenset({0}))]
+    optimizer = Optimizer([Dimension()] * 2, stages, seed=seed)
+    failed, best = [], -math.inf
+    for _ in range(30):
+        proposal = optimizer.ask()
+        x = proposal.x
+        failed.append(x[1] < 0.5)
+        y = None if failed[-1] else -((x[0] - 0.3) ** 2) - (x[1] - 0.3) ** 2
+        ran = {0} - proposal.reused | ({1} if y is not None else set())
+        optimizer.tell(x, y, dict.fromkeys(ran, 1.0))
+        best = max(best, -math.inf if y is None else y)
+    assert sum(failed[10:]) <= 6
+    assert best > -0.06
+
+
+def test_a_failure_is_no_worse_than_a_bad_value_where_one_value_is_terrible() -> None:
+    trials = [Trial((0.05 * i,), -float(i % 7), {0: 1.0}, {}) for i in range(19)]
+    trials += [Trial((0.97,), -1e30, {0: 1.0}, {}), Trial((0.99,), None, {}, {}, failed=True)]
+    optimizer = Optimizer([Dimension()], [Stage(frozenset({0}), frozenset())])
+    data, _ = optimizer.training.objective(trials)
+    assert data.y[-1] == pytest.approx(-3.0)
+    assert data.y[:-1].min() < -3.5
+
+
+def test_a_stopped_trial_says_nothing_of_its_configuration() -> None:
+    def training_points(**how: Any) -> int:
+        optimizer = Optimizer([Dimension()] * 3, CHAIN, seed=0)
+        simulate(optimizer, 8, stages=3)
+        optimizer.tell([0.1, 0.2, 0.3], None, {0: 500.0}, **how)
+        return len(optimizer.training.objective(optimizer._trials)[0].y)
+
+    assert training_points() == 9
+    assert training_points(stopped=True) == 8
 
 
 def test_all_failed_keeps_exploring() -> None:
@@ -322,3 +361,50 @@ def test_objectives_of_many_magnitudes_and_a_terrible_point() -> None:
         optimizer.tell(proposal.x, y, dict.fromkeys({0, 1, 2} - proposal.reused, 1.0))
         best = max(best, -sum((v - 0.4) ** 2 for v in proposal.x))
     assert best > -0.02
+
+
+def test_proposals_are_on_uneven_levels_and_none_comes_twice() -> None:
+    places = tuple(math.log(v) / math.log(8) for v in range(1, 9))  # integers on a logarithm
+    dimensions = [Dimension(levels=8, places=places)] * 2
+    stages = [Stage(frozenset({0}), frozenset()), Stage(frozenset({0, 1}), frozenset({0}))]
+    optimizer = Optimizer(dimensions, stages, seed=0)
+    for _ in range(40):
+        x = optimizer.ask().x
+        assert set(x) <= set(places)
+        optimizer.tell(x, -((x[0] - 0.67) ** 2) - (x[1] - 0.86) ** 2, {0: 1.0, 1: 1.0})
+    assert len({trial.x for trial in optimizer._trials}) == 40
+
+
+def test_an_exhausted_conditional_space_is_seen_to_be() -> None:
+    """Ten choices with five levels each: 50 configurations, 10 * 5 ** 10 of all columns."""
+    choices = [Dimension(levels=5, active_when=(0, frozenset({i}))) for i in range(10)]
+    dimensions = [Dimension(levels=10, ordered=False), *choices]
+    optimizer = Optimizer(dimensions, [Stage(frozenset(range(11)), frozenset())], warmup=4)
+    every = list(optimizer._space.configurations())
+    assert len({tuple(map(str, x)) for x in every}) == len(every) == 50
+    for i, x in enumerate(every[:-1]):
+        optimizer.tell(x, float(i % 7), {0: 1.0})
+    assert str(optimizer.ask().x) == str(every[-1])
+    optimizer.tell(every[-1], 1.0, {0: 1.0})
+    assert str(optimizer.ask().x) in map(str, every)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"budget_left": math.nan}, "budget_left is a share"),
+        ({"budget_left": 1.5}, "budget_left is a share"),
+        ({"overhead": math.inf}, "overhead is in seconds"),
+        ({"available": {9: frozenset()}}, "trial 9, of 8 told"),
+        ({"available": {0: frozenset({7})}}, "stages that there are not"),
+        ({"pending": [[0.1]]}, "a pending configuration has 1 of 3 columns"),
+        ({"pending": [[0.1, 7.0, 0.2]]}, "has 7.0 in column 1"),
+    ],
+)
+def test_wrong_arguments_are_named(options: dict[str, Any], said: str) -> None:
+    optimizer = Optimizer([Dimension()] * 3, CHAIN, seed=0)
+    simulate(optimizer, 8, stages=3)
+    with pytest.raises(ValueError, match=said):
+        optimizer.ask(**options)
+    with pytest.raises(ValueError, match=r"x has 7\.0 in column 0"):
+        optimizer.tell([7.0, 0.1, 0.2], 1.0, {})

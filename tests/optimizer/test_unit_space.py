@@ -91,3 +91,22 @@ def test_continuous_proposals_lie_on_a_fine_grid() -> None:
     space = Space([Dimension()])
     (snapped,) = space.snap(points([1 / 3])).tolist()
     assert snapped[0] == round(1e12 / 3) / 1e12
+
+
+@pytest.mark.parametrize(
+    ("dimensions", "said"),
+    [
+        ([], "nothing to tune"),
+        ([Dimension(levels=3, places=(0.0, 1.0))], "2 places for 3 levels"),
+        ([Dimension(levels=2, places=(1.0, 0.0))], "places must ascend"),
+        ([Dimension(levels=2, places=(0.0, 1.5))], "places must ascend"),
+        ([Dimension(levels=2, ordered=False, places=(0.0, 1.0))], "have no places"),
+        (
+            [Dimension(levels=2), Dimension(active_when=(0, frozenset({2})))],
+            "column 0 has not all of these levels",
+        ),
+    ],
+)
+def test_spaces_that_cannot_be_are_named(dimensions: list[Dimension], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Space(dimensions)

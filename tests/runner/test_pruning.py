@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -58,6 +59,18 @@ def test_trial_whose_report_is_cached_ends_before_anything_runs(project: Any) ->
     assert trial.cost == 0
     assert project.executions() == []
     assert {n.status for n in trial.nodes} == {"reused", "skipped"}
+
+
+def test_a_budget_ends_though_nothing_but_pruned_prefixes_is_proposed(
+    project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tuner = after_five(project, limits=Limits(budget=3600.0))
+    tuner.evaluate(BAD)
+    shifts = itertools.count()
+    monkeypatch.setattr(tuner, "propose", lambda: {**BAD, "shift": 0.1 * next(shifts)})
+    outcome = tuner.run()
+    assert outcome.stopped == "the last 10 trials were pruned before a node ran"
+    assert len(outcome.trials) == 16
 
 
 def test_nothing_is_pruned_before_five_trials_are_complete(project: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -123,6 +124,22 @@ def test_failing_node_fails_its_trial_and_keeps_the_rest(project: Any) -> None:
     project.executions()
     tuner.evaluate({**DEFAULTS, "left.weight": 9.0})
     assert project.executions() == ["join"], "the stages that finished are reused"
+
+
+def test_a_failure_that_was_mended_or_interrupted_is_not_held_against_its_parameters(
+    project: Any,
+) -> None:
+    def held(tuner: Any, trial: Any) -> bool:
+        return not tuner.observation(trial, frozenset()).stopped
+
+    edit(project, '    ran("join")\n', '    ran("join")\n    raise ValueError("broken")\n')
+    tuner = project.tuner()
+    failed = tuner.evaluate(DEFAULTS)
+    assert failed.state == "failed"
+    assert held(tuner, failed)
+    edit(project, '    raise ValueError("broken")\n', "")
+    assert not held(project.tuner(), failed)
+    assert not held(tuner, dataclasses.replace(failed, interrupted=True))
 
 
 def test_output_that_cannot_be_saved_is_told(project: Any) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -75,7 +77,7 @@ def run(sampler: EEIPUSampler, count: int) -> optuna.Study:
             late = trial.suggest_int("late.depth", 2, 20, step=3) / 20
         else:
             late = trial.suggest_float("late.C", 0.1, 10.0) / 10
-        costs = {"1": 1.0} if (n, rate) in paid else {"0": 10.0, "1": 1.0}
+        costs = {"s1": 1.0} if (n, rate) in paid else {"s0": 10.0, "s1": 1.0}
         paid.add((n, rate))
         trial.set_user_attr("stage_costs", costs)
         study.tell(trial, -((rate - 0.1) ** 2) + late)
@@ -150,3 +152,52 @@ def test_proposal_that_shares_a_running_trials_stage_has_its_exact_values(
 
     monkeypatch.setattr(Optimizer, "ask", ask)
     assert propose(sampler, study.get_trials(), study.direction, SPACE)["early.rate"] == rate
+
+
+def test_stages_of_other_parameters_are_named() -> None:
+    graph = StageGraph((Stage("s0", ("a",), ("early.m",), frozenset()),))
+    with pytest.raises(ValueError, match=r"stage s0 .*early\.m"):
+        EEIPUSampler(SPACE, graph)
+
+
+def test_costs_of_other_stages_are_named() -> None:
+    study = run(EEIPUSampler(SPACE, GRAPH), 2)
+    strange = study.trials[0]
+    strange.user_attrs = {"stage_costs": {"first": 1.0}}
+    study.add_trial(strange)
+    with pytest.raises(ValueError, match=r"trial 2 .*first.*s0.*s1"):
+        assert study.ask().relative_params
+
+
+def test_trials_that_teach_nothing_are_told_of() -> None:
+    study = optuna.create_study(direction="maximize", sampler=EEIPUSampler(SPACE, GRAPH))
+    trial = study.ask()
+    trial.suggest_float("early.extra", 0, 1)
+    study.tell(trial, 1.0)
+    with pytest.warns(UserWarning, match=r"learns from none of 1 trials.*early\.extra"):
+        assert study.ask().relative_params
+
+
+def test_a_parameter_that_depends_on_an_integer_on_a_logarithm() -> None:
+    parameters = {
+        "model": {"layers": 1, "width": 4},
+        "eeipu": {
+            "objective": {"dataset": "m", "direction": "minimize"},
+            "space": {
+                "model.layers": {"low": 1, "high": 8, "log": True},
+                "model.width": {"low": 1, "high": 9, "when": {"model.layers": [3, 4]}},
+            },
+        },
+    }
+    space = parse_space(parameters)
+    dimension = EEIPUSampler(space, StageGraph(()))._dimension("model.width")
+    assert dimension.active_when == (0, frozenset({2, 3}))
+
+
+def test_example_of_the_documentation() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "optimizer.md").read_text()
+    (code,) = (c for c in re.findall(r"```python\n(.*?)```", page, re.S) if "create_study" in c)
+    told: dict[str, Any] = {}
+    exec(code.replace("n_trials=40", "n_trials=20"), told)
+    assert told["study"].best_value < 0.05
+    assert len(told["cache"]) < 15, "the expensive stage is shared"
