@@ -16,6 +16,7 @@ from statistics import median
 
 import torch
 from threadpoolctl import threadpool_limits
+from torch import Tensor
 from torch.quasirandom import SobolEngine
 
 from kedro_eeipu.optimizer.acquisition import EEIPU
@@ -280,7 +281,7 @@ class Optimizer:
         if best is None:
             fallback = self._new_point(known)
             best = candidates[0] if fallback is None else Candidate(fallback, 0, -math.inf)
-        return _proposal(best.x, view, soon, self._info(acquisition, table, best, overhead))
+        return _proposal(best.x, view, soon, self._info(acquisition, best.x, soon, overhead))
 
     def _fruitless(self, view: CacheView, pending: Sequence[Sequence[float]]) -> bool:
         """Whether what a trial without reuse costs was spent on cheap ones that improved nothing.
@@ -326,10 +327,9 @@ class Optimizer:
         self, view: CacheView, pending: list[tuple[float, ...]], ranked: list[int]
     ) -> CutTable:
         """Candidate cuts, the best of the trials `ranked` first, then those of pending ones."""
-        told = len(self._trials)
         points = [*(trial.x for trial in self._trials), *pending]
         failed = [t for t, trial in enumerate(self._trials) if trial.y is None]
-        order = [*ranked, *range(told, len(points)), *failed]
+        order = [*ranked, *range(len(self._trials), len(points)), *failed]
         cuts = candidate_cuts(view, points, order, _MAX_CUTS)
         values = torch.zeros(len(cuts), self._space.d, dtype=torch.float64)
         fixed = torch.zeros(len(cuts), self._space.d, dtype=torch.bool)
@@ -340,12 +340,25 @@ class Optimizer:
             for j, value in cut.values.items():
                 values[c, j], fixed[c, j] = value, True
             x = [cut.values.get(j, math.nan) for j in range(self._space.d)]
-            for s in cut.stages:
-                owner = view.owner(s, x)
-                share[c, s] = 0.0 if owner is None or owner < told else _WAITING_SHARE
-                if not self._graph.children[s] <= cut.stages:
-                    load[c] += load_seconds[s]
+            share[c], load[c] = self._price(cut.stages, x, view, load_seconds)
         return CutTable(cuts, self._space.reveal(values), fixed, share, load)
+
+    def _price(
+        self,
+        reused: frozenset[int],
+        x: Sequence[float],
+        view: CacheView,
+        load_seconds: Sequence[float],
+    ) -> tuple[Tensor, float]:
+        """Share of the cost of each stage that x pays, and the seconds of loading the others."""
+        share, load = torch.ones(len(self._graph), dtype=torch.float64), 0.0
+        for s in reused:
+            owner = view.owner(s, x)
+            pending = owner is not None and owner >= len(self._trials)
+            share[s] = _WAITING_SHARE if pending else 0.0
+            if not self._graph.children[s] <= reused:
+                load += load_seconds[s]
+        return share, load
 
     def _load_seconds(self) -> list[float]:
         """Median measured seconds to load each stage's outputs; 0 where never measured."""
@@ -357,14 +370,16 @@ class Optimizer:
         ]
 
     def _info(
-        self, acquisition: EEIPU, table: CutTable, candidate: Candidate, overhead: float
+        self, acquisition: EEIPU, x: tuple[float, ...], view: CacheView, overhead: float
     ) -> dict[str, float]:
-        features = self.training.features([candidate.x])
-        share, load = table.share[[candidate.cut]], table.load[[candidate.cut]]
-        log_ei, log_inverse = acquisition.parts(features, share, load)
+        features = self.training.features([x])
+        share, load = self._price(view.reused(x), x, view, self._load_seconds())
+        load += max(overhead, _SMALLEST_OVERHEAD)
+        loads = torch.tensor([load], dtype=torch.float64)
+        log_ei, log_inverse = acquisition.parts(features, share[None], loads)
         mean, deviation = acquisition.surrogates.posterior(features)
-        spent = sum(overhead + sum(trial.stage_costs.values()) for trial in self._trials)
-        seconds = (share[0] * torch.exp(mean[1:, 0] + deviation[1:, 0] ** 2 / 2)).sum() + load[0]
+        spent = sum(overhead + trial.seconds for trial in self._trials)
+        seconds = (share * torch.exp(mean[1:, 0] + deviation[1:, 0] ** 2 / 2)).sum() + load
         info = {
             "log_ei": float(log_ei),
             "log_inverse_cost": float(log_inverse),

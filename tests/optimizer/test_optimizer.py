@@ -408,3 +408,15 @@ def test_wrong_arguments_are_named(options: dict[str, Any], said: str) -> None:
         optimizer.ask(**options)
     with pytest.raises(ValueError, match=r"x has 7\.0 in column 0"):
         optimizer.tell([7.0, 0.1, 0.2], 1.0, {})
+
+
+def test_expected_cost_is_that_of_what_would_run() -> None:
+    """Columns of few levels meet a cached value without being taken from it."""
+    dimensions = [Dimension(levels=2), Dimension(levels=2), Dimension(levels=9)]
+    optimizer = Optimizer(dimensions, CHAIN, seed=3)
+    for _ in range(24):
+        proposal = optimizer.ask()
+        ran = {0, 1, 2} - proposal.reused
+        if "expected_cost" in proposal.info:
+            assert proposal.info["expected_cost"] == pytest.approx(len(ran), rel=0.05)
+        optimizer.tell(proposal.x, value(proposal.x), dict.fromkeys(ran, 1.0))
