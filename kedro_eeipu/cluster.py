@@ -15,7 +15,8 @@ from typing import Any
 
 from kedro_eeipu import worker
 from kedro_eeipu.errors import ConfigurationError, EEIPUError, StudyStopped
-from kedro_eeipu.runner import NOT_WORTH_IT, EEIPURunner
+from kedro_eeipu.runner import EEIPURunner
+from kedro_eeipu.study.limits import NOT_WORTH_IT, not_worth_it
 from kedro_eeipu.study.storage import LimitReached
 from kedro_eeipu.trial import TrialResult
 from kedro_eeipu.worker import Assignment, source_of
@@ -280,7 +281,7 @@ class ClusterRunner(EEIPURunner):
         """Propose a trial and hand it to a worker; False when it is not worth its cost."""
         started = time.perf_counter()
         params = self.propose()
-        if self.limits.auto and self._not_worth_it():
+        if self.limits.auto and not_worth_it(self._payoffs):
             return False
         number, run_id = self._begin(params, time.perf_counter() - started)
         self.listener.trial_started(number, params, None)

@@ -26,56 +26,17 @@ from kedro_eeipu.hooks import PlannedRun
 from kedro_eeipu.project import Project
 from kedro_eeipu.pruning import Gate
 from kedro_eeipu.study.driver import only_driver
+from kedro_eeipu.study.limits import NOT_WORTH_IT, Limits, not_worth_it
 from kedro_eeipu.study.peers import PEERS, peer, propose
 from kedro_eeipu.study.records import NodeRecord, TrialRecord
 from kedro_eeipu.study.sampler import EEIPUSampler, Observation
-from kedro_eeipu.study.storage import LimitReached, TrialStudy, counted_trials, distributions
+from kedro_eeipu.study.storage import LimitReached, TrialStudy, distributions
 from kedro_eeipu.trial import TrialResult, node_records, run_trial
 
 SAMPLERS = ("eeipu", *PEERS)
 
 # Looking for trials whose driver has ended takes round trips, and it is long until one has.
 _RECOVER_SECONDS = 10.0
-# A study that ends by itself does so when this many proposals in a row promise less than this
-# share of a standard deviation of the values seen for as much again as was spent so far.
-_LAST_PAYOFFS = 3
-_LEAST_PAYOFF = 0.05
-NOT_WORTH_IT = (
-    "another trial is not worth its cost any more: as much time again as was spent so far is "
-    f"expected to improve by less than {_LEAST_PAYOFF:.0%} of the values' standard deviation"
-)
-
-
-@dataclass(frozen=True)
-class Limits:
-    """When a study ends.
-
-    Attributes:
-        trials: Number of trials, earlier ones of the study counted in.
-        budget: Seconds of node time, likewise.
-        failures: Trials in a row that may fail with the same error.
-        repeats: Trials in a row that may have the parameters of earlier ones, or, if there is no
-            number of trials, be pruned for what the cache holds. They cost nothing, so no budget
-            would ever be used up.
-        auto: Also when proposals are no longer worth their cost.
-
-    Raises:
-        ConfigurationError: There is neither a number of trials nor a budget nor ``auto``.
-    """
-
-    trials: int | None = None
-    budget: float | None = None
-    failures: int = 3
-    repeats: int = 10
-    auto: bool = False
-
-    def __post_init__(self) -> None:
-        if self.trials is None and self.budget is None and not self.auto:
-            raise ConfigurationError(
-                "nothing says when to stop",
-                where="parameters.yml: eeipu",
-                remedy="Add `budget: 30min` or `trials: 100`, or pass --budget or --trials.",
-            )
 
 
 class Listener:
@@ -186,7 +147,7 @@ class EEIPURunner:
         while not (stopped := self._limit_reached()):
             started = time.perf_counter()
             params = self.propose()
-            if self.limits.auto and self._not_worth_it():
+            if self.limits.auto and not_worth_it(self._payoffs):
                 return NOT_WORTH_IT
             proposing = time.perf_counter() - started
             with contextlib.suppress(LimitReached):  # by another driver, since we looked
@@ -214,18 +175,7 @@ class EEIPURunner:
     def _limit_reached(self) -> str:
         if self.study.shared and time.monotonic() - self._recovered > _RECOVER_SECONDS:
             self._recover()
-        trials = self.study.trials()
-        counted = counted_trials(trials)
-        spent = sum(t.cost for t in trials)
-        if self.limits.trials is not None and counted >= self.limits.trials:
-            return f"all {self.limits.trials} trials are done"
-        if self.limits.budget is not None and spent >= self.limits.budget:
-            return f"the budget of {self.limits.budget:g} s of node time is used up"
-        if repeats(trials, self.limits.repeats):
-            return f"the last {self.limits.repeats} trials repeat earlier ones: nothing new is left"
-        if self.limits.trials is None and pruned_at_once(trials, self.limits.repeats):
-            return f"the last {self.limits.repeats} trials were pruned before a node ran"
-        return ""
+        return self.limits.reached(self.study.trials())
 
     def evaluate(self, params: Mapping[str, Any], proposing: float = 0.0) -> TrialRecord:
         """Run one trial with these values and record it.
@@ -327,10 +277,6 @@ class EEIPURunner:
                 return params
         return None
 
-    def _not_worth_it(self) -> bool:
-        last = self._payoffs[-_LAST_PAYOFFS:]
-        return len(last) == _LAST_PAYOFFS and max(last) < _LEAST_PAYOFF
-
     def _observe(self, trial: FrozenTrial) -> Observation:
         record = self._records.get(trial.number)
         if record is None:
@@ -406,19 +352,3 @@ class EEIPURunner:
                 f"{self.limits.failures} trials in a row failed alike: {last[-1].error}\n"
                 "Mend it and run the same command again; what ran is kept."
             )
-
-
-def pruned_at_once(trials: Sequence[TrialRecord], count: int) -> bool:
-    """Whether each of the last `count` trials was pruned before a node ran."""
-    last = trials[-count:]
-    return len(last) == count and all(
-        t.state == "pruned" and all(n.status != "ran" for n in t.nodes) for t in last
-    )
-
-
-def repeats(trials: Sequence[TrialRecord], count: int) -> bool:
-    """Whether each of the last `count` trials has the parameters of one before it."""
-    if len(trials) <= count:
-        return False
-    known = [t.params for t in trials if not t.interrupted]
-    return all(params in known[: -count + i] for i, params in enumerate(known[-count:]))

@@ -14,7 +14,8 @@ from rich.text import Text
 
 from kedro_eeipu.graph import SearchSpace, Stage, StageGraph
 from kedro_eeipu.hooks import PlannedRun
-from kedro_eeipu.runner import EEIPURunner, Limits, Listener, Outcome
+from kedro_eeipu.runner import EEIPURunner, Listener, Outcome
+from kedro_eeipu.study.limits import Limits
 from kedro_eeipu.study.records import TrialRecord
 from kedro_eeipu.wording import counted, duration, scalar
 

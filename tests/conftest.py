@@ -201,7 +201,8 @@ class KedroProject:
 
     def tuner(self, study: str = "default", **options: Any) -> Any:
         """An `EEIPURunner` on this project."""
-        from kedro_eeipu.runner import EEIPURunner, Limits
+        from kedro_eeipu.runner import EEIPURunner
+        from kedro_eeipu.study.limits import Limits
         from kedro_eeipu.study.storage import open_study
 
         project = self.load(**options.pop("load", {}))

@@ -117,7 +117,8 @@ def tune(
     Stop it any time: the same command goes on. Trials write to the cache only.
     """
     from kedro_eeipu.graph.parse import parse_budget, parse_trials
-    from kedro_eeipu.runner import EEIPURunner, Limits
+    from kedro_eeipu.runner import EEIPURunner
+    from kedro_eeipu.study.limits import Limits
     from kedro_eeipu.study.storage import open_study
     from kedro_eeipu.view import LiveView, PlainView, outcome
 

@@ -22,8 +22,9 @@ from kedro_eeipu.comparison.account import charge, paid_for, price
 from kedro_eeipu.comparison.results import OURS, Run, run_of
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.project import Project
-from kedro_eeipu.runner import EEIPURunner, Limits, pruned_at_once, repeats
+from kedro_eeipu.runner import EEIPURunner
 from kedro_eeipu.study.driver import only_driver
+from kedro_eeipu.study.limits import Limits, pruned_at_once, repeats
 from kedro_eeipu.study.peers import PEERS, peer
 from kedro_eeipu.study.records import NodeRecord, TrialRecord
 from kedro_eeipu.study.storage import TrialStudy, open_study

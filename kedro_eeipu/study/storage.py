@@ -29,6 +29,7 @@ from kedro_eeipu.graph import Range, SearchSpace
 from kedro_eeipu.study.database import open_database
 from kedro_eeipu.study.driver import beginning_alone, driver_ended
 from kedro_eeipu.study.heartbeat import Heartbeat
+from kedro_eeipu.study.limits import counted_trials
 from kedro_eeipu.study.records import NodeRecord, TrialRecord
 
 _OBJECTIVE = "eeipu:objective"
@@ -295,11 +296,6 @@ def open_study(
         _check_objective(study, space)
         _check_ranges(study, space)
     return TrialStudy(study, shared=not storage.startswith("sqlite:"))
-
-
-def counted_trials(trials: Sequence[TrialRecord]) -> int:
-    """How many count towards a limit: an interrupted one is made again."""
-    return sum(not t.interrupted for t in trials)
 
 
 def distribution(r: Range) -> BaseDistribution:

@@ -19,7 +19,8 @@ from typing import Any
 from kedro.framework.startup import bootstrap_project
 
 from kedro_eeipu.project import Project
-from kedro_eeipu.runner import EEIPURunner, Limits
+from kedro_eeipu.runner import EEIPURunner
+from kedro_eeipu.study.limits import Limits
 from kedro_eeipu.study.sampler import EEIPUSampler
 from kedro_eeipu.study.storage import open_study
 

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from conftest import PARAMETERS, PIPELINE, KedroProject
 
-from kedro_eeipu.runner import Limits
+from kedro_eeipu.study.limits import Limits
 
 SIXTH = 'node(nodes.score, ["joined", "params:left.weight"], "again", name="sixth"),\n    ])'
 

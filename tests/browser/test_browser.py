@@ -11,7 +11,7 @@ import pytest
 from pages import Page, browser_missing, files, serving, settle, start_browser, wait_for
 
 from kedro_eeipu.report import report_html
-from kedro_eeipu.runner import Limits
+from kedro_eeipu.study.limits import Limits
 from kedro_eeipu.viz import create_app, save_site
 
 DEFAULTS = {"clean.scale": 1.0, "left.weight": 2.0, "right.power": 2, "shift": 3.0}

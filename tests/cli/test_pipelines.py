@@ -9,7 +9,8 @@ import yaml
 
 from kedro_eeipu.apply import write_overrides
 from kedro_eeipu.errors import ConfigurationError
-from kedro_eeipu.runner import EEIPURunner, Limits
+from kedro_eeipu.runner import EEIPURunner
+from kedro_eeipu.study.limits import Limits
 from kedro_eeipu.study.storage import open_study
 
 REGISTRY = """

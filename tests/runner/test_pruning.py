@@ -11,7 +11,7 @@ from kedro.runner import ParallelRunner, SequentialRunner, ThreadRunner
 from optuna.trial import TrialState
 
 from kedro_eeipu.errors import ConfigurationError
-from kedro_eeipu.runner import Limits
+from kedro_eeipu.study.limits import Limits
 
 GOOD = {"clean.scale": 0.5, "left.weight": 0.1, "right.power": 1, "shift": 0.0}
 BAD = {"clean.scale": 2.0, "left.weight": 10.0, "right.power": 3, "shift": 0.0}

@@ -15,7 +15,7 @@ from kedro.framework.startup import bootstrap_project
 
 from kedro_eeipu.cli import commands
 from kedro_eeipu.errors import ConfigurationError
-from kedro_eeipu.runner import Limits
+from kedro_eeipu.study.limits import Limits
 
 
 def invoke(project: Any, *arguments: str) -> Result:

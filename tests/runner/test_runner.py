@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from kedro_eeipu.errors import ConfigurationError, StudyStopped
-from kedro_eeipu.runner import Limits
+from kedro_eeipu.study.limits import Limits
 from kedro_eeipu.study.storage import open_study
 
 DEFAULTS = {"clean.scale": 1.0, "left.weight": 2.0, "right.power": 2, "shift": 3.0}

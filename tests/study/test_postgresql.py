@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from kedro_eeipu.errors import ConfigurationError, StudyStopped
-from kedro_eeipu.runner import Limits
+from kedro_eeipu.study.limits import Limits
 from kedro_eeipu.study.storage import LimitReached, open_study
 
 DEFAULTS = {"clean.scale": 1.0, "left.weight": 2.0, "right.power": 2, "shift": 3.0}

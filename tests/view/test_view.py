@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from kedro_eeipu.runner import Limits
+from kedro_eeipu.study.limits import Limits
 from kedro_eeipu.view import LiveView, sparkline, time_left
 
 

@@ -1,0 +1,90 @@
+"""When a study ends: limits the user has set, and when nothing new or worth its cost is left."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kedro_eeipu.errors import ConfigurationError
+from kedro_eeipu.study.records import TrialRecord
+
+# A study that ends by itself does so when this many proposals in a row promise less than this
+# share of a standard deviation of the values seen for as much again as was spent so far.
+_LAST_PAYOFFS = 3
+_LEAST_PAYOFF = 0.05
+NOT_WORTH_IT = (
+    "another trial is not worth its cost any more: as much time again as was spent so far is "
+    f"expected to improve by less than {_LEAST_PAYOFF:.0%} of the values' standard deviation"
+)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a study ends.
+
+    Attributes:
+        trials: Number of trials, earlier ones of the study counted in.
+        budget: Seconds of node time, likewise.
+        failures: Trials in a row that may fail with the same error.
+        repeats: Trials in a row that may have the parameters of earlier ones, or, if there is no
+            number of trials, be pruned for what the cache holds. They cost nothing, so no budget
+            would ever be used up.
+        auto: Also when proposals are no longer worth their cost.
+
+    Raises:
+        ConfigurationError: There is neither a number of trials nor a budget nor ``auto``.
+    """
+
+    trials: int | None = None
+    budget: float | None = None
+    failures: int = 3
+    repeats: int = 10
+    auto: bool = False
+
+    def __post_init__(self) -> None:
+        if self.trials is None and self.budget is None and not self.auto:
+            raise ConfigurationError(
+                "nothing says when to stop",
+                where="parameters.yml: eeipu",
+                remedy="Add `budget: 30min` or `trials: 100`, or pass --budget or --trials.",
+            )
+
+    def reached(self, trials: Sequence[TrialRecord]) -> str:
+        """Which limit trials of a study have reached, in words; empty for none."""
+        counted = counted_trials(trials)
+        if self.trials is not None and counted >= self.trials:
+            return f"all {self.trials} trials are done"
+        if self.budget is not None and sum(t.cost for t in trials) >= self.budget:
+            return f"the budget of {self.budget:g} s of node time is used up"
+        if repeats(trials, self.repeats):
+            return f"the last {self.repeats} trials repeat earlier ones: nothing new is left"
+        if self.trials is None and pruned_at_once(trials, self.repeats):
+            return f"the last {self.repeats} trials were pruned before a node ran"
+        return ""
+
+
+def counted_trials(trials: Sequence[TrialRecord]) -> int:
+    """How many count towards a limit: an interrupted one is made again."""
+    return sum(not t.interrupted for t in trials)
+
+
+def pruned_at_once(trials: Sequence[TrialRecord], count: int) -> bool:
+    """Whether each of the last `count` trials was pruned before a node ran."""
+    last = trials[-count:]
+    return len(last) == count and all(
+        t.state == "pruned" and all(n.status != "ran" for n in t.nodes) for t in last
+    )
+
+
+def repeats(trials: Sequence[TrialRecord], count: int) -> bool:
+    """Whether each of the last `count` trials has the parameters of one before it."""
+    if len(trials) <= count:
+        return False
+    known = [t.params for t in trials if not t.interrupted]
+    return all(params in known[: -count + i] for i, params in enumerate(known[-count:]))
+
+
+def not_worth_it(payoffs: Sequence[float]) -> bool:
+    """Whether the last proposals, by their payoffs (`Proposal.info`), are not worth their cost."""
+    last = payoffs[-_LAST_PAYOFFS:]
+    return len(last) == _LAST_PAYOFFS and max(last) < _LEAST_PAYOFF
