@@ -223,7 +223,7 @@ def table(name: str, workers: list[int]) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--pipelines", nargs="*", default=PIPELINES, choices=PIPELINES)
-    parser.add_argument("--workers", nargs="*", type=int, default=[1, 4, 16, 64, 256])
+    parser.add_argument("--workers", nargs="*", type=int, default=[1, 4, 16, 64])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--proposing", nargs="*", type=float, default=[0.0])
     arguments = parser.parse_args()
