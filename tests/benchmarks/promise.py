@@ -1,6 +1,6 @@
 """Measure samplers on the demo's three pipelines and write the tables of docs/promise.md.
 
-    python tests/benchmarks/promise.py [--seeds 5]
+    python tests/benchmarks/promise.py [--seeds 5] [--pipelines ml vision language]
     python tests/benchmarks/promise.py --table
 
 The first runs `kedro eeipu compare` in demo_project (which goes on where it was stopped, and takes
@@ -39,11 +39,12 @@ def main() -> None:
     """Measure unless told not to, and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--pipelines", nargs="*", default=list(PIPELINES), choices=list(PIPELINES))
     parser.add_argument("--table", action="store_true", help="only write the tables")
     asked = parser.parse_args()
     if not asked.table:
         for setting in SETTINGS:
-            for pipeline in PIPELINES:
+            for pipeline in asked.pipelines:
                 measure(pipeline, setting, asked.seeds)
     write_tables()
 
