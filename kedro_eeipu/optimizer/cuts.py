@@ -14,6 +14,9 @@ from itertools import combinations
 
 from kedro_eeipu.optimizer.stages import StageGraph
 
+# A stage that another worker is computing is on average half done.
+_WAITING_SHARE = 0.5
+
 Values = tuple[tuple[int, float], ...]
 
 
@@ -75,6 +78,32 @@ class CacheView:
             if (not children or children & run) and self.owner(s, x) is None:
                 run.add(s)
         return frozenset(range(len(self.graph))) - run
+
+    def price(
+        self,
+        reused: frozenset[int],
+        x: Sequence[float],
+        load_seconds: Sequence[float],
+        told: int,
+    ) -> tuple[list[float], float]:
+        """What x pays where it reuses these stages.
+
+        Args:
+            reused: stages, closed under ancestors.
+            x: configuration, NaN where it does not reach them.
+            load_seconds: of each stage's outputs.
+            told: trials from this one on are pending.
+
+        Returns:
+            The share of each stage's cost, and the seconds of loading what has to be loaded.
+        """
+        share, load = [1.0] * len(self.graph), 0.0
+        for s in reused:
+            owner = self.owner(s, x)
+            share[s] = 0.0 if owner is None or owner < told else _WAITING_SHARE
+            if not self.graph.children[s] <= reused:
+                load += load_seconds[s]
+        return share, load
 
     def owners(self, x: Sequence[float]) -> tuple[int | None, ...]:
         """Per column of x, a trial whose cached stages hold exactly this value; None if free."""

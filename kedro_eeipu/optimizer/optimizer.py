@@ -12,11 +12,9 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from statistics import median
 
 import torch
 from threadpoolctl import threadpool_limits
-from torch import Tensor
 from torch.quasirandom import SobolEngine
 
 from kedro_eeipu.optimizer.acquisition import EEIPU
@@ -27,13 +25,11 @@ from kedro_eeipu.optimizer.optimize import Candidate, CutSearch, CutTable
 from kedro_eeipu.optimizer.space import Dimension, Space
 from kedro_eeipu.optimizer.stages import Stage, StageGraph
 from kedro_eeipu.optimizer.surrogates import Surrogates, TrainingData
-from kedro_eeipu.optimizer.training import Training, Trial, usual_costs
+from kedro_eeipu.optimizer.training import Training, Trial, load_seconds, usual_costs
 from kedro_eeipu.optimizer.warmup import warmup_points, warmup_trials
 
 _MAX_CUTS = 48
 _INCUMBENTS = 4
-# A stage that another worker is computing is on average half done.
-_WAITING_SHARE = 0.5
 _SMALLEST_OVERHEAD = 1e-6
 # Share of the cost of a trial without reuse below which a trial is a cheap one.
 _CHEAP = 0.5
@@ -335,48 +331,26 @@ class Optimizer:
         fixed = torch.zeros(len(cuts), self._space.d, dtype=torch.bool)
         share = torch.ones(len(cuts), len(self._graph), dtype=torch.float64)
         load = torch.zeros(len(cuts), dtype=torch.float64)
-        load_seconds = self._load_seconds()
+        loads = load_seconds(self._trials, len(self._graph))
         for c, cut in enumerate(cuts):
             for j, value in cut.values.items():
                 values[c, j], fixed[c, j] = value, True
             x = [cut.values.get(j, math.nan) for j in range(self._space.d)]
-            share[c], load[c] = self._price(cut.stages, x, view, load_seconds)
+            paid, load[c] = view.price(cut.stages, x, loads, len(self._trials))
+            share[c] = torch.tensor(paid, dtype=torch.float64)
         return CutTable(cuts, self._space.reveal(values), fixed, share, load)
-
-    def _price(
-        self,
-        reused: frozenset[int],
-        x: Sequence[float],
-        view: CacheView,
-        load_seconds: Sequence[float],
-    ) -> tuple[Tensor, float]:
-        """Share of the cost of each stage that x pays, and the seconds of loading the others."""
-        share, load = torch.ones(len(self._graph), dtype=torch.float64), 0.0
-        for s in reused:
-            owner = view.owner(s, x)
-            pending = owner is not None and owner >= len(self._trials)
-            share[s] = _WAITING_SHARE if pending else 0.0
-            if not self._graph.children[s] <= reused:
-                load += load_seconds[s]
-        return share, load
-
-    def _load_seconds(self) -> list[float]:
-        """Median measured seconds to load each stage's outputs; 0 where never measured."""
-        return [
-            median(
-                [trial.load_costs[s] for trial in self._trials if s in trial.load_costs] or [0.0]
-            )
-            for s in range(len(self._graph))
-        ]
 
     def _info(
         self, acquisition: EEIPU, x: tuple[float, ...], view: CacheView, overhead: float
     ) -> dict[str, float]:
         features = self.training.features([x])
-        share, load = self._price(view.reused(x), x, view, self._load_seconds())
+        loads = load_seconds(self._trials, len(self._graph))
+        paid, load = view.price(view.reused(x), x, loads, len(self._trials))
         load += max(overhead, _SMALLEST_OVERHEAD)
-        loads = torch.tensor([load], dtype=torch.float64)
-        log_ei, log_inverse = acquisition.parts(features, share[None], loads)
+        share = torch.tensor(paid, dtype=torch.float64)
+        log_ei, log_inverse = acquisition.parts(
+            features, share[None], torch.tensor([load], dtype=torch.float64)
+        )
         mean, deviation = acquisition.surrogates.posterior(features)
         spent = sum(overhead + trial.seconds for trial in self._trials)
         seconds = (share * torch.exp(mean[1:, 0] + deviation[1:, 0] ** 2 / 2)).sum() + load

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 import torch
 from torch import Tensor
@@ -144,3 +145,11 @@ def usual_costs(trials: Sequence[Trial], stages: int) -> list[float]:
     """Mean seconds of each stage where it ran; 0 where it never did."""
     ran = [[t.stage_costs[s] for t in trials if s in t.stage_costs] for s in range(stages)]
     return [math.fsum(seconds) / len(seconds) if seconds else 0.0 for seconds in ran]
+
+
+def load_seconds(trials: Sequence[Trial], stages: int) -> list[float]:
+    """Median measured seconds to load each stage's outputs; 0 where never measured."""
+    return [
+        median([t.load_costs[s] for t in trials if s in t.load_costs] or [0.0])
+        for s in range(stages)
+    ]
