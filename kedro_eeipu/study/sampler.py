@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,6 +34,9 @@ _RESOLUTION = 1e12
 
 # Choosing a trial takes longer the more there are.
 _LAST_OVERHEADS = 10
+
+# System attribute of a trial: the values proposed for it, which it may take its time to suggest.
+_PROPOSED = "eeipu:proposed"
 
 # A trial that failed or was pruned still tells what its stages cost.
 _ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
@@ -94,6 +98,13 @@ class EEIPUSampler(BaseSampler):
         self.last_proposal: Proposal | None = None
         self._distributions = distributions(space)
         self._independent = RandomSampler(seed=seed)
+        self._asking = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in vars(self).items() if key != "_asking"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _asking=threading.Lock())
 
     def infer_relative_search_space(
         self, study: optuna.Study, trial: FrozenTrial
@@ -103,15 +114,20 @@ class EEIPUSampler(BaseSampler):
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        others = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]
-        strange = [set(t.params) ^ {r.path for r in self.space.active(t.params)} for t in others]
-        if strange and all(strange) and others[0].state in _ENDED:
-            warnings.warn(
-                f"EEIPU learns from none of {len(others)} trials: their parameters and the ranges "
-                f"differ in {sorted(strange[0])}",
-                stacklevel=2,
-            )
-        return self.propose(others, study.direction)
+        # Of two threads that ask at once, the second is to see the trial of the first.
+        with self._asking:
+            others = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]
+            ended = [t for t in others if t.state in _ENDED]
+            strange = [set(t.params) ^ {r.path for r in self.space.active(t.params)} for t in ended]
+            if strange and all(strange):
+                warnings.warn(
+                    f"EEIPU learns from none of {len(ended)} trials: their parameters and the "
+                    f"ranges differ in {sorted(strange[0])}",
+                    stacklevel=2,
+                )
+            values = self.propose(others, study.direction)
+            study._storage.set_trial_system_attr(trial._trial_id, _PROPOSED, values)
+            return values
 
     def propose(
         self, trials: Sequence[FrozenTrial], direction: optuna.study.StudyDirection
@@ -123,14 +139,20 @@ class EEIPUSampler(BaseSampler):
             direction: Whether larger or smaller values are better.
         """
         optimizer, told, seen = self._told(trials, direction)
-        pending = [t for t in trials if t.state == TrialState.RUNNING and self.fits(t.params)]
+        running = [self._proposed(t) for t in trials if t.state == TrialState.RUNNING]
+        pending = [params for params in running if self.fits(params)]
         proposal = optimizer.ask(
             overhead=median([o.overhead for o in seen[-_LAST_OVERHEADS:]] or [0.0]),
             available={i: o.available for i, o in enumerate(seen)},
-            pending=[self.point(t.params) for t in pending],
+            pending=[self.point(params) for params in pending],
         )
         self.last_proposal = proposal
-        return self._values(proposal, [*told, *pending])
+        return self._values(proposal, [*(t.params for t in told), *pending])
+
+    def _proposed(self, running: FrozenTrial) -> Mapping[str, Any]:
+        """Parameters of a trial, also of one that has not suggested all of them yet."""
+        params: Mapping[str, Any] = {**running.system_attrs.get(_PROPOSED, {}), **running.params}
+        return params
 
     def sample_independent(
         self,
@@ -198,13 +220,13 @@ class EEIPUSampler(BaseSampler):
             active[path].contains(value) for path, value in params.items()
         )
 
-    def _values(self, proposal: Proposal, told: Sequence[FrozenTrial]) -> dict[str, Any]:
+    def _values(self, proposal: Proposal, told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for path, u, owner in zip(self.space.paths, proposal.x, proposal.owners, strict=True):
-            if owner is not None and path in told[owner].params:
+            if owner is not None and path in told[owner]:
                 # The exact value: one rebuilt from the unit cube may differ in its last bit,
                 # and then its key misses.
-                values[path] = told[owner].params[path]
+                values[path] = told[owner][path]
             elif not math.isnan(u):
                 values[path] = from_unit(self._distributions[path], u)
         return {r.path: values[r.path] for r in self.space.active(values)}

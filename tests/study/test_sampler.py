@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 import re
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -65,18 +67,20 @@ def test_categories_round_trip() -> None:
     assert [from_unit(d, to_unit(d, c)) for c in d.choices] == list(d.choices)
 
 
+def suggest(trial: optuna.Trial) -> tuple[int, float, float]:
+    n = trial.suggest_int("early.n", 1, 64, log=True)
+    rate = trial.suggest_float("early.rate", 1e-4, 1.0, log=True)
+    if trial.suggest_categorical("late.kind", ["rf", "svm"]) == "rf":
+        return n, rate, trial.suggest_int("late.depth", 2, 20, step=3) / 20
+    return n, rate, trial.suggest_float("late.C", 0.1, 10.0) / 10
+
+
 def run(sampler: EEIPUSampler, count: int) -> optuna.Study:
     study = optuna.create_study(direction="maximize", sampler=sampler)
     paid: set[tuple[Any, ...]] = set()
     for _ in range(count):
         trial = study.ask()
-        n = trial.suggest_int("early.n", 1, 64, log=True)
-        rate = trial.suggest_float("early.rate", 1e-4, 1.0, log=True)
-        kind = trial.suggest_categorical("late.kind", ["rf", "svm"])
-        if kind == "rf":
-            late = trial.suggest_int("late.depth", 2, 20, step=3) / 20
-        else:
-            late = trial.suggest_float("late.C", 0.1, 10.0) / 10
+        n, rate, late = suggest(trial)
         costs = {"s1": 1.0} if (n, rate) in paid else {"s0": 10.0, "s1": 1.0}
         paid.add((n, rate))
         trial.set_user_attr("stage_costs", costs)
@@ -152,6 +156,35 @@ def test_proposal_that_shares_a_running_trials_stage_has_its_exact_values(
 
     monkeypatch.setattr(Optimizer, "ask", ask)
     assert propose(sampler, study.get_trials(), study.direction, SPACE)["early.rate"] == rate
+
+
+def test_trials_that_have_suggested_nothing_yet_are_seen() -> None:
+    """Or every worker that starts at the same time would run the same trial."""
+    study = optuna.create_study(direction="maximize", sampler=EEIPUSampler(SPACE, GRAPH))
+    trials = [study.ask() for _ in range(4)]
+    assert len({tuple(sorted(t.relative_params.items())) for t in trials}) == 4
+    study = run(EEIPUSampler(SPACE, GRAPH), 12)
+    trials = [study.ask() for _ in range(4)]
+    assert len({tuple(sorted(t.relative_params.items())) for t in trials}) == 4
+
+
+def test_trials_asked_for_by_threads_differ() -> None:
+    together = threading.Barrier(4)
+
+    def objective(trial: optuna.Trial) -> float:
+        together.wait(timeout=30)
+        return suggest(trial)[-1]
+
+    study = optuna.create_study(direction="maximize", sampler=EEIPUSampler(SPACE, GRAPH))
+    study.optimize(objective, n_trials=8, n_jobs=4)
+    assert len({tuple(sorted(t.params.items())) for t in study.trials}) == 8
+
+
+def test_a_sampler_can_be_pickled() -> None:
+    sampler = EEIPUSampler(SPACE, GRAPH, seed=7)
+    run(sampler, 3)
+    again = pickle.loads(pickle.dumps(sampler))
+    assert [t.params for t in run(again, 4).trials] == [t.params for t in run(sampler, 4).trials]
 
 
 def test_stages_of_other_parameters_are_named() -> None:
