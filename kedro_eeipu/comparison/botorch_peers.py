@@ -117,23 +117,27 @@ class LogEISampler(BaseSampler):
         return LogEIPerCost(model, y.max(), self._fitted(x, seconds.log()), self.budget_left)
 
     def _fitted(self, x: Tensor, y: Tensor) -> SingleTaskGP:
-        categories = {
-            j: len(d.choices)
-            for j, d in enumerate(self._distributions.values())
-            if isinstance(d, CategoricalDistribution)
-        }
-        encoding = None
-        if categories:
-            encoding = NumericToCategoricalEncoding(
-                dim=x.shape[1],
-                categorical_features=categories,
-                encoders={j: partial(_one_hot, n) for j, n in categories.items()},
-            )
+        encoding = self._encoding()
         model = SingleTaskGP(
             x, y[:, None], input_transform=encoding, outcome_transform=Standardize(1)
         )
         fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
         return model
+
+    def _encoding(self) -> NumericToCategoricalEncoding | None:
+        """Categories as one column each."""
+        categories = {
+            j: len(d.choices)
+            for j, d in enumerate(self._distributions.values())
+            if isinstance(d, CategoricalDistribution)
+        }
+        if not categories:
+            return None
+        return NumericToCategoricalEncoding(
+            dim=len(self._distributions),
+            categorical_features=categories,
+            encoders={j: partial(_one_hot, n) for j, n in categories.items()},
+        )
 
     def _maximised(self, acquisition: LogExpectedImprovement) -> list[float]:
         bounds, discrete, categories = [], {}, {}

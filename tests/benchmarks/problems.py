@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+import torch
+from scipy.special import ndtri
 
 from kedro_eeipu.optimizer import Dimension, Stage
+from kedro_eeipu.optimizer.space import Space
 
 Function = Callable[[np.ndarray], float]
 
@@ -88,6 +92,9 @@ class Problem:
         seconds: per stage its usual cost.
         upstream: whether a stage's cost depends on the parameters of its ancestors too.
         budget: seconds that a sampler may spend, warm-up included.
+        mixed: the dimensions, where they are not all continuous.
+        noise: per stage the standard deviation of what chance adds to the objective when it runs;
+            the trials that share its outputs share it.
     """
 
     name: str
@@ -98,6 +105,8 @@ class Problem:
     seconds: tuple[float, ...]
     upstream: bool
     budget: float
+    mixed: tuple[Dimension, ...] = ()
+    noise: dict[int, float] = field(default_factory=dict)
 
     @property
     def d(self) -> int:
@@ -105,7 +114,27 @@ class Problem:
 
     @property
     def dimensions(self) -> list[Dimension]:
-        return [Dimension()] * self.d
+        return list(self.mixed) or [Dimension()] * self.d
+
+    def configuration(self, u: Sequence[float]) -> tuple[float, ...]:
+        """The configuration at a point of the unit cube: on the levels, NaN where inactive."""
+        if not self.mixed:
+            return tuple(u)
+        space = Space(self.mixed)
+        # Levels have equal shares of the interval, those at its ends too.
+        bins = [
+            min(int(v * d.levels), d.levels - 1) / max(1, d.levels - 1) if d.levels else v
+            for v, d in zip(u, self.mixed, strict=True)
+        ]
+        return tuple(space.hide(space.snap(torch.tensor([bins], dtype=torch.float64)))[0].tolist())
+
+    def chance(self, seed: int, s: int, x: Sequence[float]) -> float:
+        """What chance adds to the objective in the execution of stage s at x."""
+        if s not in self.noise:
+            return 0.0
+        seen = [x[j] for j in sorted(self.stages[s].parameters)]
+        digest = hashlib.sha256(repr((seed, s, seen)).encode()).digest()
+        return self.noise[s] * float(ndtri((int.from_bytes(digest[:6], "big") + 0.5) / 2**48))
 
     @property
     def stages(self) -> list[Stage]:
@@ -117,7 +146,7 @@ class Problem:
 
     def cost(self, s: int, x: Sequence[float]) -> float:
         """Seconds of stage s at x: between a third and three times its usual cost."""
-        u = np.array([x[j] for j in self.own[s]])
+        u = np.nan_to_num([x[j] for j in self.own[s]], nan=0.5)
         wave = math.sin(2 * math.pi * float(u.mean()) + s) * 0.6 + (float(u[0]) - 0.5)
         if self.upstream and self.parents[s]:
             first = self.own[min(self.parents[s])][0]
@@ -159,6 +188,42 @@ def _stack(x: np.ndarray) -> float:
     )
     quality = -math.log(np.exp(-4 * models).mean()) / 4
     return quality * (0.4 + 0.6 * features) - (x[9] - 0.3 - 0.4 * quality) ** 2
+
+
+_MIXED = (
+    Dimension(levels=3, ordered=False),  # scaling of the features
+    Dimension(levels=30),  # their number
+    Dimension(),  # smoothing
+    Dimension(levels=3, ordered=False),  # first model: forest, boosting, linear
+    Dimension(levels=11, active_when=(3, frozenset({0, 1}))),  # depth of the trees
+    Dimension(active_when=(3, frozenset({1}))),  # learning rate
+    Dimension(active_when=(3, frozenset({2}))),  # penalty
+    Dimension(levels=40),  # second model: neighbours
+    Dimension(levels=4, ordered=False),  # their metric
+    Dimension(),  # weight of the first model
+    Dimension(),  # threshold
+)
+
+
+def _peak(width: float, *distances: float) -> float:
+    return math.exp(-sum(d * d for d in distances) / width)
+
+
+def _mixture(x: np.ndarray) -> float:
+    """A model of three kinds, each with its own parameters, and nearest neighbours, blended."""
+    scaling = (0.8, 1.0, 0.9)[round(2 * x[0])]
+    features = scaling * (0.5 + 0.5 * _peak(0.1, x[1] - 0.4, x[2] - 0.65))
+    kind, depth = round(2 * x[3]), 0.3 + 0.3 * x[1]
+    if kind == 0:
+        first = 0.75 * _peak(0.1, x[4] - depth - 0.3)
+    elif kind == 1:
+        first = _peak(0.06, x[4] - depth, x[5] - 0.6)
+    else:
+        first = 0.6 * _peak(0.1, x[6] - 0.2)
+    second = (0.5, 0.55, 0.8, 0.65)[round(3 * x[8])] * _peak(0.05, x[7] - 0.35)
+    w = x[9]
+    blend = w * first + (1 - w) * second + w * (1 - w) * min(first, second)
+    return features * blend * (0.7 + 0.3 * _peak(0.03, x[10] - 0.55))
 
 
 PROBLEMS = {
@@ -207,6 +272,18 @@ PROBLEMS = {
             (1.0, 3.0, 2.0, 2.0, 0.3),
             True,
             200,
+        ),
+        Problem(
+            "dag-mixed",
+            ((0, 1, 2), (3, 4, 5, 6), (7, 8), (9, 10)),
+            (frozenset(), frozenset({0}), frozenset({0}), frozenset({1, 2})),
+            _mixture,
+            1.107367,
+            (2.5, 4.0, 2.0, 0.3),
+            True,
+            200,
+            _MIXED,
+            {1: 0.03, 2: 0.02},
         ),
     )
 }

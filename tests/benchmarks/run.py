@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 from problems import PROBLEMS, Problem
-from samplers import ABLATIONS, SAMPLERS
+from samplers import ABLATIONS, NUMBERS_ONLY, SAMPLERS
 from scipy.stats import wilcoxon
 from simulate import WARMUP, simulate, warmup_seconds
 
@@ -43,9 +43,9 @@ def compute(problems: Sequence[str], samplers: Sequence[str], seeds: int) -> Non
     for seed in range(seeds):
         for name in problems:
             for sampler in samplers:
-                if (name, sampler, seed) in done:
-                    continue
                 problem = PROBLEMS[name]
+                if (name, sampler, seed) in done or (problem.mixed and sampler in NUMBERS_ONLY):
+                    continue
                 run = simulate(problem, EVERY[sampler](problem, seed), seed)
                 run = {"problem": name, "sampler": sampler, "seed": seed, **_kept(run)}
                 with RESULTS.open("a") as file:
@@ -54,12 +54,12 @@ def compute(problems: Sequence[str], samplers: Sequence[str], seeds: int) -> Non
 
 
 def _kept(run: dict[str, Any]) -> dict[str, Any]:
-    """What the tables are made of: the curve is kept where it rises."""
-    rises = [i for i, b in enumerate(run["best"]) if i == 0 or b > run["best"][i - 1]]
+    """What the tables are made of: the curve is kept where it changes."""
+    kept = [i for i, b in enumerate(run["best"]) if i == 0 or b != run["best"][i - 1]]
     return {
         "evaluations": len(run["cost"]),
-        "cost": [float(f"{run['cost'][i]:.6g}") for i in rises],
-        "best": [float(f"{run['best'][i]:.6g}") for i in rises],
+        "cost": [float(f"{run['cost'][i]:.6g}") for i in kept],
+        "best": [float(f"{run['best'][i]:.6g}") for i in kept],
         "ask_seconds": float(f"{statistics.median(run['ask_seconds'] or [0.0]):.3g}"),
     }
 

@@ -23,12 +23,18 @@ from problems import Problem
 from simulate import Point, Sampler
 from torch import Tensor
 
-from kedro_eeipu.comparison.botorch_peers import LogEIPerCost
+from kedro_eeipu.comparison.botorch_peers import LogEIPerCost, LogEISampler
+from kedro_eeipu.graph import Objective, Range, SearchSpace, StageGraph
 from kedro_eeipu.optimizer import Dimension, Optimizer, Proposal, hyperparameters
 from kedro_eeipu.optimizer.cuts import CacheView
 from kedro_eeipu.optimizer.optimize import CutTable
 from kedro_eeipu.optimizer.training import Groups, Training
 from kedro_eeipu.optimizer.warping import Warped
+from kedro_eeipu.study.peers import propose
+from kedro_eeipu.study.sampler import EEIPUSampler, from_unit
+from kedro_eeipu.study.storage import distributions
+
+Make = Callable[[Problem, int], Sampler]
 
 
 class EEIPU:
@@ -183,14 +189,14 @@ class Random:
 
     def __init__(self, problem: Problem, seed: int, levels: int = 0) -> None:
         self.rng = np.random.default_rng(seed)
-        self.d = problem.d
+        self.problem = problem
         self.levels = levels
 
     def ask(self, budget_left: float) -> Point:
-        u = self.rng.random(self.d)
+        u = self.rng.random(self.problem.d)
         if self.levels:
             u = np.floor(u * self.levels) / (self.levels - 1)
-        return tuple(u.tolist())
+        return self.problem.configuration(u.tolist())
 
     def tell(
         self,
@@ -230,6 +236,114 @@ class OptunaSampler:
         )
 
 
+def _gamma_priors(d: int) -> dict[str, Any]:
+    """Kernel and likelihood of BoTorch up to 0.11, for inputs of d columns."""
+    base = MaternKernel(nu=2.5, ard_num_dims=d, lengthscale_prior=GammaPrior(3.0, 6.0))
+    return {
+        "covar_module": ScaleKernel(base, outputscale_prior=GammaPrior(2.0, 0.15)),
+        "likelihood": GaussianLikelihood(noise_prior=GammaPrior(1.1, 0.05)),
+    }
+
+
+class MixedSampler:
+    """A sampler of Optuna on a space with levels, categories and conditions.
+
+    Asked as `kedro eeipu tune` asks its peers.
+    """
+
+    def __init__(
+        self, problem: Problem, make: Callable[[SearchSpace], optuna.samplers.BaseSampler]
+    ) -> None:
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        ranges = [_range(j, dimension) for j, dimension in enumerate(problem.dimensions)]
+        self.space = SearchSpace(tuple(ranges), Objective("y", "", "maximize"))
+        self.sampler = make(self.space)
+        self.unit_cube = EEIPUSampler(self.space, StageGraph(()))
+        self.distributions = distributions(self.space)
+        self.params: dict[str, Any] | None = None
+        self.trials: list[optuna.trial.FrozenTrial] = []
+
+    def ask(self, budget_left: float) -> Point:
+        if isinstance(self.sampler, MixedBoTorchEI):
+            self.sampler.spend(budget_left)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            direction = optuna.study.StudyDirection.MAXIMIZE
+            self.params = propose(self.sampler, self.trials, direction, self.space)
+        return self.unit_cube.point(self.params)
+
+    def tell(
+        self,
+        x: Point,
+        y: float,
+        stage_costs: Mapping[int, float],
+        load_costs: Mapping[int, float],
+    ) -> None:
+        params = self.params or {
+            path: from_unit(d, u)
+            for (path, d), u in zip(self.distributions.items(), x, strict=True)
+            if u == u
+        }
+        self.params = None
+        trial = optuna.trial.create_trial(
+            params=params,
+            distributions={path: self.distributions[path] for path in params},
+            value=y,
+            user_attrs={"seconds": sum(stage_costs.values()) + sum(load_costs.values())},
+        )
+        trial.number = len(self.trials)
+        self.trials.append(trial)
+
+
+class MixedBoTorchEI(LogEISampler):
+    """What `BoTorchEI` is on numbers, for spaces of any kind."""
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        seed: int,
+        *,
+        gamma_priors: bool = False,
+        cost_exponent: Callable[[float], float] | None = None,
+    ) -> None:
+        cost = None if cost_exponent is None else lambda trial: float(trial.user_attrs["seconds"])
+        super().__init__(space, seed, cost=cost)
+        self.gamma_priors = gamma_priors
+        self.cost_exponent = cost_exponent
+
+    def spend(self, budget_left: float) -> None:
+        """Tell which share of the budget is left."""
+        if self.cost_exponent is not None:
+            self.budget_left = self.cost_exponent(budget_left)
+
+    def _fitted(self, x: Tensor, y: Tensor) -> SingleTaskGP:
+        if not self.gamma_priors:
+            return super()._fitted(x, y)
+        encoding = self._encoding()
+        d = x.shape[1] if encoding is None else encoding(x).shape[1]
+        model = SingleTaskGP(
+            x,
+            y[:, None],
+            input_transform=encoding,
+            outcome_transform=Standardize(1),
+            **_gamma_priors(d),
+        )
+        fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
+        return model
+
+
+def _range(j: int, dimension: Dimension) -> Range:
+    when: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    if dimension.active_when is not None:
+        controller, at = dimension.active_when
+        when = ((f"x{controller}", tuple(sorted(at))),)
+    if not dimension.levels:
+        return Range(f"x{j}", "float", 0.5, 0.0, 1.0, when=when)
+    if dimension.ordered:
+        return Range(f"x{j}", "int", 0, 0, dimension.levels - 1, step=1, when=when)
+    return Range(f"x{j}", "categorical", 0, choices=tuple(range(dimension.levels)), when=when)
+
+
 class BoTorchEI:
     """BoTorch's LogEI, divided by the expected cost of the whole pipeline if `cost_exponent` > 0.
 
@@ -258,18 +372,8 @@ class BoTorchEI:
         self.seconds: list[float] = []
 
     def _fit(self, x: Tensor, y: Tensor) -> SingleTaskGP:
-        kernel, likelihood = None, None
-        if self.gamma_priors:
-            base = MaternKernel(nu=2.5, ard_num_dims=self.d, lengthscale_prior=GammaPrior(3.0, 6.0))
-            kernel = ScaleKernel(base, outputscale_prior=GammaPrior(2.0, 0.15))
-            likelihood = GaussianLikelihood(noise_prior=GammaPrior(1.1, 0.05))
-        model = SingleTaskGP(
-            x,
-            y[:, None],
-            covar_module=kernel,
-            likelihood=likelihood,
-            outcome_transform=Standardize(1),
-        )
+        priors = _gamma_priors(self.d) if self.gamma_priors else {}
+        model = SingleTaskGP(x, y[:, None], outcome_transform=Standardize(1), **priors)
         fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
         return model
 
@@ -302,30 +406,45 @@ class BoTorchEI:
         self.seconds.append(sum(stage_costs.values()) + sum(load_costs.values()))
 
 
-SAMPLERS: dict[str, Callable[[Problem, int], Sampler]] = {
+def _botorch(
+    *, gamma_priors: bool = False, cost_exponent: Callable[[float], float] | None = None
+) -> Make:
+    how: dict[str, Any] = {"gamma_priors": gamma_priors, "cost_exponent": cost_exponent}
+
+    def make(p: Problem, seed: int) -> Sampler:
+        if p.mixed:
+            return MixedSampler(p, lambda space: MixedBoTorchEI(space, seed, **how))
+        return BoTorchEI(p, seed, **how)
+
+    return make
+
+
+def _optuna(kind: type[optuna.samplers.BaseSampler]) -> Make:
+    def make(p: Problem, seed: int) -> Sampler:
+        sampler = kind(seed=seed, n_startup_trials=0)  # type: ignore[call-arg]
+        return MixedSampler(p, lambda space: sampler) if p.mixed else OptunaSampler(p, sampler)
+
+    return make
+
+
+SAMPLERS: dict[str, Make] = {
     "EEIPU (ours)": EEIPU,
     "EEIPU (paper)": lambda p, seed: EEIPU(p, seed, PaperOptimizer, cooling=True),
     "EEIPU (paper, in the box)": PaperEEIPUInBox,
-    "EI per unit cost": lambda p, seed: BoTorchEI(
-        p, seed, gamma_priors=True, cost_exponent=lambda left: 1.0
-    ),
-    "CArBO cooling": lambda p, seed: BoTorchEI(
-        p, seed, gamma_priors=True, cost_exponent=lambda left: left
-    ),
-    "LogEI": BoTorchEI,
-    "LogEI (Gamma priors)": lambda p, seed: BoTorchEI(p, seed, gamma_priors=True),
-    "Optuna GP": lambda p, seed: OptunaSampler(
-        p, optuna.samplers.GPSampler(seed=seed, n_startup_trials=0)
-    ),
-    "Optuna TPE": lambda p, seed: OptunaSampler(
-        p, optuna.samplers.TPESampler(seed=seed, n_startup_trials=0)
-    ),
+    "EI per unit cost": _botorch(gamma_priors=True, cost_exponent=lambda left: 1.0),
+    "CArBO cooling": _botorch(gamma_priors=True, cost_exponent=lambda left: left),
+    "LogEI": _botorch(),
+    "LogEI (Gamma priors)": _botorch(gamma_priors=True),
+    "Optuna GP": _optuna(optuna.samplers.GPSampler),
+    "Optuna TPE": _optuna(optuna.samplers.TPESampler),
     "random, grid of 4": lambda p, seed: Random(p, seed, levels=4),
     "random": Random,
 }
+# Of no meaning where not all parameters are numbers.
+NUMBERS_ONLY = ("EEIPU (paper, in the box)",)
 
 # One thing changed each.
-ABLATIONS: dict[str, Callable[[Problem, int], Sampler]] = {
+ABLATIONS: dict[str, Make] = {
     "with the paper's cooling": lambda p, seed: EEIPU(p, seed, cooling=True),
     "cost in every proposal": lambda p, seed: EEIPU(p, seed, NeverRegardless),
     "without memory": lambda p, seed: EEIPU(p, seed, NoMemory),

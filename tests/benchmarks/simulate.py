@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -20,8 +20,8 @@ Point = tuple[float, ...]
 class Sampler(Protocol):
     """What the benchmark drives."""
 
-    def ask(self, budget_left: float) -> Point:
-        """Next configuration on the unit cube."""
+    def ask(self, budget_left: float) -> Point | None:
+        """Next configuration on the unit cube; None to end before the budget does."""
 
     def tell(
         self,
@@ -36,25 +36,38 @@ class Sampler(Protocol):
 def warmup_points(problem: Problem, seed: int) -> list[tuple[float, ...]]:
     """The same space-filling points for every sampler."""
     engine = SobolEngine(problem.d, scramble=True, seed=1000 + seed)
-    return [tuple(row) for row in engine.draw(WARMUP, dtype=float64).tolist()]
+    return [problem.configuration(u) for u in engine.draw(WARMUP, dtype=float64).tolist()]
 
 
 def warmup_seconds(problem: Problem, seed: int) -> float:
-    """What the warm-up takes of the budget; no two of its points share a stage."""
-    points = warmup_points(problem, seed)
-    return sum(problem.cost(s, x) for x in points for s in range(len(problem.own)))
+    """What the warm-up takes of the budget, but for loading what two of its points share."""
+    paid = {
+        key: problem.cost(s, x)
+        for x in warmup_points(problem, seed)
+        for s, key in enumerate(executions(problem, x))
+    }
+    return sum(paid.values())
+
+
+def executions(problem: Problem, x: Sequence[float]) -> list[tuple[int, Point]]:
+    """Per stage what identifies its outputs: the stage and the values that reach it."""
+    known = [-1.0 if v != v else v for v in x]
+    return [
+        (s, tuple(known[j] for j in sorted(stage.parameters)))
+        for s, stage in enumerate(problem.stages)
+    ]
 
 
 def simulate(problem: Problem, sampler: Sampler, seed: int) -> dict[str, object]:
     """Spend the problem's budget; a stage already computed for the same values is only loaded.
 
     Returns:
-        Cumulative seconds `cost` and `best` value after each evaluation (only those that ended
-        within the budget), node executions `ran` and `reused`, and `ask_seconds` per proposal.
+        After each evaluation that ended within the budget the cumulative seconds `cost` and
+        `best`, the objective without noise where the highest value was told; node executions
+        `ran` and `reused`, and `ask_seconds` per proposal.
     """
-    stages = problem.stages
     cached: set[tuple[int, tuple[float, ...]]] = set()
-    spent, best = 0.0, -np.inf
+    spent, best, highest = 0.0, -np.inf, -np.inf
     after_warmup = problem.budget
     costs, bests, ask_seconds = [], [], []
     ran = reused = 0
@@ -65,18 +78,23 @@ def simulate(problem: Problem, sampler: Sampler, seed: int) -> dict[str, object]
             after_warmup = problem.budget - spent
         else:
             started = time.perf_counter()
-            x = sampler.ask(max(0.0, (problem.budget - spent) / after_warmup))
+            asked = sampler.ask(max(0.0, (problem.budget - spent) / after_warmup))
+            if asked is None:
+                break
+            x = asked
             ask_seconds.append(time.perf_counter() - started)
-        keys = [(s, tuple(x[j] for j in sorted(stages[s].parameters))) for s in range(len(stages))]
+        keys = executions(problem, x)
         run = {s: problem.cost(s, x) for s, key in enumerate(keys) if key not in cached}
-        load = {s: LOAD_SECONDS for s in range(len(stages)) if s not in run}
+        load = {s: LOAD_SECONDS for s in range(len(keys)) if s not in run}
         spent += sum(run.values()) + sum(load.values())
         if spent > problem.budget:
             break
         cached.update(keys)
         ran, reused = ran + len(run), reused + len(load)
-        y = problem.objective(np.array(x))
-        best = max(best, y)
+        value = problem.objective(np.array(x))
+        y = value + sum(problem.chance(seed, s, x) for s in range(len(keys)))
+        if y > highest:
+            best, highest = value, y
         sampler.tell(x, y, run, load)
         costs.append(spent)
         bests.append(best)
