@@ -36,6 +36,8 @@ _COSMETIC_NAMES = frozenset({"__doc__", "__firstlineno__", "__static_attributes_
 # Code that looks names up in strings sees more than its instructions say.
 _SEES_LOCALS = frozenset({"locals", "vars", "dir", "eval", "exec", "currentframe", "_getframe"})
 _SEES_GLOBALS = frozenset({"eval", "exec", "query", "evaluate", "sql"})
+# What makes a string a model formula, whose functions are looked up where it was written.
+_FORMULA = "~"
 _SEES_EVERYTHING = frozenset({"eval", "exec", "globals"})
 _SEES_DOCS = frozenset({"__doc__", "getdoc"})
 _SEES_HINTS = frozenset(
@@ -61,9 +63,10 @@ class Use(NamedTuple):
 
     Attributes:
         kind: ``"global"``, ``"word"`` (a global only mentioned in a string), ``"namespace"`` (any
-            global at all), ``"free"`` (a closure variable), or an import inside the function:
-            ``"package"`` (``import a.b``, which gives ``a``), ``"module"`` (``import a.b as m``)
-            or ``"member"`` (``from a import b``).
+            global at all), ``"assigned"`` (a global that is written), ``"free"`` (a closure
+            variable), or an import inside the function: ``"package"`` (``import a.b``, which gives
+            ``a``), ``"module"`` (``import a.b as m``), ``"member"`` (``from a import b``) or
+            ``"effect"`` (of which nothing is used afterwards).
         name: of the variable, or of the module with leading dots where the import is relative.
         chain: attributes looked up on it at once, as in ``name.a.b``; for ``"member"`` the
             imported name comes first.
@@ -82,7 +85,8 @@ class CodeFacts:
         digest: of everything the code does by itself.
         hints: digest of the annotations of functions defined inside it.
         uses: in order of first appearance, each once.
-        sees_docs, sees_hints: whether it may look at docstrings or annotations of functions.
+        sees_docs, sees_hints, sees_subclasses: whether it may look at docstrings, at annotations,
+            at the subclasses of a class.
     """
 
     digest: bytes
@@ -90,6 +94,7 @@ class CodeFacts:
     uses: tuple[Use, ...]
     sees_docs: bool
     sees_hints: bool
+    sees_subclasses: bool
 
 
 _known: dict[int, tuple[CodeType, CodeFacts]] = {}
@@ -109,14 +114,16 @@ def code_facts(code: CodeType) -> CodeFacts:
 def _facts(code: CodeType) -> CodeFacts:
     tree = {inner: list(_operations(inner)) for inner in _tree(code)}
     names = {name for inner in tree for name in inner.co_names}
-    constants = (op.value for ops in tree.values() for op in ops if op.kind == "const")
-    words = {word for text in _strings(constants) for word in _WORD.findall(text)}
+    constants = [op.value for ops in tree.values() for op in ops if op.kind == "const"]
+    texts = list(_strings(constants))
+    words = {word for text in texts for word in _WORD.findall(text)}
     reader = _Reader(tree, words, bool(names & _SEES_LOCALS))
     scope = _Scope(reader, None)
     digest = reader.read(code, scope)
     uses = dict.fromkeys(scope.uses)
-    if names & _SEES_GLOBALS:
-        uses.update(dict.fromkeys(Use("word", word) for word in sorted(words)))
+    if not names & _SEES_GLOBALS:
+        words = {w for text in texts if _FORMULA in text for w in _WORD.findall(text)}
+    uses.update(dict.fromkeys(Use("word", word) for word in sorted(words)))
     if any(use.kind == "global" and use.name in _SEES_EVERYTHING for use in uses):
         uses[Use("namespace", "")] = None
     return CodeFacts(
@@ -125,6 +132,7 @@ def _facts(code: CodeType) -> CodeFacts:
         uses=tuple(uses),
         sees_docs=bool(names & _SEES_DOCS),
         sees_hints=bool(names & _SEES_HINTS),
+        sees_subclasses="__subclasses__" in names,
     )
 
 
@@ -159,6 +167,7 @@ class _Scope:
     outer: _Scope | None
     labels: dict[str, str] = field(default_factory=dict)
     imports: dict[str, list[Use]] = field(default_factory=dict)
+    unused: dict[str, list[Use]] = field(default_factory=dict)
     uses: list[Use] = field(default_factory=list)
     free: frozenset[str] = frozenset()
 
@@ -171,6 +180,7 @@ class _Scope:
 
     def load(self, name: str, chain: tuple[str, ...]) -> None:
         """Note that a local or closure variable is used."""
+        self.unused.pop(name, None)
         for target in self.imports.get(name, ()):
             self.uses.append(target._replace(chain=target.chain + chain))
         if name in self.free:
@@ -218,6 +228,8 @@ class _Reader:
             *(self._line(op, offsets, scope) for op in ops),
             *_handlers(code, offsets),
         ]
+        for bound in scope.unused.values():
+            scope.uses += [Use("effect", use.name, use.chain) for use in bound]
         return _digest(lines)
 
     def _line(self, op: _Op, offsets: list[int], scope: _Scope) -> str:
@@ -237,7 +249,7 @@ class _Reader:
             inner = _Scope(self, scope)
             digest = self.read(constant, inner)
             scope.uses += inner.uses
-            return f"code {digest.hex()}"
+            return f"code {constant.co_name} {digest.hex()}"
         if isinstance(constant, slice):
             return "slice " + fingerprint([constant.start, constant.stop, constant.step])
         return "value " + fingerprint(constant)
@@ -248,8 +260,12 @@ class _Reader:
                 self._note_import(ops, index, scope)
             elif op.kind in ("local", "free") and not op.name.startswith(("STORE", "DELETE")):
                 scope.load(op.value, _chain(ops, index))
+            elif op.name in ("STORE_GLOBAL", "DELETE_GLOBAL"):
+                scope.uses.append(Use("assigned", op.value))
             elif op.kind == "name" and ("GLOBAL" in op.name or op.name == "LOAD_NAME"):
                 scope.uses.append(Use("global", op.value, _chain(ops, index)))
+            if op.kind == "name" and op.value in _SEES_GLOBALS and _evaluates_any(ops, index):
+                scope.uses.append(Use("namespace", ""))
 
     def _note_import(self, ops: list[_Op], index: int, scope: _Scope) -> None:
         """Note what ``import`` statements bind to local names.
@@ -276,6 +292,7 @@ class _Reader:
     def _bind(self, store: _Op, use: Use, scope: _Scope) -> None:
         if store.kind == "local" or (store.kind == "free" and store.value not in scope.free):
             scope.imports.setdefault(store.value, []).append(use)
+            scope.unused.setdefault(store.value, []).append(use)
         else:
             scope.uses.append(use)
 
@@ -375,6 +392,15 @@ def _expression_start(ops: list[_Op], end: int) -> int:
         if pushed == 1:
             return index
     return end
+
+
+def _evaluates_any(ops: list[_Op], index: int) -> bool:
+    """Whether what a function like ``query`` is given is not a string that stands in the code."""
+    following = next((op for op in ops[index + 1 :] if op.name != "PUSH_NULL"), None)
+    if following is None or following.kind == "const":
+        return False
+    # Without arguments it is another kind of method, such as that of a torch module.
+    return not following.name.startswith(("CALL", "PRECALL", "STORE", "DELETE", "POP"))
 
 
 def _chain(ops: list[_Op], index: int) -> tuple[str, ...]:

@@ -68,9 +68,13 @@ def code_identity(func: Callable | type) -> CodeIdentity:
     Raises:
         Unidentifiable: it reaches a value whose state cannot be established.
     """
-    walk = _Walk()
     try:
-        walk.start(func)
+        while True:
+            walk = _Walk()
+            walk.start(func)
+            if not walk.has_imported:
+                break
+            # What was imported on the way may have filled tables that were looked at before.
     except Unidentifiable:
         raise
     except RecursionError as error:
@@ -82,21 +86,31 @@ def code_identity(func: Callable | type) -> CodeIdentity:
 
 
 class _Walk(ObjectWriter):
-    """Describes functions, classes, modules and global variables; the base class, values."""
+    """Describes functions, classes, modules and global variables; the base class, values.
+
+    Attributes:
+        has_imported: whether project modules were imported that had not been.
+    """
 
     def __init__(self) -> None:
         super().__init__()
+        self.has_imported = False
         self._functions: list[types.FunctionType] = []
-        self._sees_docs = self._sees_hints = False
+        self._classes: list[type] = []
+        self._sees_docs = self._sees_hints = self._sees_subclasses = False
 
     def start(self, obj: Any) -> None:
         root = Unit("callable", obj)
         self.units.append(root)
         self.value(obj, root)
-        done = 1
+        done, with_subclasses = 1, 0
         while done < len(self.units):
             self._describe(self.units[done])
             done += 1
+            if done == len(self.units) and self._sees_subclasses:
+                for kind in self._classes[with_subclasses:]:
+                    self.value(type.__subclasses__(kind), root)
+                with_subclasses = len(self._classes)
         sees_hints = self._sees_hints or not _READ_HINTS.isdisjoint(self.libraries)
         for function in self._functions:
             if self._sees_docs:
@@ -104,6 +118,8 @@ class _Walk(ObjectWriter):
             if sees_hints:
                 root.add("hints", _hints(function))
                 root.add("nested hints", code_facts(function.__code__).hints.hex())
+        for kind in self._classes if sees_hints else ():
+            root.add("hints", _hints(kind))
 
     def identity(self) -> CodeIdentity:
         state = hashlib.sha256(PYTHON.encode())
@@ -133,7 +149,7 @@ class _Walk(ObjectWriter):
 
     def _describe(self, unit: Unit) -> None:
         obj = unit.obj
-        if isinstance(obj, types.FunctionType):
+        if type(obj) is types.FunctionType:  # not what poses as one
             self._function(obj, unit)
         elif isinstance(obj, type):
             self._class(obj, unit)
@@ -158,6 +174,7 @@ class _Walk(ObjectWriter):
             facts = code_facts(function.__code__)
             self._sees_docs |= facts.sees_docs
             self._sees_hints |= facts.sees_hints
+            self._sees_subclasses |= facts.sees_subclasses
             unit.add("code", facts.digest.hex())
             self._uses(function, facts, unit)
             return
@@ -182,6 +199,8 @@ class _Walk(ObjectWriter):
                 module = sys.modules.get(str(namespace.get("__name__")))
                 if module is not None:
                     self.value(module, unit)
+            elif use.kind == "assigned":
+                raise Unidentifiable(f"{unit.label} assigns the global variable '{use.name}'")
             else:
                 self._import(use, namespace, unit)
 
@@ -213,16 +232,36 @@ class _Walk(ObjectWriter):
         if not origin_of(name).is_project:
             self.library(name, unit)
             return
+        before = len(sys.modules)
         try:
             module = importlib.import_module(name)
-            if use.kind == "member" and not hasattr(module, use.chain[0]):
-                importlib.import_module(f"{name}.{use.chain[0]}")
+            if use.kind in ("member", "effect"):
+                for member in use.chain[:1]:
+                    if not hasattr(module, member):
+                        importlib.import_module(f"{name}.{member}")
         except ImportError:
             unit.add("absent")
+            return
+        finally:
+            self.has_imported |= len(sys.modules) > before
+        if use.kind == "effect":
+            found = getattr(module, use.chain[0]) if use.chain else module
+            self._effect(found if isinstance(found, types.ModuleType) else module, unit)
             return
         if use.kind == "package":
             module = sys.modules[name.partition(".")[0]]
         self._follow(module, use.chain, module.__name__, "", unit)
+
+    def _effect(self, module: types.ModuleType, unit: Unit) -> None:
+        """A project module that is imported for what that does: all it has, and how it came to it.
+
+        What it imports in its turn counts where that left something behind in what is reached.
+        """
+        self.value(module, unit)
+        loader: Any = getattr(module.__spec__, "loader", None)
+        code = loader.get_code(module.__name__) if hasattr(loader, "get_code") else None
+        if code is not None:
+            unit.add("code", code_facts(code).digest.hex())
 
     def _follow(self, obj: Any, chain: tuple[str, ...], module: str, name: str, unit: Unit) -> None:
         """Follow ``chain`` from ``obj`` as long as it leads through project modules."""
@@ -258,6 +297,7 @@ class _Walk(ObjectWriter):
 
     def _class(self, kind: type, unit: Unit) -> None:
         unit.add("class", unit.label)
+        self._classes.append(kind)
         if is_compiled(kind.__module__):
             raise Unidentifiable(f"{unit.label} is compiled and has no version")
         if not origin_of(str(kind.__module__)).is_project:

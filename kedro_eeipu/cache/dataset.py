@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Mapping
 from time import perf_counter
 from typing import Any
@@ -97,7 +98,7 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
         if self.declared is not None and self.delivered:
             return self.declared.load()
         started = perf_counter()
-        value = self._as_declared(self.value())
+        value = self._copied(self._as_declared(self.value()))
         if self._memory is None:
             self.run.put_load(self.name, perf_counter() - started)
         return value
@@ -116,7 +117,7 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
 
     def save(self, data: Any) -> None:
         deliver = self.delivers and not self.delivered
-        output = self.planned or self._dump(data)
+        output = self.planned or (None if shares_value(self.declared) else self._dump(data))
         if output is None:
             self._hold(data)
         if deliver and self.declared is not None:
@@ -169,6 +170,14 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
         # What cannot be written or read back fails here as it does in a plain run.
         private.save(value)
         return private.load()
+
+    def _copied(self, value: Any) -> Any:
+        """An array in the order of Kedro's copy, on which the last digits of a sum depend."""
+        numpy = sys.modules.get("numpy")
+        if numpy is None or is_persistent(self.declared) or not isinstance(value, numpy.ndarray):
+            return value
+        copies = getattr(self.declared, "_copy_mode", None) in (None, "copy")
+        return value.copy() if copies and not value.flags.c_contiguous else value
 
     def _exists(self) -> bool:
         return self._memory is not None or self.output is not None
@@ -253,6 +262,11 @@ def file_config(declared: AbstractDataset | None) -> dict[str, Any] | None:
 def changes_content(declared: AbstractDataset | None) -> bool:
     """Whether what is read back from a declared file may differ from what was saved."""
     return file_config(declared) is not None and type(declared).__name__ not in _EXACT
+
+
+def shares_value(declared: AbstractDataset | None) -> bool:
+    """Whether its readers are handed one and the same object, which each may change."""
+    return getattr(declared, "_copy_mode", None) == "assign"
 
 
 def is_persistent(declared: AbstractDataset | None) -> bool:

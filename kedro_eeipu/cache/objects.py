@@ -58,6 +58,11 @@ _PARTS: dict[type, tuple[str, ...]] = {
     staticmethod: ("__func__",),
     functools.cached_property: ("func",),
 }
+# Compiled, wrapt's classes say that they are of a module that there is not.
+_WRAPT = ("_wrappers", "wrapt._wrappers", "wrapt.wrappers", "wrapt.proxies", "wrapt.decorators")
+_PROXIES = frozenset((module, "ObjectProxy") for module in _WRAPT)
+# What makes an object of a library a partial call.
+_PARTIAL = ("func", "args", "keywords")
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: made by a class statement
 
 
@@ -202,7 +207,7 @@ class ObjectWriter(abc.ABC):
             self.value(obj(), unit)
         elif isinstance(obj, contextvars.ContextVar):
             unit.add("context variable", obj.name)
-            self.value(obj.get(None), unit)
+            self.value(_in_context(obj), unit)
         elif kind is threading.local:
             unit.add("local to this thread")
             self.named_values(vars(obj), unit)
@@ -219,6 +224,9 @@ class ObjectWriter(abc.ABC):
     def instance(self, obj: Any, unit: Unit) -> None:
         """Describe an object by its class and its state."""
         kind = type(obj)
+        if any((c.__module__, c.__name__) in _PROXIES for c in kind.__mro__):
+            self._proxy(obj, unit)
+            return
         self.value(kind, unit)
         if origin_of(str(kind.__module__)).is_project:
             self.named_values(getattr(obj, "__dict__", {}), unit)
@@ -234,7 +242,31 @@ class ObjectWriter(abc.ABC):
             self.value(wrapped, unit)
             self.value(obj.cache_parameters(), unit)
             return
+        if callable(obj) and all(hasattr(obj, name) for name in _PARTIAL):
+            # Such as toolz.curry, which pickle knows by the name of its function alone.
+            for name in _PARTIAL:
+                self.value(getattr(obj, name), unit)
+            return
         self._reduced(obj, unit)
+
+    def _proxy(self, obj: Any, unit: Unit) -> None:
+        """Describe a proxy of wrapt, which answers for what it wraps, by what it has of its own.
+
+        Raises:
+            Unidentifiable: its class may have given it state that cannot be read.
+        """
+        kind = type(obj)
+        self.library("wrapt", unit)
+        unit.add("proxy", kind.__qualname__)
+        own = {name: getattr(obj, name) for name in dir(kind) if name.startswith("_self_")}
+        if kind.__module__ not in _WRAPT:
+            self.value(kind, unit)
+            if not hasattr(obj, "__self_dict__"):
+                raise Unidentifiable(f"{unit.label} has no state that can be established")
+            state = obj.__self_dict__
+            own.update({name: state[name] for name in state if name.startswith("_self_")})
+        self.value(obj.__wrapped__, unit)
+        self.named_values(own, unit)
 
     def _reduced(self, obj: Any, unit: Unit) -> None:
         """Describe an object by what pickle would need to build it again."""
@@ -256,6 +288,13 @@ class ObjectWriter(abc.ABC):
             self.value(state, unit)
         self.value(None if items is None else list(items), unit)
         self.value(None if pairs is None else list(pairs), unit)
+
+
+def _in_context(variable: contextvars.ContextVar) -> Any:
+    try:
+        return variable.get()
+    except LookupError:
+        return None
 
 
 def _digest_alone(obj: Any) -> str:

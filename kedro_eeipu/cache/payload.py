@@ -9,11 +9,13 @@ its code: an object whose class was edited is another value to everything downst
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import json
 import mmap
 import os
 import pickle
+import re
 import struct
 import sys
 from typing import IO, Any
@@ -28,6 +30,7 @@ from kedro_eeipu.cache.chunks import (
 from kedro_eeipu.cache.code import code_identity
 from kedro_eeipu.cache.files import is_fresh, version_of, why_shared
 from kedro_eeipu.cache.origin import is_project_object
+from kedro_eeipu.cache.pickled import project_globals
 
 __all__ = ["Damaged", "Outdated", "TooLarge", "digest_of", "read", "write"]
 
@@ -36,6 +39,10 @@ _FOOTER = struct.Struct("<Q8s")
 _OUT_OF_BAND = 1 << 18
 _LARGE = 1 << 22
 _PLAIN_NODES = 10_000
+# How a pickle of protocol 2 to 5 begins.
+_PICKLES = re.compile(rb"\x80(?:[\x04\x05]\x95|[\x02\x03][c}\](X])")
+# Classes of polars that hold Python functions as pickles within their own bytes.
+_POLARS_CODE = frozenset({"LazyFrame", "Expr"})
 # By digest, the version of the file that was last found to match it.
 _checked: dict[str, tuple[int, ...]] = {}
 
@@ -63,10 +70,14 @@ def write(value: Any, file: IO[bytes], limit: int | None = None) -> tuple[str, i
         out = _Limited(writer, limit)
         buffers: list[pickle.PickleBuffer] = []
         pickler = _Pickler(out, buffers)
-        pickler.dump(_unshared(value))
+        copy = _Copy()
+        pickler.dump(copy.unshared(value))
         stream = writer.size
         lengths = [out.write(buffer.raw()) for buffer in buffers]
-        code = {name: code_identity(obj).digest for name, obj in sorted(pickler.code.items())}
+        names = sorted(pickler.code.union(*map(_code_in, copy.blobs)))
+        code = {
+            name: code_identity(obj).digest for name in names if (obj := _find(name)) is not None
+        }
         index = json.dumps({"stream": stream, "buffers": lengths, "code": code}).encode()
         out.write(index + _FOOTER.pack(len(index), _MAGIC))
         return writer.finish(), writer.size
@@ -96,7 +107,8 @@ def read(file: IO[bytes], size: int, digest: str) -> Any:
         raise Damaged("its content does not match its digest")
     value = pickle.loads(parts[0], buffers=parts[1:-1])
     for name, recorded in json.loads(parts[-1][: -_FOOTER.size])["code"].items():
-        if code_identity(_find(name)).digest != recorded:
+        found = _find(name)
+        if found is None or code_identity(found).digest != recorded:
             raise Outdated(f"{name} was edited since")
     return value
 
@@ -111,12 +123,28 @@ def _version(file: IO[bytes]) -> tuple[int, ...] | None:
 
 
 def _find(name: str) -> Any:
-    """The class or function called ``module:qualname``, whose module unpickling has imported."""
+    """What is called ``module:qualname``, None where there is no such thing.
+
+    Of a method its function: what it is bound to is no part of the code.
+    """
     module, _, path = name.partition(":")
-    found: Any = sys.modules[module]
-    for part in path.split("."):
-        found = getattr(found, part)
-    return found
+    try:
+        found: Any = importlib.import_module(module)
+        for part in path.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError):
+        return None
+    return getattr(found, "__func__", found)
+
+
+def _code_in(data: bytes) -> frozenset[str]:
+    """The project code that pickles inside of bytes name, as those of polars and dill do."""
+    names: frozenset[str] = frozenset()
+    file = io.BytesIO(data)
+    for found in _PICKLES.finditer(data):
+        file.seek(found.start())
+        names |= project_globals(file)
+    return names
 
 
 def _segments(file: IO[bytes], size: int) -> list[int]:
@@ -171,7 +199,7 @@ class _Pickler(pickle.Pickler):
         super().__init__(file, protocol=5, buffer_callback=self._keep_apart)
         self._buffers = buffers
         self._dtypes: dict[str, Any] = {}
-        self.code: dict[str, Any] = {}
+        self.code: set[str] = set()
 
     def _keep_apart(self, buffer: pickle.PickleBuffer) -> bool:
         try:
@@ -184,11 +212,15 @@ class _Pickler(pickle.Pickler):
 
     def reducer_override(self, obj: Any) -> Any:
         if callable(obj) and hasattr(obj, "__qualname__") and is_project_object(obj):
-            self.code[f"{obj.__module__}:{obj.__qualname__}"] = obj
+            self.code.add(f"{obj.__module__}:{obj.__qualname__}")
+        if type(obj).__module__.startswith("polars") and type(obj).__name__ in _POLARS_CODE:
+            self.code |= _code_in(_state_bytes(obj))
         numpy = sys.modules.get("numpy")
         if numpy is not None and type(obj) is numpy.ndarray:
             if not (obj.flags.c_contiguous or obj.flags.f_contiguous):
                 obj = numpy.ascontiguousarray(obj)  # what it is once it has been loaded
+            elif not obj.flags.writeable:
+                obj = obj.copy(order="K")  # as Kedro hands it on, which copies
             return self._with_one_dtype(obj.__reduce_ex__(5), numpy.dtype)
         return NotImplemented
 
@@ -207,34 +239,46 @@ class _Pickler(pickle.Pickler):
         return tuple(tuple(map(one, part)) if type(part) is tuple else part for part in reduced)
 
 
+def _state_bytes(obj: Any) -> bytes:
+    state = obj.__getstate__()
+    return state if isinstance(state, bytes) else b""
+
+
 class _NotPlain(Exception):
     """The value is more than a small tree of built-in types."""
 
 
-def _unshared(value: Any) -> Any:
-    """Copy a small tree of built-in types so that equal strings are one string.
+class _Copy:
+    """Copies small trees of built-in types so that equal strings are one string.
 
     Pickle writes a string once per object, not once per value: without this step the same
     metrics read back from the cache would have another digest than when they were computed.
     Lists and dictionaries that are shared stay shared.
+
+    Attributes:
+        blobs: the bytes that were met.
     """
-    try:
-        return _Copy().of(value)
-    except (_NotPlain, RecursionError):
-        return value
 
-
-class _Copy:
     def __init__(self) -> None:
+        self.blobs: list[bytes] = []
         self._texts: dict[Any, Any] = {}
         self._containers: dict[int, Any] = {}
         self._left = _PLAIN_NODES
+
+    def unshared(self, value: Any) -> Any:
+        """The copy of a value that is such a tree, or the value itself."""
+        try:
+            return self.of(value)
+        except (_NotPlain, RecursionError):
+            return value
 
     def of(self, value: Any) -> Any:
         self._left -= 1
         if self._left < 0:
             raise _NotPlain
         kind = type(value)
+        if kind is bytes:
+            self.blobs.append(value)
         if kind is str or kind is bytes:
             return self._texts.setdefault((kind, value), value)
         if kind in (int, float, bool, type(None)):

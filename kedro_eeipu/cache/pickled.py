@@ -23,14 +23,15 @@ _GETS = frozenset({"GET", "BINGET", "LONG_BINGET"})
 def project_globals(file: IO[bytes]) -> frozenset[str]:
     """Return ``"module:qualname"`` of the project's classes and functions that a pickle names.
 
-    A file that is not a pickle names none. Where a pickle is followed by other data, as joblib
-    writes it, what comes before counts.
+    The pickle begins where the file stands. A file that is not a pickle names none. Where a pickle
+    is followed by other data, as joblib writes it, what comes before counts.
 
     Raises:
         OverflowError: the pickle is too long to be read operation by operation.
     """
+    start = file.tell()
     head = file.read(2)
-    file.seek(0)
+    file.seek(start)
     if len(head) < 2 or head[0] != 0x80 or not 2 <= head[1] <= 5:
         return frozenset()
     found = set()

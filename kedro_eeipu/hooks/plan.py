@@ -25,6 +25,7 @@ from kedro_eeipu.cache.dataset import (
     file_config,
     is_persistent,
     private_copy,
+    shares_value,
 )
 from kedro_eeipu.cache.fingerprint import combine, content_token, fingerprint
 from kedro_eeipu.cache.run_directory import RunDirectory
@@ -192,6 +193,9 @@ class Planner:
             for name in own:
                 if name in plan.streamed:
                     raise Unidentifiable(f"its input '{name}' is made by a generator")
+            for name in (*node.inputs, *node.outputs):
+                if shares_value(_dataset(catalog, name)):
+                    raise Unidentifiable(f"'{name}' is handed on without a copy: copy_mode assign")
             identity = self.identify(node, own, catalog)
         except Unidentifiable as reason:
             identity, why_not = None, str(reason)

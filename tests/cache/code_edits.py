@@ -681,3 +681,158 @@ _hit(
     "inner(y: float) -> float",
     nodes="def node(x):\n    def inner(y):\n        return y + x\n    return inner(1)\n",
 )
+
+# --- what is only found when the code runs --------------------------------------------------------
+_REGISTRY = (
+    "R = {}\ndef register(f):\n    R[f.__name__] = f\n    return f\n"
+    "def node(x):\n    %s\n    return R['f'](x)\n"
+)
+_REGISTERED = "from nodes import register\n@register\ndef f(x):\n    return x + 1\n"
+_edit(
+    "registry that is filled by an import inside the function",
+    "x + 1",
+    "x + 2",
+    models=_REGISTERED,
+    nodes=_REGISTRY % "import models",
+)
+_edit(
+    "registry that is filled by a package's import of its modules",
+    "x + 1",
+    "x + 2",
+    pack__package="from . import models\n",
+    pack__models=_REGISTERED,
+    nodes=_REGISTRY % "import pack",
+)
+_edit(
+    "module that is imported inside the function for what it does",
+    "k = 1",
+    "k = 2",
+    settings="k = 1\n",
+    effect="import nodes\nimport settings\nnodes.STATE['k'] = settings.k\n",
+    nodes="STATE = {}\ndef node(x):\n    import effect\n    return STATE['k'] * x\n",
+)
+_edit(
+    "global in a query that is a constant",
+    "LIMIT = 2",
+    "LIMIT = 5",
+    nodes=(
+        "import pandas\nLIMIT = 2\nQUERY = 'x > @LIMIT'\n"
+        "def node(x):\n    return len(pandas.DataFrame({'x': [1, x]}).query(QUERY))\n"
+    ),
+)
+_edit(
+    "global in a query from a table",
+    "LIMIT = 2",
+    "LIMIT = 5",
+    nodes=(
+        "import pandas\nLIMIT = 2\nQUERIES = {'a': 'x > @LIMIT'}\n"
+        "def node(x):\n    return len(pandas.DataFrame({'x': [1, x]}).query(expr=QUERIES['a']))\n"
+    ),
+)
+_hit(
+    "something else in a module with a query",
+    "return 5",
+    "return 6",
+    nodes=(
+        "import pandas\ndef unrelated():\n    return 5\n"
+        "def node(x):\n    return len(pandas.DataFrame({'x': [1, x]}).query('x > 2'))\n"
+    ),
+)
+_hit(
+    "something else in a module with a method called eval",
+    "return 5",
+    "return 6",
+    nodes=(
+        "class M:\n    def eval(self):\n        return 1\ndef unrelated():\n    return 5\n"
+        "def node(x):\n    m = M()\n    m.eval()\n    return m.eval() + x\n"
+    ),
+)
+_edit(
+    "function in a model formula",
+    "x * 2",
+    "x * 3",
+    formulas=(
+        "import sys\ndef fit(formula, x):\n"
+        "    return eval(formula.partition('~')[2], sys._getframe(1).f_globals, {'x': x})\n"
+    ),
+    nodes=(
+        "from formulas import fit\ndef tr(x):\n    return x * 2\n"
+        "def node(x):\n    return fit('y ~ tr(x)', x)\n"
+    ),
+)
+_edit(
+    "classes that are found as subclasses",
+    "k = 1",
+    "k = 2",
+    nodes=(
+        "class Base:\n    pass\nclass A(Base):\n    k = 1\n"
+        "def node(x):\n    return [c.k for c in Base.__subclasses__()]\n"
+    ),
+)
+_edit(
+    "annotations of a plain class that are read",
+    "a: int",
+    "b: int",
+    nodes="class Schema:\n    a: int\ndef node(x):\n    return list(Schema.__annotations__)\n",
+)
+_edit(
+    "default of a context variable",
+    "default=1",
+    "default=2",
+    nodes=(
+        "import contextvars\nV = contextvars.ContextVar('V', default=1)\n"
+        "def node(x):\n    return V.get() + x\n"
+    ),
+)
+_edit(
+    "name of a nested function",
+    "first",
+    "second",
+    nodes="def node(x):\n    def first(y):\n        return y\n    return [first][0].__name__\n",
+)
+
+# --- callables of libraries around functions of the project ---------------------------------------
+_edit(
+    "curried node",
+    "x * 2",
+    "x * 3",
+    nodes="from toolz import curry\n@curry\ndef node(x):\n    return x * 2\n",
+)
+_edit(
+    "curried helper",
+    "x * k",
+    "x * k + 1",
+    nodes=(
+        "from toolz import curry\n@curry\ndef times(k, x):\n    return x * k\n"
+        "def node(x):\n    return times(2)(x)\n"
+    ),
+)
+_WRAPT = (
+    "import wrapt\n"
+    "@wrapt.decorator\n"
+    "def twice(wrapped, instance, args, kwargs):\n    return wrapped(*args, **kwargs) * 2\n"
+    "@twice\ndef node(x):\n    return x + 1\n"
+)
+_edit("function under a wrapt decorator", "x + 1", "x + 2", nodes=_WRAPT)
+_edit("wrapt decorator of a node", "* 2", "* 3", nodes=_WRAPT)
+_edit(
+    "argument of a wrapt decorator",
+    "times(2)",
+    "times(3)",
+    nodes=(
+        "import wrapt\ndef times(n):\n    @wrapt.decorator\n"
+        "    def wrapper(wrapped, instance, args, kwargs):\n"
+        "        return wrapped(*args, **kwargs) * n\n    return wrapper\n"
+        "@times(2)\ndef helper(x):\n    return x + 1\ndef node(x):\n    return helper(x)\n"
+    ),
+)
+_edit(
+    "class of a wrapt wrapper",
+    "* 2",
+    "* 3",
+    nodes=(
+        "import wrapt\nclass Twice(wrapt.ObjectProxy):\n"
+        "    def __call__(self, x):\n        return self.__wrapped__(x) * 2\n"
+        "@Twice\ndef helper(x):\n    return x + 1\ndef node(x):\n    return helper(x)\n"
+    ),
+)

@@ -309,16 +309,11 @@ def test_case_29_unpicklable_output_runs_and_feeds_its_consumers(
         "nodes",
         (
             'return {"sum": sum(left_rows) + sum(right_rows), "n": len(left_rows)}',
-            "return (x for x in (sum(left_rows) + sum(right_rows), len(left_rows)))",
+            "return lambda: (sum(left_rows) + sum(right_rows), len(left_rows))",
         ),
-        ('    return {"loss": abs(joined', '    s, n = joined\n    return {"loss": abs(joined'),
+        ('    return {"loss": abs(joined', '    s, n = joined()\n    return {"loss": abs(joined'),
         ('joined["sum"]', "s"),
         ('joined["n"]', "n"),
-    )
-    configure(
-        project,
-        "catalog",
-        joined={"type": "kedro.io.MemoryDataset", "copy_mode": "assign"},
     )
     warned: list[str] = []
     monkeypatch.setattr(dataset.logger, "warning", lambda m, *a: warned.append(m % a))
@@ -328,6 +323,44 @@ def test_case_29_unpicklable_output_runs_and_feeds_its_consumers(
         assert record.value == 23.0
     assert len(warned) == 1
     assert "joined is not cached" in warned[0]
+
+
+def test_arrays_are_handed_on_as_kedro_copies_them(project: Any) -> None:
+    edit(
+        project,
+        "nodes",
+        ("def left(", "import numpy\n\n\ndef left("),
+        (
+            '    return [weight * x for x in cleaned["rows"]]',
+            '    rows = numpy.asfortranarray(numpy.outer(cleaned["rows"], [weight, 1.0]))\n'
+            "    rows.setflags(write=False)\n"
+            "    return rows",
+        ),
+        (
+            '    return {"sum": sum(left_rows) + sum(right_rows)',
+            "    left_rows[0, 0] = 0.0\n"
+            '    return {"sum": 100.0 * left_rows.flags.c_contiguous + left_rows.sum()',
+        ),
+    )
+    loss = project.plain_run()["loss"]
+    for _ in range(2):
+        record, _ = trial(project)
+        assert record.value == loss > 90
+
+
+def test_value_that_is_handed_on_without_a_copy_is_never_cached(project: Any) -> None:
+    """One consumer changes it, and the other sees that, as in a plain run."""
+    edit(
+        project,
+        "nodes",
+        ('    ran("left")', '    ran("left")\n    cleaned["rows"] = [*cleaned["rows"], 9.0]'),
+    )
+    configure(project, "catalog", cleaned={"type": "kedro.io.MemoryDataset", "copy_mode": "assign"})
+    loss = project.plain_run()["loss"]
+    for _ in range(2):
+        record, executed = trial(project)
+        assert record.value == loss
+        assert {"clean", "left", "right"} <= set(executed)
 
 
 def test_trial_fails_where_the_declared_kind_cannot_hold_a_value(project: Any) -> None:
