@@ -35,10 +35,16 @@ _SUPERINSTRUCTIONS = {
 _COSMETIC_NAMES = frozenset({"__doc__", "__firstlineno__", "__static_attributes__"})
 # Code that looks names up in strings sees more than its instructions say.
 _SEES_LOCALS = frozenset({"locals", "vars", "dir", "eval", "exec", "currentframe", "_getframe"})
-_SEES_GLOBALS = frozenset({"eval", "exec", "query", "evaluate", "sql"})
+_SEES_GLOBALS = frozenset(
+    {
+        *("eval", "exec", "query", "evaluate", "sql"),
+        *("dmatrix", "dmatrices", "from_formula", "model_matrix"),
+    }
+)
 # What makes a string a model formula, whose functions are looked up where it was written.
 _FORMULA = "~"
 _SEES_EVERYTHING = frozenset({"eval", "exec", "globals"})
+_SEES_MODULE = frozenset({"f_globals", "__globals__", "getmodule", "getmembers"})
 _SEES_DOCS = frozenset({"__doc__", "getdoc"})
 _SEES_HINTS = frozenset(
     {"__annotations__", "get_type_hints", "get_annotations", "signature", "getfullargspec"}
@@ -55,6 +61,7 @@ _MEANINGFUL_FLAGS = (
 # makes them) and closure.
 _HINT_BITS = 4 | 16
 _CLOSURE_BIT = 8
+_CHANGES = frozenset({"STORE_ATTR", "DELETE_ATTR", "STORE_SUBSCR", "DELETE_SUBSCR"})
 _WORD = re.compile(r"[^\W\d]\w*")
 
 
@@ -63,10 +70,10 @@ class Use(NamedTuple):
 
     Attributes:
         kind: ``"global"``, ``"word"`` (a global only mentioned in a string), ``"namespace"`` (any
-            global at all), ``"assigned"`` (a global that is written), ``"free"`` (a closure
-            variable), or an import inside the function: ``"package"`` (``import a.b``, which gives
-            ``a``), ``"module"`` (``import a.b as m``), ``"member"`` (``from a import b``) or
-            ``"effect"`` (of which nothing is used afterwards).
+            global at all), ``"assigned"`` (a global that is written, or something in it),
+            ``"free"`` (a closure variable), or an import inside the function: ``"package"``
+            (``import a.b``, which gives ``a``), ``"module"`` (``import a.b as m``), ``"member"``
+            (``from a import b``) or ``"effect"`` (of which nothing is used afterwards).
         name: of the variable, or of the module with leading dots where the import is relative.
         chain: attributes looked up on it at once, as in ``name.a.b``; for ``"member"`` the
             imported name comes first.
@@ -124,7 +131,12 @@ def _facts(code: CodeType) -> CodeFacts:
     if not names & _SEES_GLOBALS:
         words = {w for text in texts if _FORMULA in text for w in _WORD.findall(text)}
     uses.update(dict.fromkeys(Use("word", word) for word in sorted(words)))
-    if any(use.kind == "global" and use.name in _SEES_EVERYTHING for use in uses):
+    looks_around = any(
+        use.kind == "global"
+        and (use.name in _SEES_EVERYTHING or (use.name, *use.chain[:1]) == ("sys", "modules"))
+        for use in uses
+    )
+    if looks_around or names & _SEES_MODULE:
         uses[Use("namespace", "")] = None
     return CodeFacts(
         digest=digest,
@@ -262,6 +274,8 @@ class _Reader:
                 scope.load(op.value, _chain(ops, index))
             elif op.name in ("STORE_GLOBAL", "DELETE_GLOBAL"):
                 scope.uses.append(Use("assigned", op.value))
+            elif op.name in _CHANGES:
+                scope.uses += _changed(ops, index)
             elif op.kind == "name" and ("GLOBAL" in op.name or op.name == "LOAD_NAME"):
                 scope.uses.append(Use("global", op.value, _chain(ops, index)))
             if op.kind == "name" and op.value in _SEES_GLOBALS and _evaluates_any(ops, index):
@@ -392,6 +406,19 @@ def _expression_start(ops: list[_Op], end: int) -> int:
         if pushed == 1:
             return index
     return end
+
+
+def _changed(ops: list[_Op], index: int) -> list[Use]:
+    """The global variable into which an attribute or item is written, if it is one."""
+    base = _expression_start(ops, index)
+    if ops[index].name.endswith("SUBSCR"):
+        base = _expression_start(ops, base)
+    if ops[base].name != "LOAD_GLOBAL":
+        return []
+    chain = _chain(ops, base)
+    if ops[index].name.endswith("ATTR"):
+        chain = (*chain, str(ops[index].value))
+    return [Use("assigned", ops[base].value, chain)]
 
 
 def _evaluates_any(ops: list[_Op], index: int) -> bool:

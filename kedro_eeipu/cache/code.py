@@ -56,10 +56,14 @@ class CodeIdentity:
         parts: short digests by ``"module:qualname"``, versions by ``"library NAME"`` and
             ``"python"``, and ``"callable"`` for the node's callable itself (partial arguments,
             the object of a bound method); comparing two of them says what changed.
+        assigned: ``"module:name"`` of the global variables that it writes to when it is called.
+        read: of those that it looks at in functions that do not write to them.
     """
 
     digest: str
     parts: dict[str, str]
+    assigned: frozenset[str] = frozenset()
+    read: frozenset[str] = frozenset()
 
 
 def code_identity(func: Callable | type) -> CodeIdentity:
@@ -97,6 +101,8 @@ class _Walk(ObjectWriter):
         self.has_imported = False
         self._functions: list[types.FunctionType] = []
         self._classes: list[type] = []
+        self._assigned: dict[str, set[str]] = {}  # by variable, the functions
+        self._read: dict[str, set[str]] = {}
         self._sees_docs = self._sees_hints = self._sees_subclasses = False
 
     def start(self, obj: Any) -> None:
@@ -129,7 +135,10 @@ class _Walk(ObjectWriter):
             state.update(b"\nunit %d " % number)
             for item in unit.form:
                 state.update(b"#%d" % item if isinstance(item, int) else item)
-        return CodeIdentity(state.hexdigest(), self._parts())
+        read = {v for v, by in self._read.items() if by - self._assigned.get(v, set())}
+        return CodeIdentity(
+            state.hexdigest(), self._parts(), frozenset(self._assigned), frozenset(read)
+        )
 
     def _parts(self) -> dict[str, str]:
         parts = {f"library {name}": version for name, version in self.libraries.items()}
@@ -200,7 +209,8 @@ class _Walk(ObjectWriter):
                 if module is not None:
                     self.value(module, unit)
             elif use.kind == "assigned":
-                raise Unidentifiable(f"{unit.label} assigns the global variable '{use.name}'")
+                variable = _variable(use, namespace)
+                self._assigned.setdefault(variable, set()).add(unit.label)
             else:
                 self._import(use, namespace, unit)
 
@@ -277,6 +287,7 @@ class _Walk(ObjectWriter):
 
     def _global(self, obj: Any, module: str, name: str, unit: Unit) -> None:
         """Add the value of a global variable; plain values become units with its name."""
+        self._read.setdefault(f"{module}:{name}", set()).add(unit.label)
         if callable(obj) or isinstance(obj, types.ModuleType):
             self.value(obj, unit)
         else:
@@ -333,6 +344,17 @@ class _Walk(ObjectWriter):
                 unit.add(group, name)
                 self.value(members[name].info, unit)
                 self.value(members[name].func, unit)
+
+
+def _variable(use: Use, namespace: dict[str, Any]) -> str:
+    """The global variable that is written to: of this module, or of one that it is reached by."""
+    module, name = str(namespace.get("__name__", "?")), use.name
+    found = namespace.get(name)
+    for attribute in use.chain:
+        if not isinstance(found, types.ModuleType):
+            break
+        module, name, found = found.__name__, attribute, getattr(found, attribute, None)
+    return f"{module}:{name}"
 
 
 class _Global:

@@ -50,9 +50,10 @@ class Unidentifiable(Exception):
 def fingerprint(value: Any) -> str:
     """Return the sha256, in hex, of the canonical form of ``value``.
 
-    Dictionaries and sets are free of order, lists are not; ``1``, ``1.0``, ``True`` and ``"1"``
-    are four values; all NaNs are one value; ``-0.0`` is not ``0.0``. An instance of a dataclass,
-    an enumeration or a pydantic model is its type (with the code of that type) and its fields.
+    Sets are free of order; lists are not, nor are dictionaries, whose order code may see. ``1``,
+    ``1.0``, ``True`` and ``"1"`` are four values; all NaNs are one value; ``-0.0`` is not ``0.0``.
+    An instance of a dataclass, an enumeration or a pydantic model is its type (with the code of
+    that type) and its fields.
 
     Raises:
         Unidentifiable: for any other type, and for a container that contains itself.
@@ -61,8 +62,11 @@ def fingerprint(value: Any) -> str:
 
 
 def combine(**parts: str | Mapping | Sequence) -> str:
-    """Return one key, 64 hex digits, for the named ``parts`` (nested mappings and sequences)."""
-    return fingerprint({"key": _plain(parts)})
+    """Return one key, 64 hex digits, for the named ``parts`` (nested mappings and sequences).
+
+    The parts have no order; what is in them has.
+    """
+    return fingerprint({"key": _plain(dict(sorted(parts.items())))})
 
 
 def _plain(part: Any) -> Any:
@@ -145,9 +149,9 @@ _CONTAINERS: dict[type, Callable[[Any, frozenset[int]], list[bytes]]] = {
     tuple: lambda value, above: [_digest(item, above) for item in value],
     set: lambda value, above: sorted(_digest(item, above) for item in value),
     frozenset: lambda value, above: sorted(_digest(item, above) for item in value),
-    dict: lambda value, above: sorted(
+    dict: lambda value, above: [
         _digest(name, above) + _digest(item, above) for name, item in value.items()
-    ),
+    ],
 }
 
 
@@ -241,7 +245,7 @@ def _local_token(path: str) -> str:
         os.path.relpath(file, path).replace(os.sep, "/"): _local_file_digest(file)
         for file in _walk(path)
     }
-    return "directory:" + fingerprint(members)
+    return "directory:" + fingerprint(dict(sorted(members.items())))
 
 
 def _local_file_digest(path: str) -> str:
@@ -320,7 +324,7 @@ def _remote_token(fs: AbstractFileSystem, path: str) -> str:
         str(name)[len(root) :].lstrip("/"): _remote_file_digest(fs, name, details)
         for name, details in fs.find(path, detail=True).items()
     }
-    return "directory:" + fingerprint(members)
+    return "directory:" + fingerprint(dict(sorted(members.items())))
 
 
 def _remote_file_digest(fs: AbstractFileSystem, path: str, info: dict[str, Any]) -> str:

@@ -23,6 +23,7 @@ from typing import Any
 from kedro_eeipu.cache.bytecode import code_facts
 from kedro_eeipu.cache.fingerprint import Unidentifiable, fingerprint
 from kedro_eeipu.cache.origin import is_compiled, origin_of
+from kedro_eeipu.cache.pickled import find, globals_inside
 
 __all__ = ["ObjectWriter", "Unit"]
 
@@ -130,6 +131,8 @@ class ObjectWriter(abc.ABC):
         kind = type(obj)
         if kind in _PLAIN:
             unit.add(kind.__name__, "" if obj is NotImplemented else fingerprint(obj))
+            for name in sorted(globals_inside(obj)) if kind is bytes else ():
+                self.value(find(name), unit)
         elif id(obj) in above:
             unit.add("above", str(len(above) - above.index(id(obj))))
         elif kind in _CONTAINERS:

@@ -9,13 +9,11 @@ its code: an object whose class was edited is another value to everything downst
 from __future__ import annotations
 
 import contextlib
-import importlib
 import io
 import json
 import mmap
 import os
 import pickle
-import re
 import struct
 import sys
 from typing import IO, Any
@@ -30,7 +28,7 @@ from kedro_eeipu.cache.chunks import (
 from kedro_eeipu.cache.code import code_identity
 from kedro_eeipu.cache.files import is_fresh, version_of, why_shared
 from kedro_eeipu.cache.origin import is_project_object
-from kedro_eeipu.cache.pickled import project_globals
+from kedro_eeipu.cache.pickled import find, globals_inside
 
 __all__ = ["Damaged", "Outdated", "TooLarge", "digest_of", "read", "write"]
 
@@ -39,8 +37,6 @@ _FOOTER = struct.Struct("<Q8s")
 _OUT_OF_BAND = 1 << 18
 _LARGE = 1 << 22
 _PLAIN_NODES = 10_000
-# How a pickle of protocol 2 to 5 begins.
-_PICKLES = re.compile(rb"\x80(?:[\x04\x05]\x95|[\x02\x03][c}\](X])")
 # Classes of polars that hold Python functions as pickles within their own bytes.
 _POLARS_CODE = frozenset({"LazyFrame", "Expr"})
 # By digest, the version of the file that was last found to match it.
@@ -74,9 +70,9 @@ def write(value: Any, file: IO[bytes], limit: int | None = None) -> tuple[str, i
         pickler.dump(copy.unshared(value))
         stream = writer.size
         lengths = [out.write(buffer.raw()) for buffer in buffers]
-        names = sorted(pickler.code.union(*map(_code_in, copy.blobs)))
+        names = sorted(pickler.code.union(*map(globals_inside, copy.blobs)))
         code = {
-            name: code_identity(obj).digest for name in names if (obj := _find(name)) is not None
+            name: code_identity(obj).digest for name in names if (obj := find(name)) is not None
         }
         index = json.dumps({"stream": stream, "buffers": lengths, "code": code}).encode()
         out.write(index + _FOOTER.pack(len(index), _MAGIC))
@@ -107,7 +103,7 @@ def read(file: IO[bytes], size: int, digest: str) -> Any:
         raise Damaged("its content does not match its digest")
     value = pickle.loads(parts[0], buffers=parts[1:-1])
     for name, recorded in json.loads(parts[-1][: -_FOOTER.size])["code"].items():
-        found = _find(name)
+        found = find(name)
         if found is None or code_identity(found).digest != recorded:
             raise Outdated(f"{name} was edited since")
     return value
@@ -120,31 +116,6 @@ def _version(file: IO[bytes]) -> tuple[int, ...] | None:
     status = os.fstat(descriptor)
     # Whoever may write to it could do so through a memory map without a trace.
     return None if is_fresh(status) or why_shared(status) else version_of(status)
-
-
-def _find(name: str) -> Any:
-    """What is called ``module:qualname``, None where there is no such thing.
-
-    Of a method its function: what it is bound to is no part of the code.
-    """
-    module, _, path = name.partition(":")
-    try:
-        found: Any = importlib.import_module(module)
-        for part in path.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError):
-        return None
-    return getattr(found, "__func__", found)
-
-
-def _code_in(data: bytes) -> frozenset[str]:
-    """The project code that pickles inside of bytes name, as those of polars and dill do."""
-    names: frozenset[str] = frozenset()
-    file = io.BytesIO(data)
-    for found in _PICKLES.finditer(data):
-        file.seek(found.start())
-        names |= project_globals(file)
-    return names
 
 
 def _segments(file: IO[bytes], size: int) -> list[int]:
@@ -214,7 +185,7 @@ class _Pickler(pickle.Pickler):
         if callable(obj) and hasattr(obj, "__qualname__") and is_project_object(obj):
             self.code.add(f"{obj.__module__}:{obj.__qualname__}")
         if type(obj).__module__.startswith("polars") and type(obj).__name__ in _POLARS_CODE:
-            self.code |= _code_in(_state_bytes(obj))
+            self.code |= globals_inside(_state_bytes(obj))
         numpy = sys.modules.get("numpy")
         if numpy is not None and type(obj) is numpy.ndarray:
             if not (obj.flags.c_contiguous or obj.flags.f_contiguous):

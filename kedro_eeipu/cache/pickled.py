@@ -7,14 +7,22 @@ the file is another input although its bytes are the same.
 from __future__ import annotations
 
 import importlib
+import io
 import pickletools
+import re
 from typing import IO, Any
 
 from kedro_eeipu.cache.origin import origin_of
 
-__all__ = ["project_code", "project_globals"]
+__all__ = ["find", "globals_inside", "project_code", "project_globals"]
 
 _MAX_OPERATIONS = 3_000_000
+# How a pickle begins.
+_PICKLES = re.compile(rb"\x80(?:[\x04\x05]\x95|[\x02\x03][c}\](X])")
+# The same in MessagePack's list of small numbers, in which polars keeps functions of whole frames.
+_PACKED = re.compile(rb"\xcc\x80[\x04\x05]\xcc\x95")
+_PACKED_NUMBER = re.compile(rb"\xcc(.)", re.DOTALL)
+_MOST_PACKED = 1 << 20
 _STRINGS = frozenset({"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE"})
 _PUTS = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})
 _GETS = frozenset({"GET", "BINGET", "LONG_BINGET"})
@@ -39,6 +47,38 @@ def project_globals(file: IO[bytes]) -> frozenset[str]:
         if origin_of(module).is_project:
             found.add(f"{module}:{name}")
     return frozenset(found)
+
+
+def globals_inside(data: bytes) -> frozenset[str]:
+    """The project code that pickles somewhere inside of bytes name, as those of polars do.
+
+    Raises:
+        OverflowError: one of them is too long to be read operation by operation.
+    """
+    names: frozenset[str] = frozenset()
+    file = io.BytesIO(data)
+    for found in _PICKLES.finditer(data):
+        file.seek(found.start())
+        names |= project_globals(file)
+    for found in _PACKED.finditer(data):
+        packed = data[found.start() : found.start() + _MOST_PACKED]
+        names |= project_globals(io.BytesIO(_PACKED_NUMBER.sub(rb"\1", packed)))
+    return names
+
+
+def find(name: str) -> Any:
+    """What is called ``module:qualname``, None where there is no such thing.
+
+    Of a method its function: what it is bound to is no part of the code.
+    """
+    module, _, path = name.partition(":")
+    try:
+        found: Any = importlib.import_module(module)
+        for part in path.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError):
+        return None
+    return getattr(found, "__func__", found)
 
 
 def _globals(file: IO[bytes]) -> set[tuple[str, str]]:
@@ -92,15 +132,5 @@ def project_code(names: frozenset[str]) -> dict[str, str]:
     """
     from kedro_eeipu.cache.code import code_identity
 
-    digests = {}
-    for name in names:
-        module, _, path = name.partition(":")
-        try:
-            found: Any = importlib.import_module(module)
-            for part in path.split("."):
-                found = getattr(found, part)
-        except (ImportError, AttributeError):
-            digests[name] = "absent"
-        else:
-            digests[name] = code_identity(found).digest
-    return digests
+    found = {name: find(name) for name in names}
+    return {n: "absent" if f is None else code_identity(f).digest for n, f in found.items()}

@@ -23,7 +23,7 @@ from kedro_eeipu.hooks.inputs import FileToken
 
 logger = logging.getLogger(__name__)
 
-KEY_SCHEMA = 1
+KEY_SCHEMA = 2
 
 
 @dataclass(frozen=True)

@@ -760,6 +760,18 @@ _edit(
         "def node(x):\n    return fit('y ~ tr(x)', x)\n"
     ),
 )
+for _look in (
+    "sys.modules[__name__].K",
+    "node.__globals__['K']",
+    "sys._getframe().f_globals['K']",
+    "inspect.getmodule(node).K",
+):
+    _edit(
+        f"global found by {_look}",
+        "K = 1",
+        "K = 2",
+        nodes=f"import inspect\nimport sys\nK = 1\ndef node(x):\n    return x + {_look}\n",
+    )
 _edit(
     "classes that are found as subclasses",
     "k = 1",

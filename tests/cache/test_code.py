@@ -108,10 +108,22 @@ def test_case_08_name_computed_from_globals_means_the_whole_module(project) -> N
 
 def test_case_08_what_is_found_at_run_time_is_invisible(project) -> None:
     text = (
-        "import sys\ndef f(x):\n    return x * 2\n"
-        "def node(x):\n    return vars(sys.modules['nodes'])['f'](x)\n"
+        "import importlib\ndef f(x):\n    return x * 2\n"
+        "def node(x):\n    return vars(importlib.import_module('nodes'))['f'](x)\n"
     )
     assert not _changes(project, text, "x * 2", "x * 3")
+
+
+def test_case_08_function_in_a_pickle_inside_of_bytes(project) -> None:
+    """As polars keeps functions: as they are, or as a list of numbers of MessagePack."""
+    packed = "b''.join(bytes([v]) if v < 128 else bytes([204, v]) for v in pickle.dumps(f, %d))"
+    for protocol in (4, 5):
+        for held in (f"pickle.dumps(f, {protocol})", packed % protocol):
+            text = (
+                "import pickle\ndef f(x):\n    return x * 2\n"
+                f"HELD = {{'plan': {held}}}\ndef node(x):\n    return HELD\n"
+            )
+            assert _changes(project, text, "x * 2", "x * 3")
 
 
 def test_case_09_loaded_code_counts_not_the_file(project) -> None:

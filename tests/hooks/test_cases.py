@@ -29,7 +29,9 @@ def edit(project: Any, file: str, *changes: tuple[str, str]) -> None:
 
 def configure(project: Any, name: str, **entries: Any) -> None:
     path = project.path / "conf" / "base" / f"{name}.yml"
-    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **entries}))
+    path.write_text(
+        yaml.safe_dump({**yaml.safe_load(path.read_text()), **entries}, sort_keys=False)
+    )
 
 
 def trial(project: Any, **changes: Any) -> tuple[Any, list[str]]:
@@ -346,6 +348,31 @@ def test_arrays_are_handed_on_as_kedro_copies_them(project: Any) -> None:
     for _ in range(2):
         record, _ = trial(project)
         assert record.value == loss > 90
+
+
+@pytest.mark.parametrize("written", ["GLOBAL = weight", "STATE['weight'] = weight"])
+def test_nodes_that_share_a_global_variable_always_run(project: Any, written: str) -> None:
+    edit(
+        project,
+        "nodes",
+        (
+            "def left(",
+            "GLOBAL = None\nSTATE = {'weight': None}\nTABLE = {}\n\n\n"
+            "def table():\n    TABLE['made'] = 1.0\n    return TABLE['made']\n\n\ndef left(",
+        ),
+        ('    ran("left")', f"    global GLOBAL\n    {written}\n    ran('left')"),
+        ('    ran("right")', "    table()\n    ran('right')"),
+        (
+            '    return {"sum": sum(left_rows)',
+            "    table()\n    return {'sum': (GLOBAL or STATE['weight']) + sum(left_rows)",
+        ),
+    )
+    for weight in (2.0, 4.0, 2.0, 4.0):
+        loss = project.plain_run({"left.weight": weight})["loss"]
+        record, executed = trial(project, **{"left.weight": weight})
+        assert record.value == loss
+        assert {"left", "join"} <= set(executed)
+        assert "right" not in executed or weight == 2.0, "a table that is filled once is no state"
 
 
 def test_value_that_is_handed_on_without_a_copy_is_never_cached(project: Any) -> None:
