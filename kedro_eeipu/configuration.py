@@ -34,17 +34,26 @@ def check_environment(context: KedroContext) -> None:
 
 
 def load_settings(context: KedroContext) -> Settings:
-    """The settings in ``eeipu.yml``, if there is one.
+    """The settings in ``eeipu.yml``, if there is one; those of environments merged key by key.
 
     Raises:
         ConfigurationError: Something in it is wrong.
     """
     loader: Any = context.config_loader
     loader.config_patterns.setdefault("eeipu", ["eeipu*", "eeipu*/**", "**/eeipu*"])
+    # A key that one environment sets must not take back what base says of its neighbours, such as
+    # that a node is not to be cached. A copy: the user's other types are merged as they say.
+    loader.merge_strategy = {**getattr(loader, "merge_strategy", {}), "eeipu": "soft"}
     try:
         content = loader["eeipu"]
     except MissingConfigException:
         return Settings()
+    except TypeError:
+        raise ConfigurationError(
+            "an environment has a list where conf/base has a mapping, or the other way round",
+            where=FILE,
+            remedy="`cache`, `nodes`, a node, `inputs` and an input are mappings in each of them.",
+        ) from None
     except (yaml.YAMLError, OmegaConfBaseException, ValueError) as error:
         raise ConfigurationError(str(error), where=FILE) from None
     return Settings.parse(content)

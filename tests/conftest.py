@@ -172,8 +172,10 @@ class KedroProject:
     def write_catalog(self, catalog: Mapping[str, Any]) -> None:
         (self.path / "conf" / "base" / "catalog.yml").write_text(yaml.safe_dump(dict(catalog)))
 
-    def write_settings(self, settings: Mapping[str, Any]) -> None:
-        (self.path / "conf" / "base" / "eeipu.yml").write_text(yaml.safe_dump(dict(settings)))
+    def write_settings(self, settings: Mapping[str, Any], env: str = "base") -> None:
+        folder = self.path / "conf" / env
+        folder.mkdir(exist_ok=True)
+        (folder / "eeipu.yml").write_text(yaml.safe_dump(dict(settings)))
 
     def executions(self) -> list[str]:
         """Names of the functions called since the last question, in order."""

@@ -18,6 +18,7 @@ from click.testing import CliRunner, Result
 from kedro.framework.startup import bootstrap_project
 
 from kedro_eeipu.cli import commands
+from kedro_eeipu.settings import NodeSettings
 
 
 class Shell:
@@ -282,6 +283,42 @@ def test_bad_configuration_is_refused_before_anything_runs(
 def test_bad_settings_are_refused(shell: Shell, settings: dict[str, Any], words: list[str]) -> None:
     shell.project.write_settings(settings)
     refused(shell("tune"), *words, "eeipu.yml")
+
+
+@pytest.mark.parametrize("strategy", [None, {"eeipu": "destructive", "parameters": "soft"}])
+def test_settings_of_an_environment_leave_those_of_base_that_they_do_not_name(
+    project: Any, strategy: dict[str, str] | None
+) -> None:
+    """Else a size in `conf/local` takes back that a node is not to be cached."""
+    if strategy is not None:
+        arguments = {"base_env": "base", "default_run_env": "local", "merge_strategy": strategy}
+        with (project.source / "settings.py").open("a") as file:
+            file.write(f"CONFIG_LOADER_ARGS = {arguments}\n")
+    left = {"cache": False, "depends_on": ["a.txt", "b.txt"]}
+    cache = {"max_size": "1GB", "runs": True, "nodes": {"left": left}}
+    project.write_settings({"cache": {**cache, "inputs": {"raw": {"version": "1"}}}})
+    project.write_settings(
+        {"cache": {"max_size": "2GB", "nodes": {"left": {"depends_on": ["c.txt"]}, "join": {}}}},
+        env="local",
+    )
+    settings = project.load().settings.cache
+    assert settings.max_size == 2 * 10**9
+    assert settings.runs
+    assert settings.inputs == {"raw": "1"}
+    assert settings.nodes["left"] == NodeSettings(cache=False, depends_on=("c.txt",))
+    assert settings.nodes["join"] == NodeSettings()
+
+
+def test_settings_of_two_environments_that_cannot_be_merged_are_refused(shell: Shell) -> None:
+    shell.project.write_settings({"cache": {"nodes": {"left": {"cache": False}}}})
+    shell.project.write_settings({"cache": {"nodes": ["left"]}}, env="local")
+    refused(shell("plan"), "eeipu.yml", "a list where", "mapping")
+
+
+def test_other_configuration_is_merged_as_the_project_says(project: Any) -> None:
+    project.write_settings({"cache": {"runs": True}})
+    project.write_parameters({"left": {"weight": 3.0}}, env="local")
+    assert project.load().parameters["left"] == {"weight": 3.0}
 
 
 def test_input_in_a_file_that_a_node_writes_is_refused(shell: Shell) -> None:
