@@ -114,7 +114,7 @@ class Project:
         settings = load_settings(context)
         return cls(
             path=path,
-            env=env,
+            env=context.env,
             pipeline_name=pipeline_name,
             pipeline=pipeline,
             parameters=parameters,
@@ -337,6 +337,22 @@ def parameters_file(path: Path, env: str | None, block: str = "eeipu") -> str:
             if any(line.startswith(f"{block}:") for line in file.read_text().splitlines()):
                 return file.relative_to(path).as_posix()
     return "conf/base/parameters.yml"
+
+
+def read_parameters(
+    path: Path,
+    env: str | None,
+    runtime_params: Mapping[str, Any] | None = None,
+    conf_source: str | None = None,
+) -> dict[str, Any]:
+    """The parameters of a plain run.
+
+    Raises:
+        ConfigurationError: They cannot be read.
+    """
+    session = KedroServiceSession.create(project_path=path, env=env, conf_source=conf_source)
+    context = session.load_context(dict(runtime_params or {}))
+    return _parameters(context, parameters_file(path, env))
 
 
 def _parameters(context: KedroContext, where: str) -> dict[str, Any]:

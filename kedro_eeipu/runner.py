@@ -209,6 +209,7 @@ class EEIPURunner:
         attributes = {
             "sampler": self.sampler,
             "proposing": round(proposing, 4),
+            "env": self.project.env,
             "runtime_params": self.project.runtime_params,
         }
         most = self.limits.trials

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import signal
 import sys
 from contextlib import nullcontext
@@ -17,6 +18,7 @@ from kedro_eeipu.cli.common import (
     load_project,
     make_console,
     open_recorded,
+    open_settings,
     print_json,
     print_json_lines,
     project_options,
@@ -216,7 +218,11 @@ def best(metadata: ProjectMetadata, study: str | None, form: str, **options: Any
 @click.option(
     "--env", "-e", default=None, help="Write into this configuration environment, unasked."
 )
-@click.option("--tuned-env", default=None, help="Environment that `tune` was given, if any.")
+@click.option(
+    "--tuned-env",
+    default=None,
+    help="Environment that `tune` was given, if that says where the study is.",
+)
 @click.option("--pipeline", "-p", default="__default__", help="Registered pipeline.")
 @click.option("--conf-source", default=None, help="Path of the configuration folder.")
 @click.pass_obj
@@ -236,13 +242,25 @@ def apply(
     Writes the values into a configuration environment and saves the outputs, from the cache, where
     the catalog declares them. Nothing is run.
     """
-    from kedro_eeipu.apply import bring_outputs, overrides_yaml, write_overrides
+    from kedro_eeipu.apply import (
+        bring_outputs,
+        differing,
+        needs_params,
+        overrides_yaml,
+        write_overrides,
+    )
+    from kedro_eeipu.configuration import study_storage
+    from kedro_eeipu.graph.space import scalar_paths
+    from kedro_eeipu.study.storage import open_study
+    from kedro_eeipu.wording import scalar
 
     if use_best == (number is not None):
         raise ConfigurationError("say which trial", remedy="Pass either --best or --trial N.")
-    project = load_project(metadata, pipeline, tuned_env, {}, conf_source)
-    opened = open_recorded(project, study)
+    storage = study_storage(*open_settings(metadata, tuned_env, {}, conf_source))
+    opened = open_study(storage, study_name(study, pipeline))
     trial = chosen(opened, number)
+    tuned_env = tuned_env or trial.env
+    project = load_project(metadata, pipeline, tuned_env, dict(trial.runtime_params), conf_source)
     if env is None:
         click.echo(overrides_yaml(project, trial, opened.name))
         env = "local"
@@ -251,8 +269,23 @@ def apply(
     target = write_overrides(project, trial, opened.name, env)
     click.echo(f"Wrote {target.relative_to(project.path).as_posix()}")
     used = "kedro run" if pipeline == "__default__" else f"kedro run --pipeline {pipeline}"
-    used += "" if env in ("local", "base") else f" --env {env}"
+    run_env = None if env in ("local", "base") else env
+    used += "" if run_env is None else f" --env {run_env}"
+    params = project.runtime_params if needs_params(project) else {}
+    if params:
+        given = ",".join(f"{path}={scalar(value)}" for path, value in scalar_paths(params))
+        used += f" --params {shlex.quote(given)}"
+        warn(["conf/ takes --params from the command line, so every run needs those of the trial"])
     click.echo(f"`{used}` uses it")
+    others = differing(project, trial, run_env, params)
+    if others:
+        warn(
+            [
+                f"`{used}` has other values than trial {trial.number} had"
+                + (f" in the environment {tuned_env}" if tuned_env else "")
+                + f": {', '.join(others)}. Set them in conf/{env} if the result depends on them."
+            ]
+        )
     brought = bring_outputs(project, trial)
     for name in brought.saved:
         click.echo(f"Saved {name} from the cache")

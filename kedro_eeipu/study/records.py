@@ -70,6 +70,7 @@ class TrialRecord:
         error: Why it failed or was pruned.
         interrupted: Whether it was stopped from outside, by Ctrl-C or a kill.
         run_id: Kedro's id of its run.
+        env: Configuration environment it ran in, ``None`` for the project's default.
         runtime_params: Parameters the user gave on the command line.
         proposing: Seconds that choosing its parameters took.
         started: When it began, in seconds since 1970, ``None`` when that is not known.
@@ -84,6 +85,7 @@ class TrialRecord:
     error: str | None = None
     interrupted: bool = False
     run_id: str = ""
+    env: str | None = None
     runtime_params: Mapping[str, Any] = field(default_factory=dict)
     proposing: float = 0.0
     started: float | None = None
@@ -120,6 +122,7 @@ class TrialRecord:
             error=attributes.get("error"),
             interrupted=bool(attributes.get("interrupted", False)),
             run_id=run.get("id", ""),
+            env=run.get("env"),
             runtime_params=run.get("runtime_params", {}),
             proposing=float(run.get("proposing", 0.0)),
             started=started,

@@ -198,6 +198,70 @@ def test_apply_writes_the_values_and_brings_the_outputs(shell: Shell) -> None:
     )
 
 
+def test_apply_reproduces_a_trial_that_was_given_params(shell: Shell) -> None:
+    params = "right.power=1,left.other=given,clean.kind=fancy"
+    block(shell.project, space={"shift": {"low": 0.0, "high": 50.0}})
+    shell("tune", "--trials", "1", "--params", params)
+    shown = shell("apply", "--trial", "0", say="n\n").stdout
+    assert "power: 1" in shown
+    result = shell("apply", "--trial", "0", "--env", "tuned")
+    assert result.exit_code == 0, result.stderr
+    assert "Warning" not in result.stderr
+    written = yaml.safe_load((shell.project.path / "conf/tuned/parameters_eeipu.yml").read_text())
+    assert written == {
+        "clean": {"scale": 1.0, "kind": "fancy"},
+        "left": {"weight": 2.0, "other": "given"},
+        "right": {"power": 1},
+        "shift": 3.0,
+    }
+    before = json.loads((shell.project.path / "data/metrics.json").read_text())
+    assert shell.project.kedro("run", "--env", "tuned").returncode == 0
+    assert json.loads((shell.project.path / "data/metrics.json").read_text()) == before
+
+
+def test_apply_says_which_params_the_parameters_take_from_the_command_line(shell: Shell) -> None:
+    path = shell.project.path / "conf/base/parameters.yml"
+    path.write_text(path.read_text().replace("untouched", "${runtime_params:who}"))
+    shell("tune", "--trials", "1", "--params", "who=them")
+    result = shell("apply", "--best", "--env", "tuned")
+    assert result.exit_code == 0, result.stderr
+    assert "`kedro run --env tuned --params who=them` uses it" in result.stdout
+    run = shell.project.kedro("run", "--env", "tuned", "--params", "who=them")
+    assert run.returncode == 0, run.stderr
+
+
+def test_apply_says_which_params_the_catalog_takes_from_the_command_line(shell: Shell) -> None:
+    catalog = yaml.safe_load((shell.project.path / "conf/base/catalog.yml").read_text())
+    catalog["raw"]["filepath"] = "data/${runtime_params:source,raw}.json"
+    shell.project.write_catalog(catalog)
+    (shell.project.path / "data/other.json").write_text('{"rows": [5.0]}')
+    shell("tune", "--trials", "1", "--params", "source=other")
+    result = shell("apply", "--best", "--env", "tuned")
+    assert result.exit_code == 0, result.stderr
+    assert "`kedro run --env tuned --params source=other` uses it" in result.stdout
+    assert "every run needs those of the trial" in result.stderr
+
+
+def test_apply_names_what_the_environment_of_the_trial_has_and_the_new_one_lacks(
+    shell: Shell,
+) -> None:
+    block(shell.project, space={"shift": {"low": 0.0, "high": 50.0}})
+    shell.project.write_parameters({"right": {"power": 1}, "unused": 1}, env="prod")
+    shell("tune", "--trials", "1", "--env", "prod")
+    result = shell("apply", "--best", "--env", "tuned")
+    assert result.exit_code == 0, result.stderr
+    assert "than trial 0 had in the environment prod: right.power. Set them" in result.stderr
+    shell.project.write_parameters({"right": {"power": 1}}, env="tuned")
+    assert "Warning" not in shell("apply", "--best", "--env", "tuned").stderr
+
+
+def test_apply_into_an_environment_with_a_broken_file_is_refused(shell: Shell) -> None:
+    shell("tune", "--trials", "1")
+    shell.project.write_parameters({}, env="prod")
+    (shell.project.path / "conf/prod/parameters.yml").write_text("broken: [1,\n")
+    refused(shell("apply", "--best", "--env", "prod"), "conf/prod/parameters.yml", "cannot be read")
+
+
 def test_apply_asks_first(shell: Shell) -> None:
     shell("tune", "--trials", "2")
     before = shell.project.files()
