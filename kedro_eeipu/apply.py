@@ -33,11 +33,13 @@ class BroughtOutputs:
 
     Attributes:
         saved: Names of the datasets written.
-        missing: Why others were not, by name.
+        missing: Why the cache could not give others, by name.
+        failed: Why the dataset could not save others, by name.
     """
 
     saved: list[str] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
 
 
 def adopted(project: Project, trial: TrialRecord) -> dict[str, Any]:
@@ -179,6 +181,17 @@ def bring_outputs(project: Project, trial: TrialRecord) -> BroughtOutputs:
             except CacheMiss as reason:
                 brought.missing[name] = str(reason)
                 continue
-            catalog.save(name, value)
-            brought.saved.append(name)
+            try:
+                catalog.save(name, value)
+            except Exception as error:  # a dataset may raise anything, and the others can be saved
+                brought.failed[name] = _root_cause(error)
+            else:
+                brought.saved.append(name)
     return brought
+
+
+def _root_cause(error: BaseException) -> str:
+    """What a dataset has raised, without Kedro's words around it."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return f"{type(error).__name__}: {error}"

@@ -28,7 +28,7 @@ from kedro_eeipu.cli.common import (
     study_option,
     warn,
 )
-from kedro_eeipu.errors import ConfigurationError
+from kedro_eeipu.errors import ConfigurationError, EEIPUError
 
 if TYPE_CHECKING:
     from kedro.framework.startup import ProjectMetadata
@@ -291,6 +291,17 @@ def apply(
         click.echo(f"Saved {name} from the cache")
     for name, reason in brought.missing.items():
         click.echo(f"Not saved: {name} ({reason}); `{used}` makes it", err=True)
+    if brought.failed:
+        rest = "the values and the other outputs are" if brought.saved else "the values are"
+        raise EEIPUError(
+            "\n".join(
+                f"the dataset '{name}' of the catalog could not save the output of trial "
+                f"{trial.number}: {reason}"
+                for name, reason in brought.failed.items()
+            )
+            + f"\nAll else is done: {rest} written. `kedro run` fails at this dataset, too, until "
+            "its node returns what it can save, or the catalog declares another type."
+        )
 
 
 def trial_json(history: History, trial: TrialRecord) -> dict[str, Any]:

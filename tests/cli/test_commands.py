@@ -255,6 +255,28 @@ def test_apply_names_what_the_environment_of_the_trial_has_and_the_new_one_lacks
     assert "Warning" not in shell("apply", "--best", "--env", "tuned").stderr
 
 
+def test_apply_saves_the_other_outputs_where_a_dataset_cannot_save_one(shell: Shell) -> None:
+    source = shell.project.source
+    with (source / "nodes.py").open("a") as file:
+        file.write("\n\ndef odd(raw):\n    return {1}\n")
+    pipeline = (source / "pipeline.py").read_text()
+    first = 'Pipeline([node(nodes.odd, "raw", "odd", name="a"),'
+    shell.project.write_pipeline(pipeline.replace("Pipeline([", first))
+    catalog = yaml.safe_load((shell.project.path / "conf/base/catalog.yml").read_text())
+    catalog["odd"] = {"type": "json.JSONDataset", "filepath": "data/odd.json"}
+    shell.project.write_catalog(catalog)
+    shell("tune", "--trials", "1")
+    result = shell("apply", "--best", "--env", "tuned")
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)
+    assert "Wrote conf/tuned/parameters_eeipu.yml" in result.stdout
+    assert "Saved cleaned from the cache\nSaved metrics from the cache" in result.stdout
+    assert "Saved odd" not in result.stdout
+    assert "'odd'" in result.stderr
+    assert "TypeError: Object of type set is not JSON serializable" in result.stderr
+    assert "the values and the other outputs are written" in result.stderr
+
+
 def test_apply_into_an_environment_with_a_broken_file_is_refused(shell: Shell) -> None:
     shell("tune", "--trials", "1")
     shell.project.write_parameters({}, env="prod")
