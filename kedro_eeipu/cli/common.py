@@ -122,7 +122,9 @@ def recorded_trials(
 
 
 def study_name(study: str | None, pipeline: str) -> str:
-    return study or ("default" if pipeline == "__default__" else pipeline)
+    if study is not None:
+        return study
+    return "default" if pipeline == "__default__" else pipeline
 
 
 def chosen(study: TrialStudy, number: int | None) -> TrialRecord:

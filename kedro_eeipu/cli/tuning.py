@@ -120,6 +120,7 @@ def tune(
     """
     from kedro_eeipu.graph.parse import parse_budget, parse_trials
     from kedro_eeipu.runner import EEIPURunner
+    from kedro_eeipu.study.driver import check_name
     from kedro_eeipu.study.limits import Limits
     from kedro_eeipu.study.storage import open_study
     from kedro_eeipu.view import LiveView, PlainView, outcome
@@ -127,6 +128,8 @@ def tune(
     given = trials is not None or budget is not None
     asked = (parse_trials(trials), parse_budget(budget))
     project = load_project(metadata, **options)
+    name = study_name(study, project.pipeline_name)
+    check_name(project.storage, name)
     space = project.space
     numbers = asked if given else (space.trials, space.budget)
     limits = Limits(*numbers, auto=stop == "auto")
@@ -135,9 +138,7 @@ def tune(
     if quiet:
         logging.disable(logging.WARNING)
     view = (LiveView if console.is_terminal and not quiet else PlainView)(console, limits)
-    opened = open_study(
-        project.storage, study_name(study, project.pipeline_name), space, create=True
-    )
+    opened = open_study(project.storage, name, space, create=True)
     make: Any = EEIPURunner
     if workers is not None or scheduler is not None:
         from kedro_eeipu.cluster import ClusterRunner, opener

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,29 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from kedro_eeipu.errors import ConfigurationError, StudyStopped
 
+_LONGEST_NAME = 200  # a file's may have 255, and ours has an ending
 _LOCK = 0x6565_6970  # "eeip": advisory locks of a database are shared by all that use it
+
+
+def check_name(storage: str, study: str) -> None:
+    """Refuse a name that a new study cannot have: of one in SQLite, a lock file is named after it.
+
+    Raises:
+        ConfigurationError: It is blank, or no name of a file.
+    """
+    in_file = storage.startswith("sqlite:")
+    if not study.strip():
+        problem = "a study needs a name"
+    elif in_file and re.search(r"[/\\\x00-\x1f\x7f]", study):
+        problem = f"a study cannot be called {study!r}"
+    elif in_file and len(study.encode()) > _LONGEST_NAME:
+        problem = (
+            f"the name of a study may be {_LONGEST_NAME} bytes long, not {len(study.encode())}"
+        )
+    else:
+        return
+    remedy = "Use letters, digits, '-', '_', '.' and spaces, for example --study wide-ranges."
+    raise ConfigurationError(problem, where="--study", remedy=remedy)
 
 
 @contextmanager
@@ -27,9 +50,10 @@ def only_driver(storage: str, study: str) -> Iterator[None]:
     SQLite gives one waiting trial to two askers. A study on a database server needs no lock.
 
     Raises:
-        ConfigurationError: Another process drives the study.
+        ConfigurationError: Another process drives the study, or it has no name that one can have.
         StudyStopped: The storage failed in the meantime.
     """
+    check_name(storage, study)
     try:
         if storage.startswith("sqlite:///"):
             file = Path(storage.removeprefix("sqlite:///"))

@@ -170,6 +170,21 @@ def test_studies_are_apart(shell: Shell) -> None:
     refused(shell("trials", "--study", "three"), "no study 'three'", "one, two")
 
 
+@pytest.mark.parametrize("name", ["a/b", "../x", "", "  ", "a\nb", "x" * 300])
+def test_names_that_no_study_can_have_are_refused(shell: Shell, name: str) -> None:
+    refused(shell("tune", "--study", name), "--study", "letters, digits")
+    assert shell.project.executions() == []
+    assert not (shell.project.path / ".eeipu" / "study.db").exists()
+    assert shell("trials", "--study", name).exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["..", "wide ranges, v1.2_b-c", "größer"])
+def test_other_names_of_studies_are_taken(shell: Shell, name: str) -> None:
+    result = shell("tune", "--study", name, "--trials", "1")
+    assert result.exit_code == 0, result.stderr
+    assert len(shell.json("trials", "--study", name)) == 1
+
+
 def test_params_and_env_reach_the_run(shell: Shell) -> None:
     shell.project.write_parameters({"shift": 5.0}, env="other")
     shell("tune", "--trials", "1", "--env", "other", "--params", "right.power=1")
