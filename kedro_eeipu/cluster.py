@@ -8,7 +8,7 @@ import os
 import queue
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,8 @@ from typing import Any
 from kedro_eeipu import worker
 from kedro_eeipu.errors import ConfigurationError, EEIPUError, StudyStopped
 from kedro_eeipu.runner import EEIPURunner
-from kedro_eeipu.study.limits import NOT_WORTH_IT, not_worth_it
+from kedro_eeipu.study.limits import NOTHING_NEW
+from kedro_eeipu.study.records import TrialRecord
 from kedro_eeipu.study.storage import LimitReached
 from kedro_eeipu.trial import TrialResult
 from kedro_eeipu.worker import Assignment, source_of
@@ -250,19 +251,22 @@ class ClusterRunner(EEIPURunner):
         finished = False
         self.cluster = self._open_cluster()
         try:
-            worth_it = True
+            over = ""
             while True:
                 with self.study.one_reading():
-                    stopped = self._limit_reached() if worth_it else NOT_WORTH_IT
+                    stopped = over or self._limit_reached()
                     begun = False
                     if not stopped and len(self._in_hand) < self.cluster.size():
                         with contextlib.suppress(LimitReached):  # by another driver meanwhile
-                            worth_it = begun = self._start_one()
+                            over = self._start_one()
+                            begun = not over
                 if stopped and not self._in_hand:
                     finished = True
                     return stopped
                 if self._collect(0.0 if begun else _LOOK_SECONDS):
                     self._give_up_on_repeated_failure()
+                    if over == NOTHING_NEW:  # unless what has just ended is to be made again
+                        over = ""
         except EEIPUError:
             raise
         except Exception as error:
@@ -277,12 +281,12 @@ class ClusterRunner(EEIPURunner):
             finally:
                 self.cluster.close(kill=not finished)
 
-    def _start_one(self) -> bool:
-        """Propose a trial and hand it to a worker; False when it is not worth its cost."""
+    def _start_one(self) -> str:
+        """Propose a trial and hand it to a worker; else why none is to be begun any more."""
         started = time.perf_counter()
         params = self.propose()
-        if self.limits.auto and not_worth_it(self._payoffs):
-            return False
+        if reason := self._not_to_be_run():
+            return reason
         number, run_id = self._begin(params, time.perf_counter() - started)
         self.listener.trial_started(number, params, None)
         project = self.project
@@ -300,7 +304,12 @@ class ClusterRunner(EEIPURunner):
         )
         self._in_hand[future] = _InHand(number, run_id, params)
         future.add_done_callback(self._ended.put)
-        return True
+        return ""
+
+    def _exhausted(self, proposed: Mapping[str, Any], trials: Sequence[TrialRecord]) -> bool:
+        # What workers have in hand is known before long.
+        running = any(dict(t.params) == proposed for t in self._in_hand.values())
+        return (running and self._finite) or super()._exhausted(proposed, trials)
 
     def _collect(self, seconds: float) -> bool:
         """Record the trials that have ended, the first of them waited for so long.

@@ -26,10 +26,10 @@ from kedro_eeipu.hooks import PlannedRun
 from kedro_eeipu.project import Project
 from kedro_eeipu.pruning import Gate
 from kedro_eeipu.study.driver import only_driver
-from kedro_eeipu.study.limits import NOT_WORTH_IT, Limits, not_worth_it
+from kedro_eeipu.study.limits import NOT_WORTH_IT, NOTHING_NEW, Limits, not_worth_it
 from kedro_eeipu.study.peers import PEERS, peer, propose
 from kedro_eeipu.study.records import NodeRecord, TrialRecord
-from kedro_eeipu.study.sampler import EEIPUSampler, Observation
+from kedro_eeipu.study.sampler import EEIPUSampler, Observation, levels
 from kedro_eeipu.study.storage import LimitReached, TrialStudy, distributions
 from kedro_eeipu.trial import TrialResult, node_records, run_trial
 
@@ -112,8 +112,10 @@ class EEIPURunner:
         self.runner = runner or SequentialRunner()
         self.listener = listener or Listener()
         self._distributions = distributions(project.space)
+        self._finite = all(map(levels, self._distributions.values()))
         self._records: dict[int, TrialRecord] = {}
         self._payoffs: list[float] = []
+        self._nothing_new = False
         self._limit = SizeLimit(project.store, project.settings.cache.max_size)
         self._kept: frozenset[str] = frozenset()
         self._listing = Listing(project.store)
@@ -147,13 +149,19 @@ class EEIPURunner:
         while not (stopped := self._limit_reached()):
             started = time.perf_counter()
             params = self.propose()
-            if self.limits.auto and not_worth_it(self._payoffs):
-                return NOT_WORTH_IT
+            if stopped := self._not_to_be_run():
+                return stopped
             proposing = time.perf_counter() - started
             with contextlib.suppress(LimitReached):  # by another driver, since we looked
                 self.evaluate(params, proposing)
             self._give_up_on_repeated_failure()
         return stopped
+
+    def _not_to_be_run(self) -> str:
+        """Why the last proposal ends the study and begins no trial; empty if it begins one."""
+        if self._nothing_new:
+            return NOTHING_NEW
+        return NOT_WORTH_IT if self.limits.auto and not_worth_it(self._payoffs) else ""
 
     def changes(self) -> list[str]:
         """What has changed since the last trial that its value may depend on, in words."""
@@ -236,6 +244,7 @@ class EEIPURunner:
     def propose(self) -> dict[str, Any]:
         """Values for the next trial: an interrupted one's again, the defaults, or the sampler's."""
         trials = self.study.trials()
+        self._nothing_new = False
         retried = self._interrupted(trials)
         if retried is not None:
             return retried
@@ -245,7 +254,23 @@ class EEIPURunner:
         params = propose(chosen, self.study.frozen(), self.study.direction, self.project.space)
         if isinstance(chosen, EEIPUSampler) and chosen.last_proposal is not None:
             self._payoffs.append(chosen.last_proposal.info.get("payoff", math.inf))
+            self._nothing_new = self._exhausted(params, trials)
         return params
+
+    def _exhausted(self, proposed: Mapping[str, Any], trials: Sequence[TrialRecord]) -> bool:
+        """Whether EEIPU proposes a repetition, which it does when a finite space has nothing else.
+
+        It may tell something new where trials are of code that has changed since.
+        """
+        known = [t for t in trials if t.state != "running" and not t.interrupted]
+        if not self._finite or all(t.params != proposed for t in known):
+            return False
+        current = [t.params for t in known if not self._of_other_code(t)]
+        return all(t.params in current for t in known)
+
+    def _of_other_code(self, trial: TrialRecord) -> bool:
+        """Whether the code, the settings or the fixed inputs of a node that it ran have changed."""
+        return any(self._outdated(n) for n in trial.nodes if n.parts)
 
     def _chosen_sampler(self, number: int) -> BaseSampler:
         """The sampler that is asked for the trial of this number."""
@@ -304,7 +329,7 @@ class EEIPURunner:
             if stage.cacheable and all(self._servable(n, kept) for n in found):
                 available.add(s)
         # What failed by code that has changed since, or could not end, is no bad configuration.
-        stopped = trial.interrupted or any(self._outdated(n) for n in trial.nodes if n.parts)
+        stopped = trial.interrupted or self._of_other_code(trial)
         return Observation(costs, loads, frozenset(available), self.overhead(trial), stopped)
 
     def overhead(self, trial: TrialRecord) -> float:

@@ -17,6 +17,8 @@ NOT_WORTH_IT = (
     f"expected to improve by less than {_LEAST_PAYOFF:.0%} of the values' standard deviation"
 )
 
+NOTHING_NEW = "every configuration of the space has been tried: nothing new is left"
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -26,9 +28,9 @@ class Limits:
         trials: Number of trials, earlier ones of the study counted in.
         budget: Seconds of node time, likewise.
         failures: Trials in a row that may fail with the same error.
-        repeats: Trials in a row that may have the parameters of earlier ones, or, if there is no
-            number of trials, be pruned for what the cache holds. They cost nothing, so no budget
-            would ever be used up.
+        repeats: Trials in a row that may have the parameters of earlier ones, where a sampler does
+            not know that nothing else is left, or, if there is no number of trials, be pruned for
+            what the cache holds. They cost nothing, so no budget would ever be used up.
         auto: Also when proposals are no longer worth their cost.
 
     Raises:

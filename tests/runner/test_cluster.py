@@ -15,11 +15,15 @@ from typing import Any
 
 import pytest
 import yaml
+from kedro.runner import SequentialRunner
 from services import free_port, wait_for_port
 
 from kedro_eeipu.cluster import Cluster, ClusterRunner, opener
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.settings import Settings
+from kedro_eeipu.study.limits import Limits
+from kedro_eeipu.study.storage import open_study
+from kedro_eeipu.trial import TrialResult, run_trial
 
 SECONDS = 240.0
 
@@ -346,3 +350,69 @@ def test_cache_in_memory_is_refused(project: Any) -> None:
 def test_two_clusters_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="either --workers or --scheduler"):
         opener(2, "tcp://127.0.0.1:1", {})
+
+
+class _Here:
+    """A cluster of two workers in this process, which end their trials when nothing else happens.
+
+    Attributes:
+        lose: Number of the trial, counted from 0, whose worker is lost.
+    """
+
+    def __init__(self, project: Any, lose: int) -> None:
+        self.project = project
+        self.lose = lose
+        self.waiting: list[tuple[Any, Callable[[Any], None]]] = []
+        self.submitted: list[dict[str, Any]] = []
+
+    @property
+    def alive(self) -> bool:
+        while self.waiting:
+            future, done = self.waiting.pop(0)
+            done(future)
+        return True
+
+    def size(self) -> int:
+        return 2
+
+    def submit(self, assignment: Any) -> Any:
+        self.submitted.append(dict(assignment.params))
+        lost = len(self.submitted) - 1 == self.lose
+        result = TrialResult(None, (), "lost", interrupted=True) if lost else None
+        if result is None:
+            planned = self.project.new_run(assignment.run_id, assignment.meta)
+            result = run_trial(self.project, planned, assignment.params, SequentialRunner())
+        return _Ended(result, self)
+
+    def close(self, kill: bool = False) -> None:
+        pass
+
+
+class _Ended:
+    """The future of a trial."""
+
+    status = "finished"
+
+    def __init__(self, result: TrialResult, cluster: _Here) -> None:
+        self.result = lambda: result
+        self.cluster = cluster
+
+    def add_done_callback(self, call: Callable[[Any], None]) -> None:
+        self.cluster.waiting.append((self, call))
+
+
+@pytest.mark.parametrize("lose", [-1, 2])
+def test_small_space_is_tried_once_by_all_workers_together(
+    project: Any, lose: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kedro_eeipu.cluster._LOOK_SECONDS", 0.01)
+    search(project, **{"right.power": [1, 2, 3], "shift": [3.0]})
+    loaded = project.load()
+    here = _Here(loaded, lose)
+    study = open_study(loaded.storage, "default", loaded.space, create=True)
+    limits = Limits(budget=3600)
+    result = ClusterRunner(loaded, study, limits, open_cluster=lambda: here).run()
+    assert "every configuration" in result.stopped
+    complete = [t.params["right.power"] for t in result.trials if t.value is not None]
+    assert sorted(complete) == [1, 2, 3]
+    assert len(result.trials) == (3 if lose < 0 else 4)

@@ -188,13 +188,52 @@ def test_nested_objective_key(project: Any) -> None:
     assert project.tuner().evaluate(DEFAULTS).value == 3.0
 
 
-@pytest.mark.parametrize("sampler", ["eeipu", "random"])
-def test_exhausted_space_ends_the_study(project: Any, sampler: str) -> None:
+def small_space(project: Any) -> None:
+    """Four configurations."""
     parameters = yaml.safe_load((project.path / "conf/base/parameters.yml").read_text())
     parameters["eeipu"]["space"] = {"right.power": [1, 2], "shift": [3.0, 4.0]}
     project.write_parameters(parameters)
-    result = project.tuner(limits=Limits(budget=3600), sampler=sampler).run()
+
+
+def test_study_ends_as_soon_as_a_small_space_is_known(project: Any) -> None:
+    small_space(project)
+    edit(project, '    ran("join")\n', '    ran("join")\n    assert right_rows[1] != 4.0\n')
+    limits = Limits(budget=3600, failures=9)
+    result = project.tuner(limits=limits).run()
     assert "nothing new is left" in result.stopped
+    assert sorted(t.state for t in result.trials) == ["complete", "complete", "failed", "failed"]
+    assert len({tuple(t.params.values()) for t in result.trials}) == 4
+    again = project.tuner(limits=limits).run()
+    assert "nothing new is left" in again.stopped
+    assert len(again.trials) == 4
+
+
+def test_what_was_interrupted_in_a_small_space_is_made_again(project: Any) -> None:
+    small_space(project)
+    tuner = project.tuner(limits=Limits(budget=3600))
+    tuner.run()
+    number, _ = tuner._begin({"right.power": 2, "shift": 4.0}, 0.0)
+    tuner.study.finish(number, None, [], error="interrupted", interrupted=True)
+    result = project.tuner(limits=Limits(budget=3600)).run()
+    assert "nothing new is left" in result.stopped
+    assert [t.params for t in result.trials[4:]] == 2 * [{"right.power": 2, "shift": 4.0}]
+
+
+def test_small_space_is_tried_again_where_code_has_changed(project: Any) -> None:
+    small_space(project)
+    project.tuner(limits=Limits(budget=3600)).run()
+    edit(project, '"loss": abs(', '"loss": 2 * abs(')
+    result = project.tuner(limits=Limits(budget=3600)).run()
+    assert "nothing new is left" in result.stopped
+    before, after = result.trials[:4], result.trials[4:]
+    assert after
+    assert all(t.value == 2 * b.value for t in after for b in before if t.params == b.params)
+
+
+def test_sampler_that_repeats_by_chance_is_given_ten_trials(project: Any) -> None:
+    small_space(project)
+    result = project.tuner(limits=Limits(budget=3600), sampler="random").run()
+    assert "the last 10 trials repeat earlier ones: nothing new is left" in result.stopped
     assert len({tuple(t.params.values()) for t in result.trials}) == 4
     assert len(result.trials) < 40
 
