@@ -16,7 +16,7 @@ from kedro_eeipu.graph import SearchSpace, Stage, StageGraph
 from kedro_eeipu.hooks import PlannedRun
 from kedro_eeipu.runner import EEIPURunner, Listener, Outcome
 from kedro_eeipu.study.limits import Limits
-from kedro_eeipu.study.records import TrialRecord
+from kedro_eeipu.study.records import TrialRecord, with_defaults
 from kedro_eeipu.wording import counted, duration, scalar
 
 _MARKS = {
@@ -307,7 +307,7 @@ def outcome(console: Console, result: Outcome, space: SearchSpace) -> None:
     if result.best is None:
         say("No trial has completed.")
         return
-    first = next((t for t in result.trials if t.value is not None and not _differs(t, space)), None)
+    first = with_defaults(result.trials, space, result.best)
     say(
         f"Best: {space.objective} {result.best.value:.6g} in trial {result.best.number}"
         + (f", {first.value:.6g} with the defaults." if first is not None else ".")
@@ -383,7 +383,3 @@ def _table() -> Table:
 def _cut(text: str) -> Text:
     """What may be shortened to the width of the terminal, and is never wrapped."""
     return Text(text, no_wrap=True, overflow="ellipsis")
-
-
-def _differs(trial: TrialRecord, space: SearchSpace) -> bool:
-    return dict(trial.params) != space.defaults()

@@ -14,11 +14,11 @@ from kedro_eeipu.report import parameters, spending
 from kedro_eeipu.report.drawing import STAGE_COLOURS, Figure
 from kedro_eeipu.report.style import STYLE
 from kedro_eeipu.study.costs import StageCosts, expected_costs
+from kedro_eeipu.study.records import TrialRecord, with_defaults
 from kedro_eeipu.wording import duration, scalar
 
 if TYPE_CHECKING:
     from kedro_eeipu.graph import SearchSpace, StageGraph
-    from kedro_eeipu.study.records import TrialRecord
 
 _BEST_TRIALS = 10
 _FAILED_TRIALS = 100
@@ -122,8 +122,7 @@ def _head(
 def _best_beside_defaults(ranked: Sequence[TrialRecord], space: SearchSpace) -> tuple[str, str]:
     if not ranked:
         return "–", "no trial has completed"
-    defaults = space.defaults()
-    first = next((t for t in ranked if dict(t.params) == defaults), None)
+    first = with_defaults(ranked, space, ranked[0])
     beside = f", {_value(first)} with the defaults" if first else ""
     return _value(ranked[0]), f"in trial {ranked[0].number}{beside}"
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kedro_eeipu.graph import SearchSpace
 
 _STATES = {"COMPLETE": "complete", "RUNNING": "running", "PRUNED": "pruned"}
 
@@ -147,3 +150,23 @@ class TrialRecord:
         nodes = sum(n.seconds + n.load for n in self.nodes)
         # Nodes that ran side by side may add up to more than the trial's wall time.
         return self.proposing + max(0.0, self.finished - self.started - nodes)
+
+
+def with_defaults(
+    trials: Iterable[TrialRecord], space: SearchSpace, best: TrialRecord
+) -> TrialRecord | None:
+    """The first complete trial that ran with the project's present values, ``None`` without one.
+
+    Not one whose values were moved into a range that leaves them out, and none that was given other
+    ``--params`` than the best trial, beside which it is told.
+    """
+    own = {r.path: r.default for r in space}
+    own = {r.path: r.default for r in space.active(own)}
+    return next(
+        (
+            t
+            for t in trials
+            if t.value is not None and t.params == own and t.runtime_params == best.runtime_params
+        ),
+        None,
+    )

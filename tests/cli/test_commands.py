@@ -101,6 +101,16 @@ def test_tune_says_what_happens_and_what_came_out(shell: Shell) -> None:
     assert "saved" in result.stdout
 
 
+def test_value_of_the_defaults_is_told_only_of_a_trial_that_ran_with_them(shell: Shell) -> None:
+    block(shell.project, space={"shift": {"low": 0.0, "high": 50.0}})
+    assert "23 with the defaults." in shell("tune", "--trials", "1").stdout
+    block(shell.project, space={"shift": {"low": 10.0, "high": 50.0}})
+    assert "23 with the defaults." in shell("tune", "--trials", "1").stdout
+    moved = shell("tune", "--study", "moved", "--trials", "1")
+    assert moved.exit_code == 0, moved.stderr
+    assert "with the defaults" not in moved.stdout
+
+
 def test_tune_goes_on_and_says_so(shell: Shell) -> None:
     shell("tune", "--trials", "2")
     result = shell("tune", "--trials", "3")

@@ -17,7 +17,7 @@ from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.graph.parse import parse_space
 from kedro_eeipu.study.explain import History, changed_parts
 from kedro_eeipu.study.reading import read_trials
-from kedro_eeipu.study.records import NodeRecord, TrialRecord
+from kedro_eeipu.study.records import NodeRecord, TrialRecord, with_defaults
 from kedro_eeipu.study.storage import distributions, open_study
 
 RANGES = {"a": {"low": 0, "high": 1}, "b": {"low": 1, "high": 9}, "c": ["x", "y"]}
@@ -103,6 +103,16 @@ def test_best_follows_the_direction(url: str) -> None:
         for value in (2.0, 1.0, 3.0, 1.0, 3.0):
             finished(study, {"a": 0.1}, value)
     assert (low.best().number, high.best().number) == (1, 2)
+
+
+def test_trial_with_the_defaults_is_of_the_same_params_as_the_best() -> None:
+    own = {"a": 0.5, "b": 3, "c": "x"}
+    best = TrialRecord(2, "complete", {**own, "b": 4}, 1.0)
+    given = TrialRecord(0, "complete", own, 2.0, runtime_params={"other": 1})
+    failed = TrialRecord(1, "failed", own, None)
+    found = TrialRecord(3, "complete", own, 3.0)
+    assert with_defaults([given, failed, best], space(), best) is None
+    assert with_defaults([given, failed, best, found], space(), best) is found
 
 
 def test_missing_study_names_the_remedy(url: str) -> None:
