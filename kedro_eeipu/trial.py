@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kedro.runner import AbstractRunner
@@ -49,7 +49,7 @@ def run_trial(
         params: Values by dotted path, of the active parameters.
         runner: Kedro's runner for the nodes.
     """
-    value, error, stop = None, None, None
+    value, error, stop, exited = None, None, None, ""
     reported: dict[int, float] = {}
     pruned = ""
     try:
@@ -61,8 +61,11 @@ def run_trial(
     except (KeyboardInterrupt, EEIPUError) as caught:
         error = "interrupted" if isinstance(caught, KeyboardInterrupt) else str(caught)
         stop = caught
-    except Exception as failure:
+    except (Exception, SystemExit) as failure:
         error = f"{type(failure).__name__}: {failure}"
+        if isinstance(failure, SystemExit):
+            code = "" if failure.code is None else repr(failure.code)
+            exited = error = f"SystemExit: sys.exit({code}) was called"
         pruned = run.gate.verdict(reported) if run.gate is not None else ""
     try:
         nodes = node_records(run.directory, run, error or "")
@@ -70,6 +73,8 @@ def run_trial(
         run.directory.remove()
     failed = next((n for n in nodes if n.status == "failed"), None)
     if failed is not None and stop is None and not pruned:
+        if exited:
+            nodes[nodes.index(failed)] = failed = replace(failed, error=exited)
         error = f"{failed.name}: {failed.error}"
     return TrialResult(
         value,

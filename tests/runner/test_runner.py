@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
+from kedro_eeipu.cli.tuning import kedro_runner
 from kedro_eeipu.errors import ConfigurationError, StudyStopped
 from kedro_eeipu.study.limits import Limits
 from kedro_eeipu.study.storage import open_study
@@ -124,6 +125,29 @@ def test_failing_node_fails_its_trial_and_keeps_the_rest(project: Any) -> None:
     project.executions()
     tuner.evaluate({**DEFAULTS, "left.weight": 9.0})
     assert project.executions() == ["join"], "the stages that finished are reused"
+
+
+@pytest.mark.parametrize(
+    ("runner", "call", "told"),
+    [
+        ("SequentialRunner", "3", "3"),
+        ("SequentialRunner", "", ""),
+        ("ThreadRunner", "'no licence'", "'no licence'"),
+        ("ParallelRunner", "3", "3"),
+    ],
+)
+def test_node_that_exits_fails_its_trial(project: Any, runner: str, call: str, told: str) -> None:
+    edit(project, '    ran("join")\n', f'    ran("join")\n    import sys\n    sys.exit({call})\n')
+    tuner = project.tuner(runner=kedro_runner(runner))
+    with pytest.raises(StudyStopped, match="join: SystemExit"):
+        tuner.run()
+    trials = tuner.study.trials()
+    assert [t.state for t in trials] == 3 * ["failed"]
+    assert not any(t.interrupted for t in trials)
+    assert trials[0].error == f"join: SystemExit: sys.exit({told}) was called"
+    assert [n.error for n in trials[0].nodes if n.error] == [
+        f"SystemExit: sys.exit({told}) was called"
+    ]
 
 
 def test_a_failure_that_was_mended_or_interrupted_is_not_held_against_its_parameters(
