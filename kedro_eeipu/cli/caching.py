@@ -82,7 +82,7 @@ def explanation(study: TrialStudy, store: Store, number: int) -> list[dict[str, 
     trial, history = found[number], History(found[: number + 1])
     told: list[dict[str, Any]] = trial_json(history, trial)["nodes"]
     for node, entry in zip(trial.nodes, told, strict=True):
-        before = history.nearest(number, node)
+        before = history.against(number, node)
         entry["against"] = None if before is None else before[0]
         entry["changed"] = [] if before is None else changed_parts(before[1], node)
         code = _code(store, node.key), _code(store, before[1].key if before else None)

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
+from kedro_eeipu.graph.space import scalar_paths
 from kedro_eeipu.study.records import NodeRecord, TrialRecord
 
 _WORDS = {
@@ -57,6 +59,7 @@ class History:
     """
 
     def __init__(self, trials: Iterable[TrialRecord] = ()) -> None:
+        self._trials: dict[int, TrialRecord] = {}
         self._nodes: dict[int, dict[str, NodeRecord]] = {}
         self._alike: defaultdict[str, defaultdict[tuple[str, ...], _Alike]] = defaultdict(
             lambda: defaultdict(_Alike)
@@ -70,6 +73,7 @@ class History:
 
     def add(self, trial: TrialRecord) -> None:
         """Take in a trial that has ended."""
+        self._trials[trial.number] = trial
         self._nodes[trial.number] = {n.name: n for n in trial.nodes}
         bit = 1 << trial.number
         for node in trial.nodes:
@@ -101,27 +105,62 @@ class History:
         then = max(found)[1]
         return then, self._nodes[then][node.name]
 
+    def against(self, number: int, node: NodeRecord) -> tuple[int, NodeRecord] | None:
+        """The earlier trial that says why a node ran or was reused, and the node in it.
+
+        Of a reused node the one that made its outputs, of another the nearest; ``None`` where no
+        trial says why.
+        """
+        if node.status == "skipped" or node.why_not or _has_unknown_input(node):
+            return None
+        if node.status != "reused":
+            return self.nearest(number, node)
+        made = self._ran.get((node.name, node.key), 0) & _before(number)
+        return (then := _latest(made), self._nodes[then][node.name]) if made else None
+
     def reason(self, number: int, node: NodeRecord) -> str:
         """Why a node ran or was reused in the trial of this number, in words."""
         if node.status == "skipped":
             return "the trial ended before it was reached"
         if node.why_not:
             return f"it is never cached: {node.why_not}"
+        if _has_unknown_input(node):
+            return "one of its inputs cannot be stored, so it cannot be told whether that changed"
+        found = self.against(number, node)
         if node.status == "reused":
-            made = self._ran.get((node.name, node.key), 0) & _before(number)
             same = "same code, parameters and inputs as"
-            return f"{same} trial {_latest(made)}" if made else f"{same} in an earlier study or run"
-        closest = self.nearest(number, node)
-        if closest is None:
+            return f"{same} trial {found[0]}" if found else f"{same} in an earlier study or run"
+        if found is None:
             return "it had not run before"
-        then, record = closest
+        then, record = found
         changed = changed_parts(record, node)
         if not changed:
             again = (
                 "it failed then" if record.status == "failed" else "its outputs were no longer kept"
             )
             return f"as in trial {then}, but {again}"
-        return f"against trial {then}: {', '.join(map(_words, changed))}"
+        words = (self._words(part, then, number) for part in changed)
+        return f"against trial {then}: {', '.join(words)}"
+
+    def _words(self, part: str, then: int, now: int) -> str:
+        """What has changed between two trials, with the keys inside it whose values are known."""
+        if part in _WORDS:
+            return _WORDS[part]
+        if part == "parameters":
+            keys = ", ".join(self._changed_keys("", then, now))
+            return (
+                f"{f'parameter {keys}' if keys else 'a parameter'} changed (it takes all of them)"
+            )
+        if not part.startswith("params:"):
+            return f"input {part} changed"
+        name = part.removeprefix("params:")
+        keys = ", ".join(self._changed_keys(f"{name}.", then, now))
+        return f"parameter {name} changed ({keys})" if keys else f"parameter {name} changed"
+
+    def _changed_keys(self, prefix: str, then: int, now: int) -> list[str]:
+        """Dotted paths that begin so, and had other values in the one trial than in the other."""
+        a, b = (_values(self._trials[n]) if n in self._trials else {} for n in (then, now))
+        return [k for k in b if k.startswith(prefix) and k in a and a[k] != b[k]]
 
 
 def changed_parts(a: NodeRecord, b: NodeRecord) -> list[str]:
@@ -138,11 +177,11 @@ def _latest(trials: int) -> int:
     return trials.bit_length() - 1
 
 
-def _words(part: str) -> str:
-    if part in _WORDS:
-        return _WORDS[part]
-    if part == "parameters":
-        return "a parameter changed (it takes all of them)"
-    if part.startswith("params:"):
-        return f"parameter {part.removeprefix('params:')} changed"
-    return f"input {part} changed"
+def _has_unknown_input(node: NodeRecord) -> bool:
+    """Whether a node that may be cached had no key: something it takes could not be stored."""
+    return node.status == "ran" and bool(node.parts) and node.key is None
+
+
+def _values(trial: TrialRecord) -> dict[str, Any]:
+    """What is known of a trial's parameters, by dotted path."""
+    return {**dict(scalar_paths(trial.runtime_params)), **trial.params}

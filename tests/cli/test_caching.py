@@ -57,6 +57,32 @@ def test_explain_names_the_parameter(project: Any, kedro: Any) -> None:
     assert nodes["clean"]["changed"] == []
 
 
+def test_explain_says_why_a_node_runs_whose_input_cannot_be_stored(
+    project: Any, kedro: Any
+) -> None:
+    edit(project, "return [weight * x for", "return lambda: [weight * x for")
+    edit(project, "sum(left_rows)", "sum(left_rows())")
+    edit(project, "len(left_rows)", "len(left_rows())")
+    tuner = project.tuner()
+    tuner.evaluate(DEFAULTS)
+    tuner.evaluate({**DEFAULTS, "left.weight": 4.0})
+    nodes = by_name(told(kedro("explain", "--trial", "1", "--format", "json")))
+    assert nodes["left"]["reason"] == "it is never cached: output 'left_rows' cannot be stored"
+    assert "one of its inputs cannot be stored" in nodes["join"]["reason"]
+    assert (nodes["join"]["against"], nodes["join"]["changed"]) == (None, [])
+    assert nodes["score"]["reason"] == "against trial 0: input joined changed"
+
+
+def test_explain_names_the_trial_that_its_reason_names(project: Any, kedro: Any) -> None:
+    tuner = project.tuner()
+    for shift in (3.0, 4.0, 5.0):
+        tuner.evaluate({**DEFAULTS, "shift": shift})
+    nodes = by_name(told(kedro("explain", "--trial", "2", "--format", "json")))
+    assert nodes["clean"]["reason"] == "same code, parameters and inputs as trial 0"
+    assert nodes["clean"]["against"] == 0
+    assert nodes["score"]["against"] == 1
+
+
 def test_explain_holds_the_node_records_of_trials(project: Any, kedro: Any) -> None:
     project.tuner().evaluate(DEFAULTS)
     listed = told(kedro("trials", "--format", "json"))[0]["nodes"]

@@ -180,9 +180,41 @@ def test_reasons_name_what_differs_from_the_nearest_trial() -> None:
     assert said[2] == "against trial 0: parameter m.lr changed"
     assert said[3] == "against trial 1: its code changed"
     assert said[4] == "same code, parameters and inputs as trial 0"
+    assert known.against(5, history[5].nodes[0]) == (4, history[4].nodes[0])
+    assert known.against(4, history[4].nodes[0]) == (0, history[0].nodes[0])
+    assert [known.against(n, history[n].nodes[0]) for n in (0, 6, 7)] == 3 * [None]
     assert "no longer kept" in said[5]
     assert "ended before" in said[6]
     assert said[7] == "it is never cached: it is a generator"
+
+
+def test_reason_of_a_node_whose_input_has_no_content_to_tell() -> None:
+    nodes = [NodeRecord("n", "ran", 1.0, parts={"code": "1"}) for _ in range(2)]
+    known = History([trial(i, node) for i, node in enumerate(nodes)])
+    for i, node in enumerate(nodes):
+        assert "one of its inputs cannot be stored" in known.reason(i, node)
+        assert known.against(i, node) is None
+
+
+@pytest.mark.parametrize(
+    ("part", "told"),
+    [
+        ("params:m", "parameter m changed (m.lr, m.deep.er)"),
+        ("params:m.lr", "parameter m.lr changed"),
+        ("params:other", "parameter other changed"),
+        ("parameters", "parameter m.lr, m.deep.er changed (it takes all of them)"),
+    ],
+)
+def test_reason_names_the_keys_inside_a_mapping(part: str, told: str) -> None:
+    def made(number: int, lr: float, er: int) -> TrialRecord:
+        node = NodeRecord("n", "ran", 1.0, key=str(number), parts={part: str(number)})
+        params = {"m.lr": lr, "m.same": 1, "mm": 2}
+        given = {"m": {"lr": 9.0, "deep": {"er": er}}}
+        return TrialRecord(number, "complete", params, 1.0, (node,), runtime_params=given)
+
+    history = [made(0, 0.1, 1), made(1, 0.2, 2)]
+    known = History(history)
+    assert known.reason(1, history[1].nodes[0]) == f"against trial 0: {told}"
 
 
 def test_nearest_trial_is_the_latest_of_those_that_differ_least() -> None:
