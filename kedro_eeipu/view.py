@@ -340,9 +340,13 @@ def plan_tables(graph: StageGraph, nodes: Sequence[Mapping[str, Any]]) -> list[R
     for column in ("stage", "after", "node"):
         table.add_column(column, no_wrap=True, overflow="ellipsis")
     table.add_column("ranges it takes")
-    for stage in graph:
-        taken = [path for name in stage.nodes for path in own[name]]
-        after = ", ".join(graph[p].id for p in sorted(_nearest(graph, stage, taken))) or "-"
+    follows = [
+        _nearest(graph, stage, [path for name in stage.nodes for path in own[name]])
+        for stage in graph
+    ]
+    for s in _in_order(follows):
+        stage = graph[s]
+        after = ", ".join(graph[p].id for p in sorted(follows[s])) or "-"
         for i, name in enumerate(stage.nodes):
             first = ("", "") if i else (stage.id, after)
             table.add_row(*first, Text(name), Text("\n".join(own[name])))
@@ -355,6 +359,17 @@ def plan_tables(graph: StageGraph, nodes: Sequence[Mapping[str, Any]]) -> list[R
     if any(s.cacheable and not s.parameters for s in graph):
         legend += "\nWhat no range reaches is paid once."
     return [table, Text(f"\n{legend}", style="dim"), *never]
+
+
+def _in_order(follows: Sequence[Collection[int]]) -> list[int]:
+    """Stages after those that they follow; as they come where two follow each other."""
+    order: list[int] = []
+    left = list(range(len(follows)))
+    while left:
+        ready = (s for s in left if not set(follows[s]) & set(left) - {s})
+        order.append(next(ready, left[0]))
+        left.remove(order[-1])
+    return order
 
 
 def _nearest(graph: StageGraph, stage: Stage, own: Collection[str]) -> set[int]:

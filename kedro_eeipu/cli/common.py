@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from kedro_eeipu.study.records import TrialRecord
     from kedro_eeipu.study.storage import TrialStudy
 
+_UNCUT = 100_000
+
 
 def reports_errors(command: Callable[..., Any]) -> Callable[..., Any]:
     """Show a user's mistake as a message, with exit code 2 for configuration and 1 otherwise."""
@@ -143,9 +145,13 @@ def chosen(study: TrialStudy, number: int | None) -> TrialRecord:
 
 
 def make_console(quiet: bool = False) -> Any:
+    """Where tables go: cut at the width of a terminal, and whole into a pipe or a file."""
     from rich.console import Console
 
-    return Console(quiet=quiet)
+    console = Console(quiet=quiet)
+    if not console.is_terminal and not console.is_jupyter:
+        console.width = _UNCUT
+    return console
 
 
 def warn(warnings: Sequence[str]) -> None:

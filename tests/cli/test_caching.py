@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -118,7 +119,7 @@ def test_explain_names_the_input(project: Any, kedro: Any) -> None:
     assert node["changed"] == ["raw"]
 
 
-def test_listings_keep_to_one_line_at_80_columns(
+def test_listings_keep_to_one_line_at_80_columns_and_are_whole_in_a_pipe(
     project: Any, kedro: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     long = "a_name_that_is_longer_than_a_column_of_80_characters_has_room_for"
@@ -130,12 +131,16 @@ def test_listings_keep_to_one_line_at_80_columns(
     )
     project.tuner().evaluate(DEFAULTS)
     monkeypatch.setenv("COLUMNS", "80")
-    lines = kedro("cache", "ls").stdout.splitlines()
-    assert len(lines) == 6
-    assert all(len(line) <= 80 for line in lines)
-    assert any(" [b]a_name" in line for line in lines), "a name is no markup"
-    assert all(len(line) <= 80 for line in kedro("explain", "--trial", "0").stdout.splitlines())
-    assert all(len(line) <= 80 for line in kedro("plan").stdout.splitlines())
+    listings = (("cache", "ls"), ("explain", "--trial", "0"), ("plan",))
+    for listing in listings:
+        assert long in kedro(*listing).stdout
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as in a terminal
+    for listing in listings:
+        shown = re.sub(r"\x1b\[[0-9;]*m", "", kedro(*listing).stdout)
+        assert all(len(line) <= 80 for line in shown.splitlines())
+        if listing == ("cache", "ls"):
+            assert len(shown.splitlines()) == 6
+            assert " [b]a_name" in shown, "a name is no markup"
 
 
 def test_explain_never_shows_a_value(project: Any, kedro: Any) -> None:
