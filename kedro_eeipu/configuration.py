@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,9 @@ from kedro_eeipu.cache.store import Store
 from kedro_eeipu.cache.upkeep import in_words
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.settings import FILE, Settings, absolute_root
+
+# What Kedro's loader raises for files that hold no configuration, or contradict each other.
+UNREADABLE = (yaml.YAMLError, OmegaConfBaseException, ValueError)
 
 
 def check_environment(context: KedroContext) -> None:
@@ -54,25 +59,50 @@ def load_settings(context: KedroContext) -> Settings:
             where=FILE,
             remedy="`cache`, `nodes`, a node, `inputs` and an input are mappings in each of them.",
         ) from None
-    except (yaml.YAMLError, OmegaConfBaseException, ValueError) as error:
-        raise ConfigurationError(str(error), where=FILE) from None
+    except UNREADABLE as error:
+        raise unreadable(error, context, FILE) from None
     return Settings.parse(content)
+
+
+def unreadable(error: Exception, context: KedroContext, where: str) -> ConfigurationError:
+    """What to say of configuration that Kedro cannot read.
+
+    Args:
+        error: What the loader has raised, one of `UNREADABLE`.
+        context: The context of the loader.
+        where: The file that is most likely meant, for errors that name none.
+    """
+    told, cause = str(error), error.__cause__
+    named = re.match(r"Invalid YAML or JSON file (.+), unable to read line", told)
+    if named and isinstance(cause, yaml.MarkedYAMLError) and cause.problem_mark:
+        mark, file = cause.problem_mark, Path(named[1])
+        if file.is_relative_to(context.project_path):
+            file = file.relative_to(context.project_path)
+        return ConfigurationError(
+            f"line {mark.line + 1}, column {mark.column + 1}: {cause.problem}",
+            where=file.as_posix(),
+        )
+    names_files = str(context.config_loader.conf_source) in told
+    return ConfigurationError(told, where="" if names_files else where)
 
 
 def open_store(context: KedroContext, settings: Settings) -> Store:
     """The store that the settings describe.
 
     Raises:
-        ConfigurationError: Credentials that they name are not there, or stand in the URL.
+        ConfigurationError: Credentials that they name are not there, or stand in the URL; or the
+            root is a file.
     """
     cache = settings.cache
     _refuse_password(cache.root, "cache.root")
+    project = Path(context.project_path)
+    root = absolute_root(cache.root, project)
+    _refuse_file(root)
     options = _credentials(context, cache.credentials, "cache.credentials")
     signing = _credentials(context, cache.signing_key, "cache.signing_key")
     secret = signing.get("key") if signing else None
-    project = Path(context.project_path)
     return Store(
-        absolute_root(cache.root, project),
+        root,
         storage_options=options or None,
         secret=str(secret).encode() if secret else None,
         max_entry_bytes=cache.max_entry_bytes,
@@ -160,6 +190,20 @@ def _credentials(context: KedroContext, name: str, key: str) -> dict[str, Any]:
             f"credentials.yml has no entry '{name}'", where=f"eeipu.yml: {key}"
         )
     return dict(known[name])
+
+
+def _refuse_file(root: str) -> None:
+    """Refuse a local root that is a file, or lies below one."""
+    path = Path(root.removeprefix("file://"))
+    if "://" in str(path):
+        return
+    there = next((p for p in (path, *path.parents) if os.path.exists(p)), None)
+    if there is not None and not there.is_dir():
+        raise ConfigurationError(
+            f"{there} is a file, not a directory",
+            where=f"{FILE}: cache.root",
+            remedy="Name a folder; one that is not there yet is made.",
+        )
 
 
 def _refuse_password(url: str, key: str) -> None:

@@ -14,7 +14,6 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import yaml
 from kedro.config import MissingConfigException
 from kedro.framework.context import KedroContext
 from kedro.framework.project import pipelines
@@ -24,15 +23,16 @@ from kedro.io.core import is_parameter
 from kedro.pipeline import Pipeline
 from kedro.pipeline.transcoding import _strip_transcoding
 from kedro.runner import AbstractRunner
-from omegaconf.errors import OmegaConfBaseException
 
 from kedro_eeipu.cache.run_directory import RunDirectory
 from kedro_eeipu.cache.store import Store
 from kedro_eeipu.configuration import (
+    UNREADABLE,
     check_environment,
     load_settings,
     open_store,
     study_storage,
+    unreadable,
 )
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.graph import SearchSpace, StageGraph, parse_space
@@ -43,6 +43,7 @@ from kedro_eeipu.hooks import PlannedRun, hooks
 from kedro_eeipu.hooks.plan import Planner, RunPlan
 from kedro_eeipu.pruning import Gate
 from kedro_eeipu.settings import FILE, Settings
+from kedro_eeipu.study.steps import last_value
 
 # Kedro-Viz rewrites a file that grows with every run to show the last one's status.
 _NOT_WHILE_TUNING = ("kedro_viz",)
@@ -139,12 +140,23 @@ class Project:
         unmatched += [("inputs", name) for name in cache.inputs if name not in known["inputs"]]
         return [
             *self.space.warnings,
+            *self._uneven_steps(),
             *(
                 f"{FILE}: cache.{key}.{name} matches nothing in the pipeline. "
                 + _close(name, known[key])
                 for key, name in unmatched
             ),
         ]
+
+    def _uneven_steps(self) -> Iterator[str]:
+        block = block_of(self.pipeline_name, self.parameters)
+        for r in self.space:
+            if r.step is not None and last_value(r) < r.high:
+                where = f"{parameters_file(self.path, self.env, block)}: {block}.space.{r.path}"
+                yield (
+                    f"{where}: steps of {r.step:g} from {r.low:g} do not reach {r.high:g}; "
+                    f"the last value is {last_value(r):g}"
+                )
 
     @property
     def home(self) -> Path:
@@ -361,8 +373,8 @@ def _parameters(context: KedroContext, where: str) -> dict[str, Any]:
         return dict(context.config_loader["parameters"])
     except MissingConfigException:
         return {}
-    except (yaml.YAMLError, OmegaConfBaseException, ValueError) as error:
-        raise ConfigurationError(str(error), where=where) from None
+    except UNREADABLE as error:
+        raise unreadable(error, context, where) from None
 
 
 def _close(name: str, known: Any) -> str:

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import optuna
+from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial
 
 from kedro_eeipu.graph import Range, SearchSpace
 from kedro_eeipu.study.sampler import EEIPUSampler
+from kedro_eeipu.study.storage import distribution
 
 PEERS = ("random", "tpe", "gp")
 
@@ -60,6 +62,8 @@ def propose(
 def _suggest(trial: optuna.Trial, r: Range) -> Any:
     if r.kind == "categorical":
         return trial.suggest_categorical(r.path, r.choices)
-    if r.kind == "int":
-        return trial.suggest_int(r.path, int(r.low), int(r.high), step=int(r.step or 1), log=r.log)
-    return trial.suggest_float(r.path, r.low, r.high, step=r.step, log=r.log)
+    d = distribution(r)
+    if isinstance(d, IntDistribution):
+        return trial.suggest_int(r.path, d.low, d.high, step=d.step, log=d.log)
+    assert isinstance(d, FloatDistribution)
+    return trial.suggest_float(r.path, d.low, d.high, step=d.step, log=d.log)

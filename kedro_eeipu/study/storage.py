@@ -31,6 +31,7 @@ from kedro_eeipu.study.driver import beginning_alone, driver_ended
 from kedro_eeipu.study.heartbeat import Heartbeat
 from kedro_eeipu.study.limits import counted_trials
 from kedro_eeipu.study.records import NodeRecord, TrialRecord
+from kedro_eeipu.study.steps import last_value
 
 _OBJECTIVE = "eeipu:objective"
 
@@ -303,8 +304,8 @@ def distribution(r: Range) -> BaseDistribution:
     if r.kind == "categorical":
         return CategoricalDistribution(r.choices)
     if r.kind == "int":
-        return IntDistribution(int(r.low), int(r.high), log=r.log, step=int(r.step or 1))
-    return FloatDistribution(r.low, r.high, log=r.log, step=r.step)
+        return IntDistribution(int(r.low), int(last_value(r)), log=r.log, step=int(r.step or 1))
+    return FloatDistribution(r.low, last_value(r), log=r.log, step=r.step)
 
 
 def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:

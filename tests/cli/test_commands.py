@@ -483,6 +483,47 @@ def test_broken_yaml_is_a_message(shell: Shell) -> None:
     refused(result, "parameters.yml")
 
 
+@pytest.mark.parametrize("name", ["parameters_more.yml", "eeipu.yml", "eeipu_more.yml"])
+def test_broken_yaml_is_told_of_the_file_that_holds_it(shell: Shell, name: str) -> None:
+    (shell.project.path / "conf/local" / name).write_text("a: 1\n\n  broken: [1,\n")
+    result = shell("tune")
+    refused(result, f"Error: conf/local/{name}: line 3, column 9: ")
+
+
+def test_key_set_twice_is_told_of_the_files_that_set_it(shell: Shell) -> None:
+    (shell.project.path / "conf/base/parameters_more.yml").write_text("shift: 1\n")
+    refused(shell("tune"), "Error: Duplicate keys", "parameters_more.yml", "shift")
+
+
+@pytest.mark.parametrize("root", ["afile", "afile/cache", "file://{}/afile"])
+def test_root_that_is_a_file_is_told(shell: Shell, root: str) -> None:
+    (shell.project.path / "afile").touch()
+    shell.project.write_settings({"cache": {"root": root.format(shell.project.path)}})
+    for command in (["plan"], ["tune"], ["cache", "ls"]):
+        refused(shell(*command), "eeipu.yml: cache.root", "afile is a file, not a directory")
+
+
+@pytest.mark.parametrize("sampler", ["eeipu", "random"])
+def test_steps_that_do_not_reach_the_end_are_told_in_our_words(
+    shell: Shell, sampler: str, recwarn: pytest.WarningsRecorder
+) -> None:
+    space = {
+        "shift": {"low": 0.0, "high": 10.0, "step": 3.0},
+        "right.power": {"low": 1, "high": 6, "step": 2},
+        "clean.scale": {"low": 0.1, "high": 1.0, "step": 0.3},
+    }
+    block(shell.project, space=space)
+    result = shell("tune", "--trials", "3", "--sampler", sampler)
+    assert result.exit_code == 0, result.stderr
+    assert (
+        "conf/base/parameters.yml: eeipu.space.shift: steps of 3 from 0 do not reach 10; "
+        "the last value is 9\n" in result.stderr
+    )
+    assert "eeipu.space.right.power: steps of 2 from 1 do not reach 6" in result.stderr
+    assert "eeipu.space.clean.scale: steps" not in result.stderr
+    assert not [w for w in recwarn if "divisible" in str(w.message)]
+
+
 def test_changed_code_is_told(shell: Shell) -> None:
     shell("tune", "--trials", "1")
     nodes = shell.project.source / "nodes.py"
