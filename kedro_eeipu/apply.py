@@ -176,6 +176,9 @@ def bring_outputs(project: Project, trial: TrialRecord) -> BroughtOutputs:
         for name, (digest, size) in zip(outputs, node.outputs, strict=False):
             if name not in catalog or getattr(catalog[name], "_EPHEMERAL", False):
                 continue
+            if not digest:
+                brought.missing[name] = "it cannot be stored in the cache"
+                continue
             try:
                 value = project.store.load(Blob(digest, size, 0.0))
             except CacheMiss as reason:

@@ -311,6 +311,22 @@ def test_apply_saves_the_other_outputs_where_a_dataset_cannot_save_one(shell: Sh
     assert "the values and the other outputs are written" in result.stderr
 
 
+def test_apply_names_an_output_that_cannot_be_stored(shell: Shell) -> None:
+    source = shell.project.source
+    with (source / "nodes.py").open("a") as file:
+        file.write("\n\ndef odd(raw):\n    return {'p': lambda: raw}\n")
+    first = 'Pipeline([node(nodes.odd, "raw", "odd", name="a"),'
+    shell.project.write_pipeline((source / "pipeline.py").read_text().replace("Pipeline([", first))
+    catalog = yaml.safe_load((shell.project.path / "conf/base/catalog.yml").read_text())
+    catalog["odd"] = {"type": "pickle.PickleDataset", "filepath": "data/odd.pkl"}
+    shell.project.write_catalog(catalog)
+    shell("tune", "--trials", "1")
+    result = shell("apply", "--best", "--env", "tuned")
+    assert result.exit_code == 0, result.stderr
+    assert "Not saved: odd (it cannot be stored in the cache); `kedro run" in result.stderr
+    assert "Saved metrics from the cache" in result.stdout
+
+
 def test_apply_into_an_environment_with_a_broken_file_is_refused(shell: Shell) -> None:
     shell("tune", "--trials", "1")
     shell.project.write_parameters({}, env="prod")
