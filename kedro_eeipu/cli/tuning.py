@@ -293,15 +293,16 @@ def apply(
     for name, reason in brought.missing.items():
         click.echo(f"Not saved: {name} ({reason}); `{used}` makes it", err=True)
     if brought.failed:
-        rest = "the values and the other outputs are" if brought.saved else "the values are"
+        reasons = [
+            f"the dataset '{name}' of the catalog could not save the output of trial "
+            f"{trial.number}: {reason}"
+            for name, reason in brought.failed.items()
+        ]
+        written = ", ".join(["the values", *brought.saved])
         raise EEIPUError(
-            "\n".join(
-                f"the dataset '{name}' of the catalog could not save the output of trial "
-                f"{trial.number}: {reason}"
-                for name, reason in brought.failed.items()
-            )
-            + f"\nAll else is done: {rest} written. `kedro run` fails at this dataset, too, until "
-            "its node returns what it can save, or the catalog declares another type."
+            "\n".join(reasons)
+            + f"\nWritten are {written}. `{used}` fails there, too, until the node "
+            "returns what can be saved, or the catalog declares another type."
         )
 
 

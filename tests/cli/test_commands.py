@@ -308,7 +308,7 @@ def test_apply_saves_the_other_outputs_where_a_dataset_cannot_save_one(shell: Sh
     assert "Saved odd" not in result.stdout
     assert "'odd'" in result.stderr
     assert "TypeError: Object of type set is not JSON serializable" in result.stderr
-    assert "the values and the other outputs are written" in result.stderr
+    assert "Written are the values, cleaned, metrics." in result.stderr
 
 
 def test_apply_names_an_output_that_cannot_be_stored(shell: Shell) -> None:
