@@ -121,8 +121,8 @@ def _differences(a: Mapping[str, Any], b: Mapping[str, Any], prefix: str = "") -
             yield path
 
 
-def _is_block(section: str) -> bool:
-    return section == "eeipu" or section.startswith("eeipu_")
+def _is_block(section: object) -> bool:
+    return section == "eeipu" or str(section).startswith("eeipu_")
 
 
 def overrides_yaml(project: Project, trial: TrialRecord, study: str) -> str:
