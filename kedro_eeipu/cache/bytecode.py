@@ -41,6 +41,7 @@ _SEES_GLOBALS = frozenset(
         *("dmatrix", "dmatrices", "from_formula", "model_matrix"),
     }
 )
+_NUMEXPR = ("ne", "numexpr")
 # What makes a string a model formula, whose functions are looked up where it was written.
 _FORMULA = "~"
 _SEES_EVERYTHING = frozenset({"eval", "exec", "globals"})
@@ -423,6 +424,9 @@ def _changed(ops: list[_Op], index: int) -> list[Use]:
 
 def _evaluates_any(ops: list[_Op], index: int) -> bool:
     """Whether what a function like ``query`` is given is not a string that stands in the code."""
+    op, before = ops[index], ops[index - 1]
+    if op.value == "evaluate" and "GLOBAL" not in op.name and before.value not in _NUMEXPR:
+        return False  # of a model, say
     following = next((op for op in ops[index + 1 :] if op.name != "PUSH_NULL"), None)
     if following is None or following.kind == "const":
         return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -309,11 +310,11 @@ def _numeric(path: str, spec: Mapping, default: Any, when: tuple, where: str) ->
 
 
 def _text_number_remedy(value: Any) -> str:
-    try:
-        number = float(value) if isinstance(value, str) else None
-    except ValueError:
-        number = None
-    return "" if number is None else f"YAML reads {value} as text: write {number!r}."
+    for read in (int, float):
+        with contextlib.suppress(ValueError, TypeError):
+            if isinstance(value, str):
+                return f"YAML reads {value} as text: write {read(value)!r}."
+    return ""
 
 
 def _refuse_unknown(spec: Mapping, known: set[str], where: str) -> None:

@@ -747,6 +747,15 @@ _hit(
         "def node(x):\n    m = M()\n    m.eval()\n    return m.eval() + x\n"
     ),
 )
+_hit(
+    "something else in a module that evaluates a model",
+    "return 5",
+    "return 6",
+    nodes=(
+        "class M:\n    def evaluate(self, x):\n        return x\ndef unrelated():\n    return 5\n"
+        "def node(x):\n    return M().evaluate(x)\n"
+    ),
+)
 _edit(
     "function in a model formula",
     "x * 2",

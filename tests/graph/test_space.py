@@ -54,6 +54,7 @@ def test_type_follows_the_default() -> None:
         ({"model.rate": {"low": 0, "hihg": 1}}, "unknown key 'hihg'", "'high'"),
         ({"model.rate": {"low": 0}}, "`high` is None", ""),
         ({"model.rate": {"low": "1e-4", "high": 1}}, "`low` is '1e-4'", "write 0.0001"),
+        ({"model.depth": {"low": "1", "high": 9}}, "`low` is '1'", "write 1."),
         ({"text": {"low": 0.1, "high": 1.0}}, "not a number", "write 0.001"),
         ({"model.kernel": {"low": 0, "high": 1}}, "'rbf', not a number", "List the values"),
         ({"model.fast": {"low": 0, "high": 1}}, "True, not a number", "List the values"),
