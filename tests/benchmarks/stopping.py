@@ -95,7 +95,11 @@ def stop(problem: Problem, seed: int) -> Stop | None:
 
 
 def _spread(values: list[float]) -> str:
-    return f"{statistics.median(values):.2g} ({min(values):.2g} … {max(values):.2g})"
+    middle, low, high = (
+        f"{v:.0f}" if v >= 10 else f"{v:.2g}"
+        for v in (statistics.median(values), min(values), max(values))
+    )
+    return f"{middle} ({low} … {high})"
 
 
 def main() -> None:
