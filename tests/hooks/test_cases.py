@@ -475,7 +475,7 @@ def test_case_34_trials_write_no_catalog_file(project: Any) -> None:
 
 
 def test_case_38_no_usable_root_costs_only_time(project: Any) -> None:
-    project.write_settings({"cache": {"root": "data/raw.json/nowhere"}})
+    project.write_settings({"cache": {"root": "/proc/nowhere"}})
     for _ in range(2):
         record, executed = trial(project)
         assert executed == ALL
