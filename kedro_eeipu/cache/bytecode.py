@@ -274,7 +274,7 @@ class _Reader:
             elif op.kind in ("local", "free") and not op.name.startswith(("STORE", "DELETE")):
                 scope.load(op.value, _chain(ops, index))
             elif op.name in ("STORE_GLOBAL", "DELETE_GLOBAL"):
-                scope.uses.append(Use("assigned", op.value))
+                scope.uses += [Use("assigned", op.value), Use("global", op.value)]
             elif op.name in _CHANGES:
                 scope.uses += _changed(ops, index)
             elif op.kind == "name" and ("GLOBAL" in op.name or op.name == "LOAD_NAME"):

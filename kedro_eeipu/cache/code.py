@@ -13,6 +13,7 @@ import builtins
 import hashlib
 import importlib
 import importlib.util
+import inspect
 import sys
 import types
 from collections.abc import Callable
@@ -56,14 +57,13 @@ class CodeIdentity:
         parts: short digests by ``"module:qualname"``, versions by ``"library NAME"`` and
             ``"python"``, and ``"callable"`` for the node's callable itself (partial arguments,
             the object of a bound method); comparing two of them says what changed.
-        assigned: ``"module:name"`` of the global variables that it writes to when it is called.
-        read: of those that it looks at in functions that do not write to them.
+        lazy: ``"module:name"`` of the global variables that are empty yet and to which only
+            functions without arguments write, which make them of nothing that differs.
     """
 
     digest: str
     parts: dict[str, str]
-    assigned: frozenset[str] = frozenset()
-    read: frozenset[str] = frozenset()
+    lazy: frozenset[str] = frozenset()
 
 
 def code_identity(func: Callable | type) -> CodeIdentity:
@@ -101,8 +101,7 @@ class _Walk(ObjectWriter):
         self.has_imported = False
         self._functions: list[types.FunctionType] = []
         self._classes: list[type] = []
-        self._assigned: dict[str, set[str]] = {}  # by variable, the functions
-        self._read: dict[str, set[str]] = {}
+        self._lazy: dict[str, bool] = {}  # by variable that is written to
         self._sees_docs = self._sees_hints = self._sees_subclasses = False
 
     def start(self, obj: Any) -> None:
@@ -135,10 +134,8 @@ class _Walk(ObjectWriter):
             state.update(b"\nunit %d " % number)
             for item in unit.form:
                 state.update(b"#%d" % item if isinstance(item, int) else item)
-        read = {v for v, by in self._read.items() if by - self._assigned.get(v, set())}
-        return CodeIdentity(
-            state.hexdigest(), self._parts(), frozenset(self._assigned), frozenset(read)
-        )
+        lazy = frozenset(variable for variable, lazy in self._lazy.items() if lazy)
+        return CodeIdentity(state.hexdigest(), self._parts(), lazy)
 
     def _parts(self) -> dict[str, str]:
         parts = {f"library {name}": version for name, version in self.libraries.items()}
@@ -209,8 +206,9 @@ class _Walk(ObjectWriter):
                 if module is not None:
                     self.value(module, unit)
             elif use.kind == "assigned":
-                variable = _variable(use, namespace)
-                self._assigned.setdefault(variable, set()).add(unit.label)
+                variable, value = _variable(use, namespace)
+                lazy = _is_unset(value) and _takes_nothing(function)
+                self._lazy[variable] = lazy and self._lazy.get(variable, True)
             else:
                 self._import(use, namespace, unit)
 
@@ -287,7 +285,6 @@ class _Walk(ObjectWriter):
 
     def _global(self, obj: Any, module: str, name: str, unit: Unit) -> None:
         """Add the value of a global variable; plain values become units with its name."""
-        self._read.setdefault(f"{module}:{name}", set()).add(unit.label)
         if callable(obj) or isinstance(obj, types.ModuleType):
             self.value(obj, unit)
         else:
@@ -346,15 +343,29 @@ class _Walk(ObjectWriter):
                 self.value(members[name].func, unit)
 
 
-def _variable(use: Use, namespace: dict[str, Any]) -> str:
-    """The global variable that is written to: of this module, or of one that it is reached by."""
+def _variable(use: Use, namespace: dict[str, Any]) -> tuple[str, Any]:
+    """The global variable that is written to, of this module or another one, and its value."""
     module, name = str(namespace.get("__name__", "?")), use.name
     found = namespace.get(name)
     for attribute in use.chain:
         if not isinstance(found, types.ModuleType):
             break
         module, name, found = found.__name__, attribute, getattr(found, attribute, None)
-    return f"{module}:{name}"
+    return f"{module}:{name}", found
+
+
+def _is_unset(value: Any) -> bool:
+    return value is None or (isinstance(value, dict | list | set) and not value)
+
+
+def _takes_nothing(function: types.FunctionType) -> bool:
+    code = function.__code__
+    count = code.co_argcount - (code.co_varnames[:1] in (("self",), ("cls",)))
+    return not (
+        count
+        or code.co_kwonlyargcount
+        or code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS)
+    )
 
 
 class _Global:

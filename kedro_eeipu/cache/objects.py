@@ -24,6 +24,7 @@ from kedro_eeipu.cache.bytecode import code_facts
 from kedro_eeipu.cache.fingerprint import Unidentifiable, fingerprint
 from kedro_eeipu.cache.origin import is_compiled, origin_of
 from kedro_eeipu.cache.pickled import find, globals_inside
+from kedro_eeipu.cache.tensors import storage_bytes
 
 __all__ = ["ObjectWriter", "Unit"]
 
@@ -218,6 +219,8 @@ class ObjectWriter(abc.ABC):
             unit.add("stateless", kind.__name__)
         elif _is_numpy(obj):
             unit.add("numpy", fingerprint(obj))
+        elif (stored := storage_bytes(obj)) is not None:
+            unit.add("storage", f"{obj.dtype} {fingerprint(stored)}")
         else:
             return False
         return True
@@ -232,7 +235,7 @@ class ObjectWriter(abc.ABC):
             return
         self.value(kind, unit)
         if origin_of(str(kind.__module__)).is_project:
-            self.named_values(getattr(obj, "__dict__", {}), unit)
+            self.named_values(_own_state(obj), unit)
             self.named_values(_slots(obj), unit)
             if all(c.__flags__ & _HEAP_TYPE or c is object for c in kind.__mro__):
                 return
@@ -312,6 +315,15 @@ def _digest_alone(obj: Any) -> str:
 def _label(obj: Any) -> str:
     named = obj if hasattr(obj, "__qualname__") else type(obj)
     return f"{named.__module__}:{named.__qualname__}"
+
+
+def _own_state(obj: Any) -> dict[str, Any]:
+    """Attributes of an instance, but for those that are computed from the others when asked for."""
+    return {
+        name: value
+        for name, value in getattr(obj, "__dict__", {}).items()
+        if not isinstance(getattr(type(obj), name, None), functools.cached_property)
+    }
 
 
 def _slots(obj: Any) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from kedro_eeipu.cache.code import code_identity
 from kedro_eeipu.cache.files import is_fresh, version_of, why_shared
 from kedro_eeipu.cache.origin import is_project_object
 from kedro_eeipu.cache.pickled import find, globals_inside
+from kedro_eeipu.cache.tensors import storage_bytes, storage_of
 
 __all__ = ["Damaged", "Outdated", "TooLarge", "digest_of", "read", "write"]
 
@@ -186,6 +187,9 @@ class _Pickler(pickle.Pickler):
             self.code.add(f"{obj.__module__}:{obj.__qualname__}")
         if type(obj).__module__.startswith("polars") and type(obj).__name__ in _POLARS_CODE:
             self.code |= globals_inside(_state_bytes(obj))
+        stored = storage_bytes(obj)
+        if stored is not None:
+            return storage_of, (stored, obj.dtype)
         numpy = sys.modules.get("numpy")
         if numpy is not None and type(obj) is numpy.ndarray:
             if not (obj.flags.c_contiguous or obj.flags.f_contiguous):

@@ -14,7 +14,7 @@ from typing import Any
 from kedro.io import CatalogProtocol
 from kedro.pipeline.node import Node
 
-from kedro_eeipu.cache.code import CodeIdentity, Unidentifiable
+from kedro_eeipu.cache.code import CodeIdentity, Unidentifiable, code_identity
 from kedro_eeipu.cache.dataset import MemoizedDataset
 from kedro_eeipu.cache.fingerprint import combine
 from kedro_eeipu.cache.run_directory import Output, RunDirectory
@@ -62,6 +62,9 @@ class NodeAction:
         run: The directory of the run.
         why_not: Why it is never cached.
         meta: What its record says of the run that made it.
+
+    Attributes:
+        others: All actions of the run, by node.
     """
 
     def __init__(
@@ -87,6 +90,7 @@ class NodeAction:
         self.run = run
         self.why_not = why_not
         self.meta = dict(meta or {})
+        self.others: Mapping[str, NodeAction] = {}
         self._key: str | None = None
         self._seconds = 0.0
         self._saved: dict[str, Output] = {}
@@ -96,7 +100,8 @@ class NodeAction:
         self._lease = ExitStack()
 
     def __getstate__(self) -> dict[str, Any]:
-        state = self.__dict__.copy()
+        # Another process has globals of its own.
+        state = {**self.__dict__, "others": {}}
         del state["_lock"], state["_lease"]
         return state
 
@@ -226,14 +231,34 @@ class NodeAction:
 
     def _execute(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         self._tell("running")
+        before = _global_state(self.node)
         try:
             result = self._timed(*args, **kwargs)
         except BaseException as error:
             self.failed(error)
             raise
+        self._beware_of_shared_state(before)
         if not self.node.outputs:
             self._tell("ran")
         return result
+
+    def _beware_of_shared_state(self, before: Mapping[str, str]) -> None:
+        """Record neither this node nor those that reach a global variable which it has changed.
+
+        They pass on something else than their outputs: a hit of the one would change what the
+        others do.
+        """
+        after = _global_state(self.node)
+        changed = {name for name, digest in before.items() if after.get(name, digest) != digest}
+        for other in self.others.values() if changed else ():
+            if other is self or other.identity is None:
+                continue
+            for variable in sorted(changed.intersection(_unnumbered(other.identity.code.parts))):
+                reason = f"nodes pass on values in {variable}, a global variable or what it holds"
+                self.bypass(reason)
+                if other._key is None and other._served is None:
+                    other.bypass(reason)
+                break
 
     def _timed(self, *args: Any, **kwargs: Any) -> Any:
         # What a run is to be timed by, its records tell, too.
@@ -315,6 +340,25 @@ class NodeAction:
 
     def _ordered_outputs(self) -> Iterator[Output]:
         return (self._saved[name] for name in self.node.outputs)
+
+
+def _global_state(node: Node) -> dict[str, str]:
+    """Digests of what a node's code reaches, by name, but for what is made once from nothing."""
+    try:
+        code = code_identity(node.func)
+    except Unidentifiable:
+        return {}
+    return {n: d for n, d in _unnumbered(code.parts).items() if n not in code.lazy}
+
+
+def _unnumbered(parts: Mapping[str, str]) -> dict[str, str]:
+    """Parts of a code's identity in which those of one name, which are numbered, are one."""
+    found: dict[str, str] = {}
+    for name, digest in parts.items():
+        if ":" in name:
+            plain = name.partition(" (")[0]
+            found[plain] = found.get(plain, "") + digest
+    return found
 
 
 def stream(action: NodeAction, *args: Any, **kwargs: Any) -> Iterator[Any]:

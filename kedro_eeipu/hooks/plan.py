@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import os
 import warnings
@@ -49,7 +48,6 @@ class RunPlan:
         datasets: What stands in the catalog for every produced dataset.
         streamed: What stands there for the outputs of generators, which are never cached.
         run: The run's directory.
-        shared: Global variables in which nodes pass on values.
     """
 
     actions: dict[str, NodeAction]
@@ -57,7 +55,6 @@ class RunPlan:
     run: RunDirectory
     reused: set[str] = field(default_factory=set)
     streamed: dict[str, AbstractDataset] = field(default_factory=dict)
-    shared: frozenset[str] = frozenset()
 
     def nodes_to_run(self) -> list[Node]:
         """Copies of the nodes that Kedro must call, with their actions for functions."""
@@ -116,7 +113,7 @@ class Planner:
             write_through: Whether outputs are also written where the user's catalog declares them.
             meta: What new records say of this run.
         """
-        plan = RunPlan({}, {}, run, shared=_shared_variables(pipeline))
+        plan = RunPlan({}, {}, run)
         records: dict[str, Record] = {}
         for node in pipeline.nodes:
             action = self._action(node, pipeline, catalog, plan, write_through, meta)
@@ -200,8 +197,6 @@ class Planner:
                 if shares_value(_dataset(catalog, name)):
                     raise Unidentifiable(f"'{name}' is handed on without a copy: copy_mode assign")
             identity = self.identify(node, own, catalog)
-            for variable in sorted(plan.shared & (identity.code.assigned | identity.code.read)):
-                raise Unidentifiable(f"nodes pass on values in the global variable {variable}")
         except Unidentifiable as reason:
             identity, why_not = None, str(reason)
         for output in outputs.values():
@@ -216,6 +211,7 @@ class Planner:
         action = NodeAction(
             node, identity, inputs, outputs, catalog, self.store, plan.run, why_not, meta
         )
+        action.others = plan.actions
         for output in outputs.values():
             output.record, output.rebuild = action.saved, action.rebuild
             output.stored = identity is not None
@@ -303,19 +299,6 @@ class Planner:
             for d in said.depends_on
         }
         return combine(version=said.version, watched=watched)
-
-
-def _shared_variables(pipeline: Pipeline) -> frozenset[str]:
-    """Global variables in which one node may leave what another one finds."""
-    shared: set[str] = set()
-    codes = []
-    for node in pipeline.nodes:
-        with contextlib.suppress(Unidentifiable):
-            codes.append(code_identity(node.func))
-    for code in codes if any(code.assigned for code in codes) else ():
-        others = [other.read for other in codes if other is not code]
-        shared |= code.assigned & frozenset().union(*others)
-    return frozenset(shared)
 
 
 def static_reason(node: Node, settings: CacheSettings) -> str | None:

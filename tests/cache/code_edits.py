@@ -811,6 +811,24 @@ _edit(
     "second",
     nodes="def node(x):\n    def first(y):\n        return y\n    return [first][0].__name__\n",
 )
+_edit(
+    "tensor in a global",
+    "[1.0, 2.0]",
+    "[1.0, 3.0]",
+    nodes=(
+        "import torch\nLOSS = torch.nn.CrossEntropyLoss(weight=torch.tensor([1.0, 2.0]))\n"
+        "def node(x):\n    return float(LOSS.weight.sum()) * x\n"
+    ),
+)
+_hit(
+    "something else in a module with a tensor in a global",
+    "return 5",
+    "return 6",
+    nodes=(
+        "import torch\nWEIGHT = torch.tensor([1.0, 2.0])\ndef unrelated():\n    return 5\n"
+        "def node(x):\n    return float(WEIGHT.sum()) * x\n"
+    ),
+)
 
 # --- callables of libraries around functions of the project ---------------------------------------
 _edit(

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
@@ -201,6 +202,41 @@ def test_case_05_object_of_an_edited_class_is_another_value(project) -> None:
         back = _read(data, digest)
         assert isinstance(back, list)
         assert back[0].predict(2) == 4
+
+
+def _model() -> torch.nn.Module:
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Linear(300, 300), torch.nn.BatchNorm1d(300))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: torch.arange(10.0)[2:7:2],
+        lambda: torch.arange(5.0).bfloat16(),
+        lambda: torch.empty(0),
+        lambda: torch.eye(3).to_sparse(),
+        lambda: _model().state_dict(),
+        lambda: torch.optim.Adam(_model().parameters()).state_dict(),
+        _model,
+    ],
+)
+def test_equal_tensors_have_equal_digests(make) -> None:
+    """Torch pickles them under their address in memory."""
+    data, digest = _written(make())
+    assert _written(make())[1] == digest
+    assert _written(_read(data, digest))[1] == digest
+
+
+def test_tensors_are_what_they_were() -> None:
+    model = _model()
+    back = _again(model.state_dict())
+    assert isinstance(back, dict)
+    assert all(torch.equal(back[name], value) for name, value in model.state_dict().items())
+    assert _written(_again(torch.ones(3)))[1] != _written(torch.zeros(3))[1]
+    tensor = _again(torch.zeros(300, 300))
+    assert isinstance(tensor, torch.Tensor)
+    assert float(tensor.add_(1).sum()) == 90_000, "it can be written to"
 
 
 _METHODS = """

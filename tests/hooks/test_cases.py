@@ -350,29 +350,58 @@ def test_arrays_are_handed_on_as_kedro_copies_them(project: Any) -> None:
         assert record.value == loss > 90
 
 
-@pytest.mark.parametrize("written", ["GLOBAL = weight", "STATE['weight'] = weight"])
-def test_nodes_that_share_a_global_variable_always_run(project: Any, written: str) -> None:
+_STATES = {
+    "global variable": ("G = None", "global G; G = weight", "G"),
+    "both write": ("G = 0", "global G; G += weight", "later()"),
+    "counter": (
+        "G = 0\n\n\ndef count():\n    global G\n    G += 1\n    return G",
+        "count()",
+        "count()",
+    ),
+    "item": ("G = {}", "G['weight'] = weight", "G['weight']"),
+    "default item": ("G = {}", "G.clear(); G.setdefault('weight', weight)", "G['weight']"),
+    "list": ("G = []", "G.append(weight)", "G[-1]"),
+    "class": ("class G:\n    last = None", "G.last = weight", "G.last"),
+    "object": (
+        "class State:\n    def fit(self, v):\n        self.v = v\n\n\nG = State()",
+        "G.fit(weight)",
+        "G.v",
+    ),
+    "generator": ("import random\nG = random.Random(0)", "G.seed(weight)", "G.random()"),
+}
+
+
+@pytest.mark.parametrize("kind", _STATES)
+def test_nodes_that_share_state_are_never_reused(project: Any, kind: str) -> None:
+    made, written, read = _STATES[kind]
+    later = "def later():\n    global G\n    G += 1\n    return G\n\n\n" if "both" in kind else ""
     edit(
         project,
         "nodes",
-        (
-            "def left(",
-            "GLOBAL = None\nSTATE = {'weight': None}\nTABLE = {}\n\n\n"
-            "def table():\n    TABLE['made'] = 1.0\n    return TABLE['made']\n\n\ndef left(",
-        ),
-        ('    ran("left")', f"    global GLOBAL\n    {written}\n    ran('left')"),
-        ('    ran("right")', "    table()\n    ran('right')"),
-        (
-            '    return {"sum": sum(left_rows)',
-            "    table()\n    return {'sum': (GLOBAL or STATE['weight']) + sum(left_rows)",
-        ),
+        ("def left(", f"{made}\n\n\n{later}def left("),
+        ('    ran("left")', f"    {written}\n    ran('left')"),
+        ('    return {"sum": sum(left_rows)', f"    return {{'sum': 100 * {read}"),
     )
     for weight in (2.0, 4.0, 2.0, 4.0):
-        loss = project.plain_run({"left.weight": weight})["loss"]
         record, executed = trial(project, **{"left.weight": weight})
-        assert record.value == loss
         assert {"left", "join"} <= set(executed)
-        assert "right" not in executed or weight == 2.0, "a table that is filled once is no state"
+        assert record.value == project.plain_run({"left.weight": weight})["loss"]
+        assert "right" not in executed or weight == 2.0
+
+
+def test_nodes_that_share_what_is_made_once_are_reused(project: Any) -> None:
+    lazy = (
+        "TABLE = {}\nMODEL = None\n\n\ndef table():\n    global MODEL\n    MODEL = MODEL or [1.0]\n"
+        "    TABLE['made'] = 1.0\n    return TABLE['made'] * MODEL[0]\n\n\ndef left("
+    )
+    edit(
+        project,
+        "nodes",
+        ("def left(", lazy),
+        *((f'    ran("{name}")', f"    table()\n    ran('{name}')") for name in ("left", "right")),
+    )
+    assert trial(project)[1] == ALL
+    assert trial(project)[1] == []
 
 
 def test_value_that_is_handed_on_without_a_copy_is_never_cached(project: Any) -> None:
