@@ -14,12 +14,13 @@ from typing import Any
 from kedro.io import CatalogProtocol
 from kedro.pipeline.node import Node
 
-from kedro_eeipu.cache.code import CodeIdentity, Unidentifiable, code_identity
+from kedro_eeipu.cache.code import CodeIdentity, Unidentifiable
 from kedro_eeipu.cache.dataset import MemoizedDataset
 from kedro_eeipu.cache.fingerprint import combine
 from kedro_eeipu.cache.run_directory import Output, RunDirectory
 from kedro_eeipu.cache.store import Blob, CacheMiss, Record, Store
 from kedro_eeipu.hooks.inputs import FileToken
+from kedro_eeipu.hooks.shared_state import changed, names, reached
 
 logger = logging.getLogger(__name__)
 
@@ -231,7 +232,7 @@ class NodeAction:
 
     def _execute(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         self._tell("running")
-        before = _global_state(self.node)
+        before = reached(self.node)
         try:
             result = self._timed(*args, **kwargs)
         except BaseException as error:
@@ -242,22 +243,23 @@ class NodeAction:
             self._tell("ran")
         return result
 
-    def _beware_of_shared_state(self, before: Mapping[str, str]) -> None:
-        """Record neither this node nor those that reach a global variable which it has changed.
+    def _beware_of_shared_state(self, before: CodeIdentity | None) -> None:
+        """Record neither this node nor those that reach something which it has changed.
 
         They pass on something else than their outputs: a hit of the one would change what the
-        others do.
+        others do, those that are never cached among them.
         """
-        after = _global_state(self.node)
-        changed = {name for name, digest in before.items() if after.get(name, digest) != digest}
-        for other in self.others.values() if changed else ():
-            if other is self or other.identity is None:
+        found = changed(before, reached(self.node))
+        for other in self.others.values() if found else ():
+            if other is self:
                 continue
-            for variable in sorted(changed.intersection(_unnumbered(other.identity.code.parts))):
+            code = other.identity.code if other.identity else reached(other.node)
+            # Of what cannot be identified nobody knows what it reaches.
+            for variable in sorted(found if code is None else found & names(code)):
                 reason = f"nodes pass on values in {variable}, a global variable or what it holds"
-                self.bypass(reason)
-                if other._key is None and other._served is None:
-                    other.bypass(reason)
+                for action in (self, other):
+                    if action.identity and (action is self or not (action._key or action._served)):
+                        action.bypass(reason)
                 break
 
     def _timed(self, *args: Any, **kwargs: Any) -> Any:
@@ -342,29 +344,11 @@ class NodeAction:
         return (self._saved[name] for name in self.node.outputs)
 
 
-def _global_state(node: Node) -> dict[str, str]:
-    """Digests of what a node's code reaches, by name, but for what is made once from nothing."""
-    try:
-        code = code_identity(node.func)
-    except Unidentifiable:
-        return {}
-    return {n: d for n, d in _unnumbered(code.parts).items() if n not in code.lazy}
-
-
-def _unnumbered(parts: Mapping[str, str]) -> dict[str, str]:
-    """Parts of a code's identity in which those of one name, which are numbered, are one."""
-    found: dict[str, str] = {}
-    for name, digest in parts.items():
-        if ":" in name:
-            plain = name.partition(" (")[0]
-            found[plain] = found.get(plain, "") + digest
-    return found
-
-
 def stream(action: NodeAction, *args: Any, **kwargs: Any) -> Iterator[Any]:
     """Run a generator node chunk by chunk, as Kedro expects of one, and time it."""
     started = time.perf_counter()
     action._tell("running")
+    before = reached(action.node)
     try:
         yield from action.node.func(*args, **kwargs)
     except BaseException as error:
@@ -372,6 +356,7 @@ def stream(action: NodeAction, *args: Any, **kwargs: Any) -> Iterator[Any]:
         raise
     finally:
         action._seconds = time.perf_counter() - started
+    action._beware_of_shared_state(before)
     action._tell("ran")
 
 

@@ -389,6 +389,34 @@ def test_nodes_that_share_state_are_never_reused(project: Any, kind: str) -> Non
         assert "right" not in executed or weight == 2.0
 
 
+@pytest.mark.parametrize("reader", ["never cached", "after two writers", "of a generator"])
+def test_state_that_is_read_by_what_always_runs(project: Any, reader: str) -> None:
+    """Its writers must run, too, and so must one reader when another has been found."""
+    edit(
+        project,
+        "nodes",
+        ("def left(", "G = []\n\n\ndef left("),
+        ('    ran("left")', "    G.append(weight)\n    ran('left')"),
+        ('    return {"sum": sum(left_rows)', "    return {'sum': 100 * sum(G)"),
+    )
+    if reader == "never cached":
+        project.write_settings({"cache": {"nodes": {"join": {"cache": False}}}})
+    elif reader == "after two writers":
+        edit(project, "nodes", ('    ran("right")', "    G.append(5.0)\n    ran('right')"))
+    else:
+        edit(
+            project,
+            "nodes",
+            ("    return [weight * x for x in", "    yield [weight * x for x in"),
+            ("sum(right_rows)", "sum(right_rows) + len(list(left_rows))"),
+            ('"n": len(left_rows)', '"n": 1'),
+        )
+    for weight in (2.0, 4.0, 2.0):
+        record, executed = trial(project, **{"left.weight": weight})
+        assert {"left", "join"} <= set(executed)
+        assert record.value == project.plain_run({"left.weight": weight})["loss"]
+
+
 def test_nodes_that_share_what_is_made_once_are_reused(project: Any) -> None:
     lazy = (
         "TABLE = {}\nMODEL = None\n\n\ndef table():\n    global MODEL\n    MODEL = MODEL or [1.0]\n"
