@@ -9,6 +9,6 @@ __version__ = "0.1.0"
 
 def load_ipython_extension(ipython: Any) -> None:
     """What ``%load_ext kedro_eeipu`` calls: adds the magic ``%eeipu``."""
-    from kedro_eeipu.notebook import register
+    from kedro_eeipu.cli.notebook import register
 
     register(ipython)

@@ -196,16 +196,16 @@ class KedroProject:
 
     def load(self, **options: Any) -> Any:
         """The project as the tuner sees it."""
-        from kedro_eeipu.project import Project
+        from kedro_eeipu.project.project import Project
 
         self.bootstrap()
         return Project.load(self.path, **options)
 
     def tuner(self, study: str = "default", **options: Any) -> Any:
         """An `EEIPURunner` on this project."""
-        from kedro_eeipu.runner import EEIPURunner
         from kedro_eeipu.study.limits import Limits
         from kedro_eeipu.study.storage import open_study
+        from kedro_eeipu.tuning.runner import EEIPURunner
 
         project = self.load(**options.pop("load", {}))
         limits = options.pop("limits", Limits(trials=4))

@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from kedro_eeipu.cache.store import Store
+from kedro_eeipu.cache.store.store import Store
 
 _NUMBERS = itertools.count()
 _EVERYTHING = {

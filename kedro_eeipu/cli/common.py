@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from kedro.framework.context import KedroContext
     from kedro.framework.startup import ProjectMetadata
 
-    from kedro_eeipu.project import Project
-    from kedro_eeipu.settings import Settings
+    from kedro_eeipu.config.settings import Settings
+    from kedro_eeipu.project.project import Project
     from kedro_eeipu.study.records import TrialRecord
     from kedro_eeipu.study.storage import TrialStudy
 
@@ -66,7 +66,7 @@ format_option = click.option(
 def load_project(
     metadata: ProjectMetadata, pipeline: str, env: str | None, params: Any, conf_source: str | None
 ) -> Project:
-    from kedro_eeipu.project import Project
+    from kedro_eeipu.project.project import Project
 
     logs_to_stderr()
     return Project.load(
@@ -84,7 +84,7 @@ def open_settings(
     """The configuration of a project whose pipelines are not needed, and so are not imported."""
     from kedro.framework.session import KedroServiceSession
 
-    from kedro_eeipu.configuration import check_environment, load_settings
+    from kedro_eeipu.config.loading import check_environment, load_settings
 
     logs_to_stderr()
     session = KedroServiceSession.create(
@@ -110,8 +110,8 @@ def recorded_trials(
     conf_source: str | None,
 ) -> list[TrialRecord]:
     """The trials of a study, which may be of a pipeline that no longer loads."""
-    from kedro_eeipu.configuration import study_storage
-    from kedro_eeipu.study.reading import read_trials
+    from kedro_eeipu.config.loading import study_storage
+    from kedro_eeipu.study.fast_read import read_trials
 
     storage = study_storage(*open_settings(metadata, env, params, conf_source))
     name = study_name(study, pipeline)

@@ -133,7 +133,7 @@ def _names(text: str) -> list[str]:
 
 def parsed_budget(text: str | None) -> tuple[float, bool] | None:
     """The budget, and whether it is stated in trials."""
-    from kedro_eeipu.graph.parse import parse_budget
+    from kedro_eeipu.search.block import parse_budget
 
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*trials?\s*", text or "")
     if match and float(match[1]) > 0:

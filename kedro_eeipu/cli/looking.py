@@ -45,8 +45,8 @@ def report(
 
     Convergence against cost, what was reused, where the seconds went, which ranges matter.
     """
-    from kedro_eeipu.redaction import Redactor
-    from kedro_eeipu.report import report_html
+    from kedro_eeipu.config.redaction import Redactor
+    from kedro_eeipu.reporting import report_html
 
     project = load_project(metadata, **options)
     opened = open_recorded(project, study)

@@ -51,7 +51,7 @@ def plan(metadata: ProjectMetadata, form: str, **options: Any) -> None:
     """
     project = load_project(metadata, **options)
     graph = project.stage_graph()
-    from kedro_eeipu.graph.stages import touches
+    from kedro_eeipu.search.stages import touches
 
     actions = project.dry_plan().actions
     nodes = [
@@ -70,7 +70,7 @@ def plan(metadata: ProjectMetadata, form: str, **options: Any) -> None:
         ]
         print_json({"stages": stages, "nodes": nodes})
         return
-    from kedro_eeipu.view import plan_tables
+    from kedro_eeipu.cli.progress import plan_tables
 
     warn(project.warnings)
     for table in plan_tables(graph, nodes):
@@ -118,12 +118,12 @@ def tune(
 
     Stop it any time: the same command goes on. Trials write to the cache only.
     """
-    from kedro_eeipu.graph.parse import parse_budget, parse_trials
-    from kedro_eeipu.runner import EEIPURunner
+    from kedro_eeipu.cli.progress import LiveView, PlainView, outcome
+    from kedro_eeipu.search.block import parse_budget, parse_trials
     from kedro_eeipu.study.driver import check_name
     from kedro_eeipu.study.limits import Limits
     from kedro_eeipu.study.storage import open_study
-    from kedro_eeipu.view import LiveView, PlainView, outcome
+    from kedro_eeipu.tuning.runner import EEIPURunner
 
     given = trials is not None or budget is not None
     asked = (parse_trials(trials), parse_budget(budget))
@@ -141,7 +141,7 @@ def tune(
     opened = open_study(project.storage, name, space, create=True)
     make: Any = EEIPURunner
     if workers is not None or scheduler is not None:
-        from kedro_eeipu.cluster import ClusterRunner, opener
+        from kedro_eeipu.tuning.cluster import ClusterRunner, opener
 
         cluster = opener(workers, scheduler, project.settings.cluster.resources)
         make = partial(ClusterRunner, open_cluster=cluster)
@@ -206,7 +206,7 @@ def best(metadata: ProjectMetadata, study: str | None, form: str, **options: Any
 
         print_json(trial_json(History(opened.trials()), trial))
         return
-    from kedro_eeipu.view import values_table
+    from kedro_eeipu.cli.progress import values_table
 
     click.echo(f"Trial {trial.number}: {project.space.objective} {trial.value:.6g}")
     make_console().print(values_table(project.space, trial))
@@ -243,15 +243,15 @@ def apply(
     Writes the values into a configuration environment and saves the outputs, from the cache, where
     the catalog declares them. Nothing is run.
     """
-    from kedro_eeipu.apply import (
+    from kedro_eeipu.config.loading import study_storage
+    from kedro_eeipu.project.apply import (
         bring_outputs,
         differing,
         needs_params,
         overrides_yaml,
         write_overrides,
     )
-    from kedro_eeipu.configuration import study_storage
-    from kedro_eeipu.graph.space import scalar_paths
+    from kedro_eeipu.search.space import scalar_paths
     from kedro_eeipu.study.storage import open_study
     from kedro_eeipu.wording import scalar
 

@@ -22,7 +22,7 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 from torch import Tensor
 
-from kedro_eeipu.graph import SearchSpace
+from kedro_eeipu.search import SearchSpace
 from kedro_eeipu.study.sampler import from_unit, levels, to_unit
 from kedro_eeipu.study.storage import distributions
 

@@ -17,18 +17,18 @@ from kedro.runner import AbstractRunner, SequentialRunner
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
-from kedro_eeipu.cache.store import Blob, CacheMiss, Store
+from kedro_eeipu.cache.store.store import Blob, CacheMiss, Store
 from kedro_eeipu.comparison.account import charge, paid_for, price
 from kedro_eeipu.comparison.results import OURS, Run, run_of
 from kedro_eeipu.errors import ConfigurationError
-from kedro_eeipu.project import Project
-from kedro_eeipu.runner import EEIPURunner
+from kedro_eeipu.project.project import Project
 from kedro_eeipu.study.driver import only_driver
 from kedro_eeipu.study.limits import Limits, pruned_at_once, repeats
 from kedro_eeipu.study.peers import PEERS, peer
 from kedro_eeipu.study.records import NodeRecord, TrialRecord
 from kedro_eeipu.study.storage import TrialStudy, open_study
-from kedro_eeipu.trial import TrialResult
+from kedro_eeipu.tuning.runner import EEIPURunner
+from kedro_eeipu.tuning.trial import TrialResult
 
 SAMPLERS = (OURS, *PEERS, "logei", "carbo")
 

@@ -12,7 +12,7 @@ from plotly.offline import get_plotlyjs
 
 from kedro_eeipu.comparison.results import OURS
 from kedro_eeipu.comparison.table import COLUMNS, described, rows, verdict
-from kedro_eeipu.report.drawing import (
+from kedro_eeipu.reporting.drawing import (
     ACCENT,
     STAGE_COLOURS,
     Figure,
@@ -22,8 +22,8 @@ from kedro_eeipu.report.drawing import (
     safe,
     steps,
 )
-from kedro_eeipu.report.page import DRAW, POLICY
-from kedro_eeipu.report.style import STYLE
+from kedro_eeipu.reporting.page import DRAW, POLICY
+from kedro_eeipu.reporting.style import STYLE
 
 _POINTS = 160
 

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from kedro.io import AbstractDataset, CatalogProtocol
     from kedro.pipeline.node import Node
 
-    from kedro_eeipu.cache.run_directory import RunDirectory
     from kedro_eeipu.hooks.plan import Planner, RunPlan
-    from kedro_eeipu.pruning import Gate
+    from kedro_eeipu.hooks.pruning import Gate
+    from kedro_eeipu.hooks.run_directory import RunDirectory
 
 __all__ = ["EEIPUHooks", "PlannedRun", "hooks"]
 
@@ -87,7 +87,7 @@ class PlannedRun:
 
     def keep_limit(self) -> None:
         """Make room in the store for what the run has written."""
-        from kedro_eeipu.cache.limit import SizeLimit
+        from kedro_eeipu.cache.store.size_limit import SizeLimit
 
         events = self.directory.nodes().values()
         made = [e for e in events if e["status"] == "ran" and not e.get("why_not")]

@@ -14,12 +14,12 @@ from typing import Any
 from kedro.io import CatalogProtocol
 from kedro.pipeline.node import Node
 
-from kedro_eeipu.cache.code import CodeIdentity, Unidentifiable
-from kedro_eeipu.cache.dataset import MemoizedDataset
-from kedro_eeipu.cache.fingerprint import combine
-from kedro_eeipu.cache.run_directory import Output, RunDirectory
-from kedro_eeipu.cache.store import Blob, CacheMiss, Record, Store
+from kedro_eeipu.cache.identity.code import CodeIdentity, Unidentifiable
+from kedro_eeipu.cache.identity.fingerprint import combine
+from kedro_eeipu.cache.store.store import Blob, CacheMiss, Record, Store
+from kedro_eeipu.hooks.dataset import MemoizedDataset
 from kedro_eeipu.hooks.inputs import FileToken
+from kedro_eeipu.hooks.run_directory import Output, RunDirectory
 from kedro_eeipu.hooks.shared_state import changed, names, reached
 
 logger = logging.getLogger(__name__)

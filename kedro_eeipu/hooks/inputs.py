@@ -17,8 +17,8 @@ from kedro.io import (
 from kedro.pipeline.node import Node
 from kedro.utils import load_obj
 
-from kedro_eeipu.cache.code import Unidentifiable, code_identity
-from kedro_eeipu.cache.fingerprint import combine, content_token, fingerprint
+from kedro_eeipu.cache.identity.code import Unidentifiable, code_identity
+from kedro_eeipu.cache.identity.fingerprint import combine, content_token, fingerprint
 
 # Arguments that say where and with whose rights data is read, not what is read.
 _WHERE = {"filepath", "path", "credentials", "fs_args", "metadata", "versioned", "version", "type"}

@@ -10,10 +10,10 @@ from typing import Any
 from kedro.framework.context import KedroContext
 from kedro.pipeline import Pipeline
 
-from kedro_eeipu.cache.run_directory import RunDirectory
-from kedro_eeipu.configuration import load_settings, open_store
+from kedro_eeipu.config.loading import load_settings, open_store
 from kedro_eeipu.hooks import PlannedRun
 from kedro_eeipu.hooks.plan import Planner
+from kedro_eeipu.hooks.run_directory import RunDirectory
 
 logger = logging.getLogger(__name__)
 

@@ -17,8 +17,13 @@ from kedro.io.core import is_parameter
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
-from kedro_eeipu.cache.code import Unidentifiable, code_identity
-from kedro_eeipu.cache.dataset import (
+from kedro_eeipu.cache.identity.code import Unidentifiable, code_identity
+from kedro_eeipu.cache.identity.fingerprint import combine, content_token, fingerprint
+from kedro_eeipu.cache.store.store import Record, Store
+from kedro_eeipu.config.settings import CacheSettings
+from kedro_eeipu.errors import ConfigurationError
+from kedro_eeipu.hooks.action import Identity, NodeAction, deliver, stream
+from kedro_eeipu.hooks.dataset import (
     MemoizedDataset,
     TranscodedDataset,
     changes_content,
@@ -27,13 +32,8 @@ from kedro_eeipu.cache.dataset import (
     private_copy,
     shares_value,
 )
-from kedro_eeipu.cache.fingerprint import combine, content_token, fingerprint
-from kedro_eeipu.cache.run_directory import RunDirectory
-from kedro_eeipu.cache.store import Record, Store
-from kedro_eeipu.errors import ConfigurationError
-from kedro_eeipu.hooks.action import Identity, NodeAction, deliver, stream
 from kedro_eeipu.hooks.inputs import dataset_identity, free_input, validators_token
-from kedro_eeipu.settings import CacheSettings
+from kedro_eeipu.hooks.run_directory import RunDirectory
 
 NO_CACHE_TAG = "eeipu.no-cache"
 

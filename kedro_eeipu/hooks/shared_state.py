@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from kedro.pipeline.node import Node
 
-from kedro_eeipu.cache.code import CodeIdentity, Unidentifiable, code_identity
+from kedro_eeipu.cache.identity.code import CodeIdentity, Unidentifiable, code_identity
 
 
 def reached(node: Node) -> CodeIdentity | None:

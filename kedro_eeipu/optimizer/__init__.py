@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kedro_eeipu.optimizer.optimizer import Optimizer, Proposal
-from kedro_eeipu.optimizer.space import Dimension
 from kedro_eeipu.optimizer.stages import Stage
+from kedro_eeipu.optimizer.unit_cube import Dimension
 
 __all__ = ["Dimension", "Optimizer", "Proposal", "Stage"]

@@ -18,14 +18,14 @@ from threadpoolctl import threadpool_limits
 from torch.quasirandom import SobolEngine
 
 from kedro_eeipu.optimizer.acquisition import EEIPU
+from kedro_eeipu.optimizer.cut_search import Candidate, CutSearch, CutTable
 from kedro_eeipu.optimizer.cuts import CacheView, candidate_cuts
 from kedro_eeipu.optimizer.hyperparameters import Hyperparameters
 from kedro_eeipu.optimizer.inverse_cost import base_samples
-from kedro_eeipu.optimizer.optimize import Candidate, CutSearch, CutTable
-from kedro_eeipu.optimizer.space import Dimension, Space
 from kedro_eeipu.optimizer.stages import Stage, StageGraph
 from kedro_eeipu.optimizer.surrogates import Surrogates, TrainingData
 from kedro_eeipu.optimizer.training import Training, Trial, load_seconds, usual_costs
+from kedro_eeipu.optimizer.unit_cube import Dimension, Space
 from kedro_eeipu.optimizer.warmup import warmup_points, warmup_trials
 
 _MAX_CUTS = 48

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 
-from kedro_eeipu.optimizer.space import Space
+from kedro_eeipu.optimizer.unit_cube import Space
 
 # Above this many closed sets only single and paired changes are enumerated.
 _MAX_SETS = 64

@@ -15,9 +15,9 @@ from kedro_eeipu.optimizer.hyperparameters import (
     fit_hyperparameters,
     fitted_points,
 )
-from kedro_eeipu.optimizer.space import Space
 from kedro_eeipu.optimizer.stages import StageGraph
 from kedro_eeipu.optimizer.surrogates import TrainingData
+from kedro_eeipu.optimizer.unit_cube import Space
 from kedro_eeipu.optimizer.warping import Warped, warpings
 
 _SMALLEST_COST = 1e-6

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.quasirandom import SobolEngine
 
-from kedro_eeipu.optimizer.space import Space
 from kedro_eeipu.optimizer.stages import StageGraph
+from kedro_eeipu.optimizer.unit_cube import Space
 
 # Columns of the last stages change with every point, all others with every second one.
 _EARLY_PERIOD = 2

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kedro_eeipu.graph import SearchSpace, Stage, StageGraph
+from kedro_eeipu.search import SearchSpace, Stage, StageGraph
 from kedro_eeipu.study.records import TrialRecord
 from kedro_eeipu.study.sampler import EEIPUSampler
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from kedro_eeipu.graph.space import scalar_paths
+from kedro_eeipu.search.space import scalar_paths
 from kedro_eeipu.study.records import NodeRecord, TrialRecord
 
 _WORDS = {

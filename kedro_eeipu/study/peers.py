@@ -11,7 +11,7 @@ from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial
 
-from kedro_eeipu.graph import Range, SearchSpace
+from kedro_eeipu.search import Range, SearchSpace
 from kedro_eeipu.study.sampler import EEIPUSampler
 from kedro_eeipu.study.storage import distribution
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kedro_eeipu.graph import SearchSpace
+    from kedro_eeipu.search import SearchSpace
 
 _STATES = {"COMPLETE": "complete", "RUNNING": "running", "PRUNED": "pruned"}
 

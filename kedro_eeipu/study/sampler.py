@@ -20,7 +20,7 @@ from optuna.distributions import (
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from kedro_eeipu.graph import SearchSpace, StageGraph
+from kedro_eeipu.search import SearchSpace, StageGraph
 from kedro_eeipu.study.storage import distributions
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 # A range with more values than this is searched as a continuous one and rounded: neighbours are
 # then closer than any surrogate can tell apart.
 _MOST_LEVELS = 10_000
-# As in `kedro_eeipu.optimizer.space.RESOLUTION`, which is not imported for it brings torch.
+# As in `kedro_eeipu.optimizer.unit_cube.RESOLUTION`, which is not imported for it brings torch.
 _RESOLUTION = 1e12
 
 # Choosing a trial takes longer the more there are.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from kedro_eeipu.graph import Range
+from kedro_eeipu.search import Range
 
 
 def last_value(r: Range) -> float:

@@ -25,7 +25,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
 from kedro_eeipu.errors import ConfigurationError
-from kedro_eeipu.graph import Range, SearchSpace
+from kedro_eeipu.search import Range, SearchSpace
 from kedro_eeipu.study.database import open_database
 from kedro_eeipu.study.driver import beginning_alone, driver_ended
 from kedro_eeipu.study.heartbeat import Heartbeat

@@ -17,15 +17,15 @@ from kedro.io import MemoryDataset
 from kedro.io.core import is_parameter
 from kedro.pipeline.transcoding import _strip_transcoding
 
-from kedro_eeipu.cache.store import Blob, CacheMiss
-from kedro_eeipu.graph.space import lookup, override
+from kedro_eeipu.cache.store.store import Blob, CacheMiss
+from kedro_eeipu.config.redaction import Redactor
 from kedro_eeipu.hooks import replace_dataset
-from kedro_eeipu.redaction import Redactor
+from kedro_eeipu.search.space import lookup, override
 from kedro_eeipu.viz.previews import Preview, preview_of
 from kedro_eeipu.wording import duration
 
 if TYPE_CHECKING:
-    from kedro_eeipu.project import Project
+    from kedro_eeipu.project.project import Project
     from kedro_eeipu.study.explain import History
     from kedro_eeipu.study.records import NodeRecord, TrialRecord
 

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.specifiers import SpecifierSet
 
+from kedro_eeipu.config.redaction import Redactor
 from kedro_eeipu.errors import ConfigurationError
-from kedro_eeipu.redaction import Redactor
 from kedro_eeipu.study.explain import History
 from kedro_eeipu.viz.answers import Answers
 
 if TYPE_CHECKING:
-    from kedro_eeipu.project import Project
+    from kedro_eeipu.project.project import Project
     from kedro_eeipu.study.records import TrialRecord
     from kedro_eeipu.study.storage import TrialStudy
 

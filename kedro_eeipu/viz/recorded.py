@@ -20,15 +20,15 @@ from kedro.framework.context import KedroContext
 from kedro.io import AbstractDataset, CatalogProtocol, MemoryDataset
 from kedro_datasets import _typing as previews
 
-from kedro_eeipu.cache.store import Blob, Store
-from kedro_eeipu.configuration import load_settings, open_store
-from kedro_eeipu.graph.space import lookup, override
+from kedro_eeipu.cache.store.store import Blob, Store
+from kedro_eeipu.config.loading import load_settings, open_store
+from kedro_eeipu.config.redaction import Redactor
 from kedro_eeipu.hooks import replace_dataset
-from kedro_eeipu.redaction import Redactor
+from kedro_eeipu.search.space import lookup, override
 from kedro_eeipu.viz.previews import preview_of
 
 if TYPE_CHECKING:
-    from kedro_eeipu.project import Project
+    from kedro_eeipu.project.project import Project
     from kedro_eeipu.study.records import TrialRecord
 
 # Names the file with what the trial recorded.

@@ -12,7 +12,7 @@ from kedro_eeipu.viz.answers import PIPELINE
 from kedro_eeipu.viz.app import STATIC, Pages, about, encoded, kedro_viz_html, view_page
 
 if TYPE_CHECKING:
-    from kedro_eeipu.project import Project
+    from kedro_eeipu.project.project import Project
     from kedro_eeipu.study.storage import TrialStudy
 
 BEST = 10

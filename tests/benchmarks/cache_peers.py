@@ -33,9 +33,9 @@ import numpy as np
 import pandas as pd
 from hamilton.ad_hoc_utils import create_temporary_module
 
-from kedro_eeipu.cache.code import code_identity
-from kedro_eeipu.cache.fingerprint import combine, fingerprint
-from kedro_eeipu.cache.store import Store
+from kedro_eeipu.cache.identity.code import code_identity
+from kedro_eeipu.cache.identity.fingerprint import combine, fingerprint
+from kedro_eeipu.cache.store.store import Store
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "cache"))
 from code_edits import EDITS, Edit

@@ -27,7 +27,7 @@ from kedro_eeipu.comparison.contest import Comparison
 from kedro_eeipu.optimizer.surrogates import Surrogates
 from kedro_eeipu.optimizer.training import Training, Trial
 from kedro_eeipu.optimizer.warmup import warmup_trials
-from kedro_eeipu.project import Project
+from kedro_eeipu.project.project import Project
 from kedro_eeipu.study import TrialStudy, open_study
 from kedro_eeipu.study.sampler import EEIPUSampler
 

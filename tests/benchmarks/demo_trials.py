@@ -18,11 +18,11 @@ from typing import Any
 
 from kedro.framework.startup import bootstrap_project
 
-from kedro_eeipu.project import Project
-from kedro_eeipu.runner import EEIPURunner
+from kedro_eeipu.project.project import Project
 from kedro_eeipu.study.limits import Limits
 from kedro_eeipu.study.sampler import EEIPUSampler
 from kedro_eeipu.study.storage import open_study
+from kedro_eeipu.tuning.runner import EEIPURunner
 
 RESULTS = Path(__file__).with_name("demo_trials.json")
 PIPELINES = ("__default__", "vision", "language")

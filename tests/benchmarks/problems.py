@@ -12,7 +12,7 @@ import torch
 from scipy.special import ndtri
 
 from kedro_eeipu.optimizer import Dimension, Stage
-from kedro_eeipu.optimizer.space import Space
+from kedro_eeipu.optimizer.unit_cube import Space
 
 Function = Callable[[np.ndarray], float]
 

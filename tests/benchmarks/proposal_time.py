@@ -24,7 +24,7 @@ import optuna
 import torch
 
 from kedro_eeipu.optimizer import Dimension, Optimizer, Stage, optimizer
-from kedro_eeipu.optimizer.optimize import Candidate, CutSearch
+from kedro_eeipu.optimizer.cut_search import Candidate, CutSearch
 
 D, STAGES, CUTS = 10, 5, 25
 

@@ -24,12 +24,12 @@ from simulate import Point, Sampler
 from torch import Tensor
 
 from kedro_eeipu.comparison.botorch_peers import LogEIPerCost, LogEISampler
-from kedro_eeipu.graph import Objective, Range, SearchSpace, StageGraph
 from kedro_eeipu.optimizer import Dimension, Optimizer, Proposal, hyperparameters
+from kedro_eeipu.optimizer.cut_search import CutTable
 from kedro_eeipu.optimizer.cuts import CacheView
-from kedro_eeipu.optimizer.optimize import CutTable
 from kedro_eeipu.optimizer.training import Groups, Training
 from kedro_eeipu.optimizer.warping import Warped
+from kedro_eeipu.search import Objective, Range, SearchSpace, StageGraph
 from kedro_eeipu.study.peers import propose
 from kedro_eeipu.study.sampler import EEIPUSampler, from_unit
 from kedro_eeipu.study.storage import distributions

@@ -274,8 +274,8 @@ def draw(project_path: Path, target: Path) -> None:
     """The pictures of the docs."""
     from kedro.framework.startup import bootstrap_project
 
-    from kedro_eeipu.project import Project
-    from kedro_eeipu.report import report_html
+    from kedro_eeipu.project.project import Project
+    from kedro_eeipu.reporting import report_html
     from kedro_eeipu.study import open_study
     from kedro_eeipu.viz import create_app
 

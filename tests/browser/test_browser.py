@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pages import Page, browser_missing, files, serving, settle, start_browser, wait_for
 
-from kedro_eeipu.report import report_html
+from kedro_eeipu.reporting import report_html
 from kedro_eeipu.study.limits import Limits
 from kedro_eeipu.viz import create_app, save_site
 

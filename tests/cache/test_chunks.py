@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kedro_eeipu.cache import chunks
-from kedro_eeipu.cache.chunks import CHUNK, ChunkWriter, digest_of, read_hashed
+from kedro_eeipu.cache.store import chunks
+from kedro_eeipu.cache.store.chunks import CHUNK, ChunkWriter, digest_of, read_hashed
 
 sizes = st.lists(
     st.integers(0, 100) | st.integers(-2, 2).map(lambda n: CHUNK + n) | st.just(3 * CHUNK + 7),

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from code_edits import EDITS, Edit
 
-from kedro_eeipu.cache import code, origin
-from kedro_eeipu.cache.code import Unidentifiable, code_identity
+from kedro_eeipu.cache.identity import code, origin
+from kedro_eeipu.cache.identity.code import Unidentifiable, code_identity
 
 
 @pytest.mark.parametrize("edit", EDITS, ids=lambda edit: edit.name)
@@ -209,7 +209,7 @@ def test_case_11_same_key_in_every_process(tmp_path: Path) -> None:
     for name, text in _STABLE.items():
         (tmp_path / name).write_text(text)
     script = (
-        "import json, nodes, sys; from kedro_eeipu.cache.code import code_identity;"
+        "import json, nodes, sys; from kedro_eeipu.cache.identity.code import code_identity;"
         "i = code_identity(nodes.node); json.dump([i.digest, i.parts], sys.stdout)"
     )
     found = []

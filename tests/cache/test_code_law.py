@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kedro_eeipu.cache.code import code_identity
+from kedro_eeipu.cache.identity.code import code_identity
 
 _MODULES = ("nodes", "alpha", "beta")
 _STYLES = ("attribute", "local", "local alias", "method", "comprehension")

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kedro_eeipu.cache.fingerprint import combine
-from kedro_eeipu.cache.store import CacheMiss, Store, Unstorable
+from kedro_eeipu.cache.identity.fingerprint import combine
+from kedro_eeipu.cache.store.store import CacheMiss, Store, Unstorable
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 

@@ -20,9 +20,14 @@ from fsspec.implementations.local import LocalFileSystem
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kedro_eeipu.cache import files
-from kedro_eeipu.cache import fingerprint as module
-from kedro_eeipu.cache.fingerprint import Unidentifiable, combine, content_token, fingerprint
+from kedro_eeipu.cache.files import opening as files
+from kedro_eeipu.cache.identity import fingerprint as module
+from kedro_eeipu.cache.identity.fingerprint import (
+    Unidentifiable,
+    combine,
+    content_token,
+    fingerprint,
+)
 
 scalars = (
     st.none()
@@ -174,7 +179,7 @@ def test_moments_and_paths() -> None:
 
 def test_case_11_same_fingerprint_under_another_hash_seed() -> None:
     script = (
-        "from kedro_eeipu.cache.fingerprint import fingerprint;"
+        "from kedro_eeipu.cache.identity.fingerprint import fingerprint;"
         "print(fingerprint({'a': {'x', 'y', 'z'}, 'b': [1.5, None]}))"
     )
     found = {

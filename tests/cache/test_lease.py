@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from kedro_eeipu.cache import lease
-from kedro_eeipu.cache.fingerprint import combine
-from kedro_eeipu.cache.store import Store
+from kedro_eeipu.cache.identity.fingerprint import combine
+from kedro_eeipu.cache.store import lease
+from kedro_eeipu.cache.store.store import Store
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 

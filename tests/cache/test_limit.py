@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from kedro_eeipu.cache.limit import SizeLimit
-from kedro_eeipu.cache.store import Store
+from kedro_eeipu.cache.store.size_limit import SizeLimit
+from kedro_eeipu.cache.store.store import Store
 
 
 @pytest.fixture

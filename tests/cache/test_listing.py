@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from kedro_eeipu.cache.listing import Listing
-from kedro_eeipu.cache.store import Store
+from kedro_eeipu.cache.store.listing import Listing
+from kedro_eeipu.cache.store.store import Store
 
 
 def test_slow_listing_is_made_rarely_and_what_is_made_since_counts(

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
-from kedro_eeipu.cache import payload
+from kedro_eeipu.cache.store import payload
 
 
 def _written(value: object, limit: int | None = None) -> tuple[bytes, str]:

@@ -14,10 +14,10 @@ import fsspec
 import numpy as np
 import pytest
 
-from kedro_eeipu.cache import copies
-from kedro_eeipu.cache.fingerprint import combine
-from kedro_eeipu.cache.record import Record, encode
-from kedro_eeipu.cache.store import CacheMiss, Store, Unstorable
+from kedro_eeipu.cache.files import mirrored as copies
+from kedro_eeipu.cache.identity.fingerprint import combine
+from kedro_eeipu.cache.store.record import Record, encode
+from kedro_eeipu.cache.store.store import CacheMiss, Store, Unstorable
 
 KEY = combine(code="a")
 OTHER = combine(code="b")

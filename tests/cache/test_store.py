@@ -18,10 +18,11 @@ import fsspec
 import numpy as np
 import pytest
 
-from kedro_eeipu.cache import files, payload
-from kedro_eeipu.cache.fingerprint import combine
-from kedro_eeipu.cache.record import Blob, InvalidRecord, Record, decode, encode
-from kedro_eeipu.cache.store import CacheMiss, Store, Unstorable
+from kedro_eeipu.cache.files import opening as files
+from kedro_eeipu.cache.identity.fingerprint import combine
+from kedro_eeipu.cache.store import payload
+from kedro_eeipu.cache.store.record import Blob, InvalidRecord, Record, decode, encode
+from kedro_eeipu.cache.store.store import CacheMiss, Store, Unstorable
 
 KEY = combine(code="a")
 OTHER = combine(code="b")

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kedro_eeipu.cache.eviction import Candidate, Usage, victims
-from kedro_eeipu.cache.fingerprint import combine
-from kedro_eeipu.cache.store import Store
+from kedro_eeipu.cache.identity.fingerprint import combine
+from kedro_eeipu.cache.store.eviction import Candidate, Usage, victims
+from kedro_eeipu.cache.store.store import Store
 
 
 @pytest.fixture(params=["local", "memory", "s3"])

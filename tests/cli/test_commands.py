@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 from kedro.framework.startup import bootstrap_project
 
 from kedro_eeipu.cli import commands
-from kedro_eeipu.settings import NodeSettings
+from kedro_eeipu.config.settings import NodeSettings
 
 
 class Shell:
@@ -167,7 +167,7 @@ def test_trials_are_listed_though_the_pipeline_cannot_be_imported(shell: Shell) 
 
 
 def test_listing_trials_imports_neither_optuna_nor_torch() -> None:
-    modules = "kedro_eeipu.cli, kedro_eeipu.configuration, kedro_eeipu.study.reading"
+    modules = "kedro_eeipu.cli, kedro_eeipu.config.loading, kedro_eeipu.study.fast_read"
     heavy = "{'optuna', 'torch', 'sqlalchemy', 'pandas'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", f"import sys, {modules}; assert not {heavy}"], check=True)
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import yaml
 
-from kedro_eeipu.apply import write_overrides
 from kedro_eeipu.errors import ConfigurationError
-from kedro_eeipu.runner import EEIPURunner
+from kedro_eeipu.project.apply import write_overrides
 from kedro_eeipu.study.limits import Limits
 from kedro_eeipu.study.storage import open_study
+from kedro_eeipu.tuning.runner import EEIPURunner
 
 REGISTRY = """
 from .pipeline import create_pipeline

@@ -11,8 +11,8 @@ import yaml
 from kedro.io import AbstractDataset, DatasetError
 from kedro.runner import ParallelRunner, ThreadRunner
 
-from kedro_eeipu.cache import dataset
 from kedro_eeipu.errors import ConfigurationError
+from kedro_eeipu.hooks import dataset
 
 DEFAULTS = {"clean.scale": 1.0, "left.weight": 2.0, "right.power": 2, "shift": 3.0}
 ALL = ["clean", "join", "left", "right", "score"]

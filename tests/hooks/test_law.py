@@ -23,11 +23,11 @@ from kedro.pipeline import Pipeline, node
 from kedro.runner import SequentialRunner
 from kedro_datasets.json import JSONDataset
 
-from kedro_eeipu.cache.run_directory import RunDirectory
-from kedro_eeipu.cache.store import Blob, Store
+from kedro_eeipu.cache.store.store import Blob, Store
+from kedro_eeipu.config.settings import CacheSettings
 from kedro_eeipu.hooks import PlannedRun
 from kedro_eeipu.hooks.plan import NO_CACHE_TAG, Planner
-from kedro_eeipu.settings import CacheSettings
+from kedro_eeipu.hooks.run_directory import RunDirectory
 
 WALKS = int(os.environ.get("EEIPU_WALKS", "150"))
 MODULE = "law_project"

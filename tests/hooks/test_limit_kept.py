@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kedro_eeipu.cache.store import Store
+from kedro_eeipu.cache.store.store import Store
 
 
 def kept(project: Any) -> int:

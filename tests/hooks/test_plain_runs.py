@@ -247,7 +247,7 @@ def test_plain_runs_import_nothing_heavy(project: Any, configured: bool) -> None
     if configured:
         project.write_settings({"cache": {"runs": False}})
     else:
-        heavy |= {"kedro_eeipu.cache.store", "kedro_eeipu.project"}
+        heavy |= {"kedro_eeipu.cache.store.store", "kedro_eeipu.project.project"}
     code = (
         "import sys; from pathlib import Path\n"
         "from kedro.framework.startup import bootstrap_project\n"

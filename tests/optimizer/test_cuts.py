@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kedro_eeipu.optimizer.cuts import CacheView, candidate_cuts
-from kedro_eeipu.optimizer.space import Dimension, Space
 from kedro_eeipu.optimizer.stages import Stage, StageGraph
+from kedro_eeipu.optimizer.unit_cube import Dimension, Space
 
 DIAMOND = [
     Stage(frozenset({0}), frozenset()),

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from kedro_eeipu.optimizer.space import Dimension, Space
+from kedro_eeipu.optimizer.unit_cube import Dimension, Space
 
 
 def points(*rows: list[float]) -> torch.Tensor:

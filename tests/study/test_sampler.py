@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
-from kedro_eeipu.graph import Stage, StageGraph, parse_space
 from kedro_eeipu.optimizer import Optimizer, Proposal
+from kedro_eeipu.search import Stage, StageGraph, parse_space
 from kedro_eeipu.study.peers import propose
 from kedro_eeipu.study.sampler import EEIPUSampler, Observation, from_unit, levels, to_unit
 

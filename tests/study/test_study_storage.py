@@ -14,9 +14,9 @@ import optuna
 import pytest
 
 from kedro_eeipu.errors import ConfigurationError
-from kedro_eeipu.graph.parse import parse_space
+from kedro_eeipu.search.block import parse_space
 from kedro_eeipu.study.explain import History, changed_parts
-from kedro_eeipu.study.reading import read_trials
+from kedro_eeipu.study.fast_read import read_trials
 from kedro_eeipu.study.records import NodeRecord, TrialRecord, with_defaults
 from kedro_eeipu.study.storage import distributions, open_study
 

@@ -1,0 +1,386 @@
+"""Identity of loaded code: of a function and of all it reaches.
+
+The walk starts at a function or class and follows global names, attribute chains through modules,
+closures, defaults, decorators and the values found there, as far as they are project code. Code
+of installed libraries is known by the library's version. Everything reached becomes a *unit*: the
+units, numbered in the order in which they are first met and referring to one another by number,
+are hashed. So recursion ends, and the digest depends on nothing but the code.
+"""
+
+from __future__ import annotations
+
+import builtins
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import sys
+import types
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from kedro_eeipu.cache.identity.bytecode import CodeFacts, Use, code_facts
+from kedro_eeipu.cache.identity.fingerprint import Unidentifiable, fingerprint
+from kedro_eeipu.cache.identity.objects import ObjectWriter, Unit
+from kedro_eeipu.cache.identity.origin import PYTHON, is_compiled, origin_of
+
+__all__ = ["CodeIdentity", "Unidentifiable", "code_identity"]
+
+# Libraries that act on the annotations of functions they are given.
+_READ_HINTS = frozenset(
+    {
+        *("attr", "attrs", "beartype", "cattr", "cattrs", "fastapi", "injector", "jaxtyping"),
+        *("msgspec", "pandera", "plum", "pydantic", "sqlmodel", "typeguard", "typer"),
+    }
+)
+_COSMETIC_CLASS_ENTRIES = frozenset(
+    {
+        *("__doc__", "__module__", "__qualname__", "__dict__", "__weakref__", "__signature__"),
+        *("__annotations__", "__annotate__", "__annotate_func__", "__annotations_cache__"),
+        *("__firstlineno__", "__static_attributes__", "_abc_impl", "__abstractmethods__"),
+        *("__parameters__", "__orig_bases__", "__type_params__", "__class_vars__"),
+        *("model_fields", "model_computed_fields", "_member_map_", "_value2member_map_"),
+        # written into the class when it is first pickled or checked against
+        *("__slotnames__", "__protocol_attrs__", "__non_callable_proto_members__"),
+    }
+)
+_HINTS_ARE_MEANT = ("__dataclass_fields__", "__pydantic_fields__", "__attrs_attrs__", "_fields")
+
+
+@dataclass(frozen=True)
+class CodeIdentity:
+    """Identity of a function or class and of the code it reaches.
+
+    Attributes:
+        digest: sha256 in hex.
+        parts: short digests by ``"module:qualname"``, versions by ``"library NAME"`` and
+            ``"python"``, and ``"callable"`` for the node's callable itself (partial arguments,
+            the object of a bound method); comparing two of them says what changed.
+        lazy: ``"module:name"`` of the global variables that are empty yet and to which only
+            functions without arguments write, which make them of nothing that differs.
+    """
+
+    digest: str
+    parts: dict[str, str]
+    lazy: frozenset[str] = frozenset()
+
+
+def code_identity(func: Callable | type) -> CodeIdentity:
+    """Return the identity of a loaded function, method, callable object or class.
+
+    Raises:
+        Unidentifiable: it reaches a value whose state cannot be established.
+    """
+    try:
+        while True:
+            walk = _Walk()
+            walk.start(func)
+            if not walk.has_imported:
+                break
+            # What was imported on the way may have filled tables that were looked at before.
+    except Unidentifiable:
+        raise
+    except RecursionError as error:
+        raise Unidentifiable("it reaches values nested too deeply") from error
+    except Exception as error:
+        reason = f"it reaches a value that cannot be read ({type(error).__name__})"
+        raise Unidentifiable(reason) from error
+    return walk.identity()
+
+
+class _Walk(ObjectWriter):
+    """Describes functions, classes, modules and global variables; the base class, values.
+
+    Attributes:
+        has_imported: whether project modules were imported that had not been.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_imported = False
+        self._functions: list[types.FunctionType] = []
+        self._classes: list[type] = []
+        self._lazy: dict[str, bool] = {}  # by variable that is written to
+        self._sees_docs = self._sees_hints = self._sees_subclasses = False
+
+    def start(self, obj: Any) -> None:
+        root = Unit("callable", obj)
+        self.units.append(root)
+        self.value(obj, root)
+        done, with_subclasses = 1, 0
+        while done < len(self.units):
+            self._describe(self.units[done])
+            done += 1
+            if done == len(self.units) and self._sees_subclasses:
+                for kind in self._classes[with_subclasses:]:
+                    self.value(type.__subclasses__(kind), root)
+                with_subclasses = len(self._classes)
+        sees_hints = self._sees_hints or not _READ_HINTS.isdisjoint(self.libraries)
+        for function in self._functions:
+            if self._sees_docs:
+                root.add("doc", fingerprint(function.__doc__))
+            if sees_hints:
+                root.add("hints", _hints(function))
+                root.add("nested hints", code_facts(function.__code__).hints.hex())
+        for kind in self._classes if sees_hints else ():
+            root.add("hints", _hints(kind))
+
+    def identity(self) -> CodeIdentity:
+        state = hashlib.sha256(PYTHON.encode())
+        for name, version in sorted(self.libraries.items()):
+            state.update(f"\n{name}={version}".encode())
+        for number, unit in enumerate(self.units):
+            state.update(b"\nunit %d " % number)
+            for item in unit.form:
+                state.update(b"#%d" % item if isinstance(item, int) else item)
+        lazy = frozenset(variable for variable, lazy in self._lazy.items() if lazy)
+        return CodeIdentity(state.hexdigest(), self._parts(), lazy)
+
+    def _parts(self) -> dict[str, str]:
+        parts = {f"library {name}": version for name, version in self.libraries.items()}
+        parts["python"] = PYTHON
+        parts.pop("library python", None)
+        for unit in self.units:
+            label, count = unit.label, 1
+            while label in parts:
+                count += 1
+                label = f"{unit.label} ({count})"
+            content = b"".join(
+                self.units[item].label.encode() if isinstance(item, int) else item
+                for item in unit.form
+            )
+            parts[label] = hashlib.sha256(content).hexdigest()[:12]
+        return parts
+
+    def _describe(self, unit: Unit) -> None:
+        obj = unit.obj
+        if type(obj) is types.FunctionType:  # not what poses as one
+            self._function(obj, unit)
+        elif isinstance(obj, type):
+            self._class(obj, unit)
+        elif isinstance(obj, types.ModuleType):
+            self._module(obj, unit)
+        elif isinstance(obj, _Global):
+            self.value(obj.value, unit)
+        else:
+            self.instance(obj, unit)
+
+    # --- functions and what they use --------------------------------------------------------------
+
+    def _function(self, function: types.FunctionType, unit: Unit) -> None:
+        """Describe a function; where its code is a library's, what the library wrapped into it."""
+        unit.add("function", unit.label)
+        home = str(function.__globals__.get("__name__"))  # wraps() changes __module__
+        self.value(function.__defaults__, unit)
+        self.value(function.__kwdefaults__, unit)
+        self.named_values(function.__dict__, unit)
+        if origin_of(home).is_project:
+            self._functions.append(function)
+            facts = code_facts(function.__code__)
+            self._sees_docs |= facts.sees_docs
+            self._sees_hints |= facts.sees_hints
+            self._sees_subclasses |= facts.sees_subclasses
+            unit.add("code", facts.digest.hex())
+            self._uses(function, facts, unit)
+            return
+        self.library(home, unit)
+        unit.add("code", f"{home}:{function.__code__.co_name}")
+        wrapped = getattr(function, "__wrapped__", None)
+        if wrapped is not None and origin_of(home).name != "python":
+            unit.add("hints", _hints(wrapped))  # the library may act on them
+        for cell in function.__closure__ or ():
+            self.cell(cell, unit)
+
+    def _uses(self, function: types.FunctionType, facts: CodeFacts, unit: Unit) -> None:
+        cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
+        namespace = function.__globals__
+        for use in facts.uses:
+            unit.add(use.kind)
+            if use.kind == "free":
+                self.cell(cells[use.name], unit, use.chain)
+            elif use.kind in ("global", "word"):
+                self._global_name(use, namespace, unit)
+            elif use.kind == "namespace":
+                module = sys.modules.get(str(namespace.get("__name__")))
+                if module is not None:
+                    self.value(module, unit)
+            elif use.kind == "assigned":
+                variable, value = _variable(use, namespace)
+                lazy = _is_unset(value) and _takes_nothing(function)
+                self._lazy[variable] = lazy and self._lazy.get(variable, True)
+            else:
+                self._import(use, namespace, unit)
+
+    def cell(self, cell: types.CellType, unit: Unit, chain: tuple[str, ...] = ()) -> None:
+        try:
+            value = cell.cell_contents
+        except ValueError:
+            unit.add("empty")
+            return
+        if chain and isinstance(value, types.ModuleType):
+            self._follow(value, chain, value.__name__, "", unit)
+        else:
+            self.value(value, unit)
+
+    def _global_name(self, use: Use, namespace: dict[str, Any], unit: Unit) -> None:
+        unit.add("name", use.name)
+        if use.name in namespace:
+            module = str(namespace.get("__name__", "?"))
+            self._follow(namespace[use.name], use.chain, module, use.name, unit)
+        else:
+            unit.add("builtin" if hasattr(builtins, use.name) else "absent")
+
+    def _import(self, use: Use, namespace: dict[str, Any], unit: Unit) -> None:
+        name = use.name
+        if name.startswith("."):
+            package = namespace.get("__package__") or namespace.get("__name__", "")
+            name = importlib.util.resolve_name(name, str(package))
+        unit.add("import", name)
+        if not origin_of(name).is_project:
+            self.library(name, unit)
+            return
+        before = len(sys.modules)
+        try:
+            module = importlib.import_module(name)
+            if use.kind in ("member", "effect"):
+                for member in use.chain[:1]:
+                    if not hasattr(module, member):
+                        importlib.import_module(f"{name}.{member}")
+        except ImportError:
+            unit.add("absent")
+            return
+        finally:
+            self.has_imported |= len(sys.modules) > before
+        if use.kind == "effect":
+            found = getattr(module, use.chain[0]) if use.chain else module
+            self._effect(found if isinstance(found, types.ModuleType) else module, unit)
+            return
+        if use.kind == "package":
+            module = sys.modules[name.partition(".")[0]]
+        self._follow(module, use.chain, module.__name__, "", unit)
+
+    def _effect(self, module: types.ModuleType, unit: Unit) -> None:
+        """A project module that is imported for what that does: all it has, and how it came to it.
+
+        What it imports in its turn counts where that left something behind in what is reached.
+        """
+        self.value(module, unit)
+        loader: Any = getattr(module.__spec__, "loader", None)
+        code = loader.get_code(module.__name__) if hasattr(loader, "get_code") else None
+        if code is not None:
+            unit.add("code", code_facts(code).digest.hex())
+
+    def _follow(self, obj: Any, chain: tuple[str, ...], module: str, name: str, unit: Unit) -> None:
+        """Follow ``chain`` from ``obj`` as long as it leads through project modules."""
+        for attribute in chain:
+            if not isinstance(obj, types.ModuleType) or not origin_of(obj.__name__).is_project:
+                break
+            unit.add("attribute", attribute)
+            if not hasattr(obj, attribute):
+                unit.add("absent")
+                return
+            module, name, obj = obj.__name__, attribute, getattr(obj, attribute)
+        self._global(obj, module, name, unit)
+
+    def _global(self, obj: Any, module: str, name: str, unit: Unit) -> None:
+        """Add the value of a global variable; plain values become units with its name."""
+        if callable(obj) or isinstance(obj, types.ModuleType):
+            self.value(obj, unit)
+        else:
+            self.refer(obj, f"{module}:{name}", unit, as_unit=_Global(obj))
+
+    # --- modules and classes ----------------------------------------------------------------------
+
+    def _module(self, module: types.ModuleType, unit: Unit) -> None:
+        """A project module that is used as an object: anything in it may be looked up."""
+        if is_compiled(module.__name__):
+            raise Unidentifiable(f"{module.__name__} is compiled and has no version")
+        unit.add("module", module.__name__)
+        for name, value in sorted(vars(module).items()):
+            is_dunder = name.startswith("__") and name != "__getattr__"
+            if not is_dunder and not isinstance(value, types.ModuleType):
+                unit.add("name", name)
+                self._global(value, module.__name__, name, unit)
+
+    def _class(self, kind: type, unit: Unit) -> None:
+        unit.add("class", unit.label)
+        self._classes.append(kind)
+        if is_compiled(kind.__module__):
+            raise Unidentifiable(f"{unit.label} is compiled and has no version")
+        if not origin_of(str(kind.__module__)).is_project:
+            self.library(kind.__module__, unit)
+        self.value(kind.__bases__, unit)
+        self.value(None if type(kind) is type else type(kind), unit)
+        members = vars(kind).get("_member_map_", {})
+        for name, member in members.items():
+            unit.add("member", name)
+            state = {k: v for k, v in vars(member).items() if k != "__objclass__"}
+            self.named_values(state, unit)
+        entries = {
+            name: value
+            for name, value in vars(kind).items()
+            if name not in _COSMETIC_CLASS_ENTRIES
+            and name not in members
+            and not name.startswith("__pydantic_")
+        }
+        self.named_values(entries, unit)
+        if any(hasattr(kind, name) for name in _HINTS_ARE_MEANT):
+            unit.add("hints", _hints(kind))
+        self._pydantic(kind, unit)
+
+    def _pydantic(self, kind: type, unit: Unit) -> None:
+        """Add what a pydantic model keeps in compiled form: fields and validators."""
+        fields = vars(kind).get("__pydantic_fields__")
+        if isinstance(fields, dict):
+            self.named_values(fields, unit)
+        decorators = vars(kind).get("__pydantic_decorators__")
+        for group in sorted(getattr(decorators, "__dataclass_fields__", ())):
+            members = getattr(decorators, group)
+            for name in sorted(members if isinstance(members, dict) else ()):
+                unit.add(group, name)
+                self.value(members[name].info, unit)
+                self.value(members[name].func, unit)
+
+
+def _variable(use: Use, namespace: dict[str, Any]) -> tuple[str, Any]:
+    """The global variable that is written to, of this module or another one, and its value."""
+    module, name = str(namespace.get("__name__", "?")), use.name
+    found = namespace.get(name)
+    for attribute in use.chain:
+        if not isinstance(found, types.ModuleType):
+            break
+        module, name, found = found.__name__, attribute, getattr(found, attribute, None)
+    return f"{module}:{name}", found
+
+
+def _is_unset(value: Any) -> bool:
+    return value is None or (isinstance(value, dict | list | set) and not value)
+
+
+def _takes_nothing(function: types.FunctionType) -> bool:
+    code = function.__code__
+    count = code.co_argcount - (code.co_varnames[:1] in (("self",), ("cls",)))
+    return not (
+        count
+        or code.co_kwonlyargcount
+        or code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS)
+    )
+
+
+class _Global:
+    """The value of a global variable, so that the variable is a unit whatever the value is."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+def _hints(obj: Any) -> str:
+    """Annotations as text; only whether they changed matters."""
+    annotate = getattr(obj, "__annotate__", None)
+    if isinstance(annotate, types.FunctionType):
+        return code_facts(annotate.__code__).digest.hex()
+    hints = vars(obj).get("__annotations__") if isinstance(obj, type) else None
+    if hints is None:
+        hints = getattr(obj, "__annotations__", None) or {}
+    return fingerprint({str(k): v if isinstance(v, str) else repr(v) for k, v in hints.items()})

@@ -1,0 +1,136 @@
+"""What code a pickle file needs, told without unpickling it.
+
+A pickled object is its state in the file and its class in the project; when the class is edited,
+the file is another input although its bytes are the same.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import pickletools
+import re
+from typing import IO, Any
+
+from kedro_eeipu.cache.identity.origin import origin_of
+
+__all__ = ["find", "globals_inside", "project_code", "project_globals"]
+
+_MAX_OPERATIONS = 3_000_000
+# How a pickle begins.
+_PICKLES = re.compile(rb"\x80(?:[\x04\x05]\x95|[\x02\x03][c}\](X])")
+# The same in MessagePack's list of small numbers, in which polars keeps functions of whole frames.
+_PACKED = re.compile(rb"\xcc\x80[\x04\x05]\xcc\x95")
+_PACKED_NUMBER = re.compile(rb"\xcc(.)", re.DOTALL)
+_MOST_PACKED = 1 << 20
+_STRINGS = frozenset({"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE"})
+_PUTS = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})
+_GETS = frozenset({"GET", "BINGET", "LONG_BINGET"})
+
+
+def project_globals(file: IO[bytes]) -> frozenset[str]:
+    """Return ``"module:qualname"`` of the project's classes and functions that a pickle names.
+
+    The pickle begins where the file stands. A file that is not a pickle names none. Where a pickle
+    is followed by other data, as joblib writes it, what comes before counts.
+
+    Raises:
+        OverflowError: the pickle is too long to be read operation by operation.
+    """
+    start = file.tell()
+    head = file.read(2)
+    file.seek(start)
+    if len(head) < 2 or head[0] != 0x80 or not 2 <= head[1] <= 5:
+        return frozenset()
+    found = set()
+    for module, name in _globals(file):
+        if origin_of(module).is_project:
+            found.add(f"{module}:{name}")
+    return frozenset(found)
+
+
+def globals_inside(data: bytes) -> frozenset[str]:
+    """The project code that pickles somewhere inside of bytes name, as those of polars do.
+
+    Raises:
+        OverflowError: one of them is too long to be read operation by operation.
+    """
+    names: frozenset[str] = frozenset()
+    file = io.BytesIO(data)
+    for found in _PICKLES.finditer(data):
+        file.seek(found.start())
+        names |= project_globals(file)
+    for found in _PACKED.finditer(data):
+        packed = data[found.start() : found.start() + _MOST_PACKED]
+        names |= project_globals(io.BytesIO(_PACKED_NUMBER.sub(rb"\1", packed)))
+    return names
+
+
+def find(name: str) -> Any:
+    """What is called ``module:qualname``, None where there is no such thing.
+
+    Of a method its function: what it is bound to is no part of the code.
+    """
+    module, _, path = name.partition(":")
+    try:
+        found: Any = importlib.import_module(module)
+        for part in path.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError):
+        return None
+    return getattr(found, "__func__", found)
+
+
+def _globals(file: IO[bytes]) -> set[tuple[str, str]]:
+    """Names that a pickle looks up.
+
+    Module and name are on the stack when STACK_GLOBAL runs: the last two strings that were pushed
+    or fetched from the memo.
+    """
+    found: set[tuple[str, str]] = set()
+    memo: dict[int, Any] = {}
+    strings: list[Any] = []
+    latest: Any = None
+    operations = 0
+    try:
+        for opcode, given, _ in pickletools.genops(file):
+            argument: Any = given
+            operations += 1
+            if operations > _MAX_OPERATIONS:
+                break
+            name = opcode.name
+            if name in _STRINGS:
+                latest = argument
+                strings = [*strings[-1:], latest]
+            elif name in _GETS:
+                latest = memo.get(int(argument))
+                if isinstance(latest, str):
+                    strings = [*strings[-1:], latest]
+            elif name == "MEMOIZE":
+                memo[len(memo)] = latest
+            elif name in _PUTS:
+                memo[int(argument)] = latest
+            else:
+                if name == "STACK_GLOBAL" and len(strings) == 2:
+                    found.add((strings[0], strings[1]))
+                elif name == "GLOBAL":
+                    module, _, qualname = argument.partition(" ")
+                    found.add((module, qualname))
+                latest = None
+    except Exception:
+        return found  # the pickle ended; whatever follows is data
+    if operations > _MAX_OPERATIONS:
+        raise OverflowError("the pickle is too long to be looked through")
+    return found
+
+
+def project_code(names: frozenset[str]) -> dict[str, str]:
+    """Return the digests of the code behind ``names``, which is imported for it.
+
+    Raises:
+        Unidentifiable: the code cannot be identified.
+    """
+    from kedro_eeipu.cache.identity.code import code_identity
+
+    found = {name: find(name) for name in names}
+    return {n: "absent" if f is None else code_identity(f).digest for n, f in found.items()}

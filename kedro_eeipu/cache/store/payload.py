@@ -1,0 +1,272 @@
+"""The bytes of a stored value.
+
+A payload is a protocol-5 pickle, then the large buffers that the pickle leaves out (arrays are
+written and hashed where they lie, without a copy), then a JSON index and its length. The index
+also lists the project classes and functions that the pickle refers to, each with the digest of
+its code: an object whose class was edited is another value to everything downstream.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import mmap
+import os
+import pickle
+import struct
+import sys
+from typing import IO, Any
+
+from kedro_eeipu.cache.files.opening import is_fresh, version_of, why_shared
+from kedro_eeipu.cache.identity.code import code_identity
+from kedro_eeipu.cache.identity.origin import is_project_object
+from kedro_eeipu.cache.identity.pickles import find, globals_inside
+from kedro_eeipu.cache.store.chunks import (
+    ChunkWriter,
+    descriptor_of,
+    digest_of,
+    read_hashed,
+    read_unhashed,
+)
+from kedro_eeipu.cache.tensors import storage_bytes, storage_of
+
+__all__ = ["Damaged", "Outdated", "TooLarge", "digest_of", "read", "write"]
+
+_MAGIC = b"EEIPU-1\n"
+_FOOTER = struct.Struct("<Q8s")
+_OUT_OF_BAND = 1 << 18
+_LARGE = 1 << 22
+_PLAIN_NODES = 10_000
+# Classes of polars that hold Python functions as pickles within their own bytes.
+_POLARS_CODE = frozenset({"LazyFrame", "Expr"})
+# By digest, the version of the file that was last found to match it.
+_checked: dict[str, tuple[int, ...]] = {}
+
+
+class Damaged(Exception):
+    """The bytes are not the payload that their digest promises."""
+
+
+class Outdated(Exception):
+    """The value is an instance of a class whose code has changed."""
+
+
+class TooLarge(Exception):
+    """The payload is larger than an entry may be."""
+
+
+def write(value: Any, file: IO[bytes], limit: int | None = None) -> tuple[str, int]:
+    """Serialise ``value`` into an unbuffered ``file``; return digest (in hex) and size in bytes.
+
+    Raises:
+        TooLarge: more than ``limit`` bytes.
+        Exception: whatever pickling the value or writing to ``file`` raises.
+    """
+    with ChunkWriter(file) as writer:
+        out = _Limited(writer, limit)
+        buffers: list[pickle.PickleBuffer] = []
+        pickler = _Pickler(out, buffers)
+        copy = _Copy()
+        pickler.dump(copy.unshared(value))
+        stream = writer.size
+        lengths = [out.write(buffer.raw()) for buffer in buffers]
+        names = sorted(pickler.code.union(*map(globals_inside, copy.blobs)))
+        code = {
+            name: code_identity(obj).digest for name in names if (obj := find(name)) is not None
+        }
+        index = json.dumps({"stream": stream, "buffers": lengths, "code": code}).encode()
+        out.write(index + _FOOTER.pack(len(index), _MAGIC))
+        return writer.finish(), writer.size
+
+
+def read(file: IO[bytes], size: int, digest: str) -> Any:
+    """Return the value in ``file``, whose digest is checked before anything is unpickled.
+
+    A local file that only its owner may write to is hashed once in a process, as long as its inode,
+    size and times stay as they are.
+
+    Raises:
+        Damaged: size or digest differ, or the layout makes no sense.
+        Outdated: project code that the value refers to is not what it was.
+        Exception: whatever unpickling raises.
+    """
+    segments = _segments(file, size)
+    parts = [_memory(length) for length in segments]
+    version = _version(file)
+    if version is not None and _checked.get(digest) == version:
+        intact = read_unhashed(file, parts) and _version(file) == version
+    else:
+        intact = read_hashed(file, parts) == digest
+        if intact and version is not None and _version(file) == version:
+            _checked[digest] = version
+    if not intact:
+        raise Damaged("its content does not match its digest")
+    value = pickle.loads(parts[0], buffers=parts[1:-1])
+    for name, recorded in json.loads(parts[-1][: -_FOOTER.size])["code"].items():
+        found = find(name)
+        if found is None or code_identity(found).digest != recorded:
+            raise Outdated(f"{name} was edited since")
+    return value
+
+
+def _version(file: IO[bytes]) -> tuple[int, ...] | None:
+    descriptor = descriptor_of(file)
+    if descriptor is None:
+        return None
+    status = os.fstat(descriptor)
+    # Whoever may write to it could do so through a memory map without a trace.
+    return None if is_fresh(status) or why_shared(status) else version_of(status)
+
+
+def _segments(file: IO[bytes], size: int) -> list[int]:
+    """Lengths of pickle, buffers and tail."""
+    try:
+        if file.seek(0, io.SEEK_END) != size or size < _FOOTER.size:
+            raise Damaged("its size is wrong")
+        file.seek(size - _FOOTER.size)
+        length, magic = _FOOTER.unpack(file.read(_FOOTER.size))
+        tail = length + _FOOTER.size
+        if magic != _MAGIC or tail > size:
+            raise Damaged("it is not a payload")
+        file.seek(size - tail)
+        index = json.loads(file.read(length))
+        segments = [int(index["stream"]), *map(int, index["buffers"]), tail]
+    except (ValueError, KeyError, TypeError, struct.error) as error:
+        raise Damaged("its index is damaged") from error
+    if min(segments) < 0 or sum(segments) != size:
+        raise Damaged("its index is damaged")
+    file.seek(0)
+    return segments
+
+
+def _memory(length: int) -> bytearray | mmap.mmap:
+    """Writable memory; fresh private pages for large blocks, which need not be zeroed first."""
+    if length < _LARGE or not hasattr(mmap, "MAP_ANONYMOUS"):
+        return bytearray(length)
+    memory = mmap.mmap(-1, length, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        with contextlib.suppress(OSError):
+            memory.madvise(mmap.MADV_HUGEPAGE)
+    return memory
+
+
+class _Limited:
+    """Passes writes on to ``out`` as long as they stay within ``limit`` bytes."""
+
+    def __init__(self, out: ChunkWriter, limit: int | None) -> None:
+        self._out, self._limit = out, limit
+
+    def write(self, data: Any) -> int:
+        size = self._out.size + memoryview(data).nbytes
+        if self._limit is not None and size > self._limit:
+            raise TooLarge(f"it takes more than the {self._limit} bytes an entry may have")
+        return self._out.write(data)
+
+
+class _Pickler(pickle.Pickler):
+    """Keeps large buffers out of the stream and notes the project code it refers to."""
+
+    def __init__(self, file: Any, buffers: list[pickle.PickleBuffer]) -> None:
+        super().__init__(file, protocol=5, buffer_callback=self._keep_apart)
+        self._buffers = buffers
+        self._dtypes: dict[str, Any] = {}
+        self.code: set[str] = set()
+
+    def _keep_apart(self, buffer: pickle.PickleBuffer) -> bool:
+        try:
+            if buffer.raw().nbytes < _OUT_OF_BAND:
+                return True
+        except BufferError:  # not contiguous: the pickler copies it
+            return True
+        self._buffers.append(buffer)
+        return False
+
+    def reducer_override(self, obj: Any) -> Any:
+        if callable(obj) and hasattr(obj, "__qualname__") and is_project_object(obj):
+            self.code.add(f"{obj.__module__}:{obj.__qualname__}")
+        if type(obj).__module__.startswith("polars") and type(obj).__name__ in _POLARS_CODE:
+            self.code |= globals_inside(_state_bytes(obj))
+        stored = storage_bytes(obj)
+        if stored is not None:
+            return storage_of, (stored, obj.dtype)
+        numpy = sys.modules.get("numpy")
+        if numpy is not None and type(obj) is numpy.ndarray:
+            if not (obj.flags.c_contiguous or obj.flags.f_contiguous):
+                obj = numpy.ascontiguousarray(obj)  # what it is once it has been loaded
+            elif not obj.flags.writeable:
+                obj = obj.copy(order="K")  # as Kedro hands it on, which copies
+            return self._with_one_dtype(obj.__reduce_ex__(5), numpy.dtype)
+        return NotImplemented
+
+    def _with_one_dtype(self, reduced: tuple, dtype: type) -> tuple:
+        """Let equal data types be one object.
+
+        Arrays that were loaded have types of their own, computed ones share them, and pickle
+        writes an object once: equal arrays would have different digests.
+        """
+
+        def one(item: Any) -> Any:
+            if not isinstance(item, dtype) or item.fields or item.metadata:  # type: ignore[attr-defined]
+                return item
+            return self._dtypes.setdefault(item.str, item)  # type: ignore[attr-defined]
+
+        return tuple(tuple(map(one, part)) if type(part) is tuple else part for part in reduced)
+
+
+def _state_bytes(obj: Any) -> bytes:
+    state = obj.__getstate__()
+    return state if isinstance(state, bytes) else b""
+
+
+class _NotPlain(Exception):
+    """The value is more than a small tree of built-in types."""
+
+
+class _Copy:
+    """Copies small trees of built-in types so that equal strings are one string.
+
+    Pickle writes a string once per object, not once per value: without this step the same
+    metrics read back from the cache would have another digest than when they were computed.
+    Lists and dictionaries that are shared stay shared.
+
+    Attributes:
+        blobs: the bytes that were met.
+    """
+
+    def __init__(self) -> None:
+        self.blobs: list[bytes] = []
+        self._texts: dict[Any, Any] = {}
+        self._containers: dict[int, Any] = {}
+        self._left = _PLAIN_NODES
+
+    def unshared(self, value: Any) -> Any:
+        """The copy of a value that is such a tree, or the value itself."""
+        try:
+            return self.of(value)
+        except (_NotPlain, RecursionError):
+            return value
+
+    def of(self, value: Any) -> Any:
+        self._left -= 1
+        if self._left < 0:
+            raise _NotPlain
+        kind = type(value)
+        if kind is bytes:
+            self.blobs.append(value)
+        if kind is str or kind is bytes:
+            return self._texts.setdefault((kind, value), value)
+        if kind in (int, float, bool, type(None)):
+            return value
+        if kind is tuple:
+            return tuple([self.of(item) for item in value])
+        if kind is not list and kind is not dict:
+            raise _NotPlain
+        if id(value) not in self._containers:
+            copy: Any = kind()
+            self._containers[id(value)] = copy
+            if kind is list:
+                copy.extend(self.of(item) for item in value)
+            else:
+                copy.update((self.of(name), self.of(item)) for name, item in value.items())
+        return self._containers[id(value)]

@@ -1,0 +1,187 @@
+"""Examining and cleaning a whole cache."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from kedro_eeipu.cache.files import layout
+from kedro_eeipu.cache.files.layout import Entry
+from kedro_eeipu.cache.files.opening import Files
+from kedro_eeipu.cache.store import payload
+from kedro_eeipu.cache.store.eviction import Candidate, UsageLog, victims
+from kedro_eeipu.cache.store.record import InvalidRecord, Record, decode
+
+__all__ = ["GcResult", "Problem", "collect", "in_words", "problems", "statistics"]
+
+
+_ABANDONED_SECONDS = 3600.0  # far beyond any heartbeat
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that is wrong with a file; ``path`` is relative to the root."""
+
+    path: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class GcResult:
+    """What a collection did.
+
+    Attributes:
+        evicted: digests of blobs dropped to make room.
+        orphans: number of blobs dropped that no record names.
+        swept: number of temporary, quarantined and abandoned lease files deleted.
+        freed: bytes of blobs.
+        size: bytes of blobs that remain.
+    """
+
+    evicted: tuple[str, ...]
+    orphans: int
+    swept: int
+    freed: int
+    size: int
+
+
+def in_words(error: Exception) -> str:
+    """An error in a few words, without the paths that messages of OSError hold."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return f"{errno.errorcode.get(error.errno, error.errno)} {error.strerror}"
+    return f"{type(error).__name__}: {error}"
+
+
+def statistics(files: Files) -> dict[str, Any]:
+    """Numbers of records and blobs, bytes of blobs, and bytes of everything below the root."""
+    found = {folder: list(files.list(folder)) for folder in layout.FOLDERS}
+    return {
+        "records": len(found[layout.RECORDS]),
+        "blobs": len(found[layout.BLOBS]),
+        "blob_bytes": sum(entry.size for entry in found[layout.BLOBS]),
+        "total_bytes": sum(entry.size for entries in found.values() for entry in entries),
+        "quarantined": len(found[layout.QUARANTINE]),
+        "leases": len(found[layout.LEASES]),
+    }
+
+
+def problems(files: Files, secret: bytes | None) -> Iterator[Problem]:
+    """Read every record and every blob; nothing is changed and nothing is unpickled."""
+    for entry in files.list(layout.RECORDS):
+        yield from _problems_of_record(files, entry, secret)
+    for entry in files.list(layout.BLOBS):
+        detail = _problem_of_blob(files, entry)
+        if detail is not None:
+            yield Problem(entry.path, detail)
+
+
+def _problems_of_record(files: Files, entry: Entry, secret: bytes | None) -> Iterator[Problem]:
+    key = layout.key_of(entry)
+    if key is None:
+        yield Problem(entry.path, "its name is not that of a record")
+        return
+    try:
+        record, stored = decode(files.read(entry.path), key, secret)
+    except FileNotFoundError:
+        return
+    except InvalidRecord as error:
+        yield Problem(entry.path, str(error))
+        return
+    except Exception as error:
+        yield Problem(entry.path, in_words(error))
+        return
+    usage = UsageLog(files)
+    for blob, kept in zip(record.outputs, stored, strict=True):
+        size = files.size(layout.blob_path(blob.digest))
+        if size is None and kept and not usage.was_evicted(blob.digest):
+            yield Problem(entry.path, f"its blob {blob.digest} is missing")
+        elif size not in (None, blob.size):
+            yield Problem(entry.path, f"its blob {blob.digest} has another size")
+
+
+def _problem_of_blob(files: Files, entry: Entry) -> str | None:
+    digest = layout.digest_of(entry)
+    if digest is None:
+        return "its name is not that of a blob"
+    try:
+        with files.open(entry.path) as file:
+            if payload.digest_of(file) != digest:
+                return "its content does not match its digest"
+    except FileNotFoundError:
+        return None
+    except Exception as error:
+        return in_words(error)
+    return None
+
+
+def collect(
+    files: Files,
+    usage: UsageLog,
+    records: Iterable[Record],
+    max_size: int | None,
+    grace_seconds: float,
+) -> GcResult:
+    """Delete what nobody needs, then drop blobs until all together take ``max_size`` bytes.
+
+    Ages are told by the clock that stamps the files. Blobs that a record under lease names are
+    kept, and so are the records of dropped blobs: they are small and know the digests. The grace
+    period must be longer than a living process takes from writing a blob to committing its record.
+    """
+    oldest = files.now() - grace_seconds
+    swept = _sweep(files, (layout.TEMPORARY, layout.QUARANTINE), oldest)
+    swept += _sweep(files, (layout.LEASES,), min(oldest, files.now() - _ABANDONED_SECONDS))
+    blobs = {layout.digest_of(entry) or "": entry for entry in files.list(layout.BLOBS)}
+    blobs.pop("", None)
+    leased = {layout.name_of(entry) for entry in files.list(layout.LEASES)}
+    seconds, busy = _rebuild_costs(records, leased)
+    orphans = [d for d, entry in blobs.items() if d not in seconds and entry.changed < oldest]
+    freed = sum(blobs.pop(digest).size for digest in orphans)
+    for digest in orphans:
+        files.delete(layout.blob_path(digest))
+        usage.forget(digest)
+    size = sum(entry.size for entry in blobs.values())
+    chosen = []
+    if max_size is not None and size > max_size:
+        idle = [digest for digest in blobs if digest in seconds and digest not in busy]
+        uses = usage.of_all(idle)
+        candidates = (Candidate(d, blobs[d].size, seconds[d], uses[d]) for d in idle)
+        chosen = victims(candidates, size - max_size)
+    for victim in chosen:
+        usage.evict(victim)
+        files.delete(layout.blob_path(victim.digest))
+    evicted_bytes = sum(victim.size for victim in chosen)
+    return GcResult(
+        evicted=tuple(victim.digest for victim in chosen),
+        orphans=len(orphans),
+        swept=swept,
+        freed=freed + evicted_bytes,
+        size=size - evicted_bytes,
+    )
+
+
+def _rebuild_costs(
+    records: Iterable[Record], leased: set[str]
+) -> tuple[dict[str, float], set[str]]:
+    """Seconds to compute each blob again, and the blobs whose key is under lease."""
+    seconds: dict[str, float] = {}
+    busy = set()
+    for record in records:
+        cost = record.meta.get("seconds")
+        for blob in record.outputs:
+            known = float(cost) if isinstance(cost, int | float) else blob.seconds
+            seconds[blob.digest] = max(known, seconds.get(blob.digest, 0.0))
+            if record.key in leased:
+                busy.add(blob.digest)
+    return seconds, busy
+
+
+def _sweep(files: Files, folders: Iterable[str], oldest: float) -> int:
+    swept = 0
+    for folder in folders:
+        for entry in files.list(folder):
+            if entry.changed < oldest and layout.is_ephemeral(entry):
+                files.delete(entry.path)
+                swept += 1
+    return swept

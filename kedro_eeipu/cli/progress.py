@@ -1,0 +1,400 @@
+"""What the terminal shows: a study while it runs, and its listings."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from kedro_eeipu.hooks import PlannedRun
+from kedro_eeipu.search import SearchSpace, Stage, StageGraph
+from kedro_eeipu.study.limits import Limits
+from kedro_eeipu.study.records import TrialRecord, with_defaults
+from kedro_eeipu.tuning.runner import EEIPURunner, Listener, Outcome
+from kedro_eeipu.wording import counted, duration, scalar
+
+_MARKS = {
+    "ran": ("●", "green"),
+    "reused": ("◌", "cyan"),
+    "running": ("▶", "yellow"),
+    "failed": ("✗", "red"),
+    "skipped": ("·", "dim"),
+    "waiting": ("·", "dim"),
+}
+# Of a study, from which the rest can be told.
+_TELLING_SHARE = 0.03
+_SPARKS = "▁▂▃▄▅▆▇█"
+
+
+class PlainView(Listener):
+    """One line per trial, for logs and pipes."""
+
+    def __init__(self, console: Console, limits: Limits) -> None:
+        self.console = console
+        self.limits = limits
+        self.best: TrialRecord | None = None
+        self.spent = 0.0
+        self.maximize = True
+        self._runner: EEIPURunner | None = None
+
+    def study_started(self, runner: EEIPURunner) -> None:
+        self._runner = runner
+        self.maximize = runner.study.maximize
+        trials = runner.study.trials()
+        self.spent = sum(t.cost for t in trials)
+        self.best = runner.study.best()
+        if trials:
+            self._line(
+                f"study {runner.study.name} goes on after {counted(len(trials), 'trial')}, "
+                f"{self._used()}"
+            )
+
+    def trial_finished(self, trial: TrialRecord) -> None:
+        self.spent += trial.cost
+        self._keep_best(trial)
+        self._line(f"{self.summary(trial)}  best {self._best()}  {self._used()}")
+        if trial.error:
+            self._line(f"          {trial.error}")
+
+    def summary(self, trial: TrialRecord) -> str:
+        """A trial in one line: value, cost, and which nodes ran."""
+        value = trial.state if trial.value is None else f"{trial.value:.6g}"
+        ran = [n.name for n in trial.nodes if n.status in ("ran", "failed")]
+        reused = sum(n.status == "reused" for n in trial.nodes)
+        what = f"ran {', '.join(ran)}" if 0 < len(ran) <= 3 else f"ran {len(ran)}"
+        return (
+            f"trial {trial.number:>3}  {value:>10}  {trial.cost:>6.2f} s  "
+            f"{what}, reused {reused} of {len(trial.nodes)} nodes"
+        )
+
+    def _line(self, text: str) -> None:
+        self.console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+    def _keep_best(self, trial: TrialRecord) -> None:
+        sign = 1 if self.maximize else -1
+        if trial.value is not None and (
+            self.best is None or sign * trial.value > sign * (self.best.value or 0.0)
+        ):
+            self.best = trial
+
+    def _best(self) -> str:
+        return "-" if self.best is None else f"{self.best.value:.6g} (trial {self.best.number})"
+
+    def _used(self) -> str:
+        if self.limits.budget is None:
+            return f"{self.spent:.1f} s used"
+        return f"{_of(self.spent, self.limits.budget)} used"
+
+
+class LiveView(PlainView):
+    """A row per trial, and below them the trial in hand, node by node, redrawn in place."""
+
+    def __init__(self, console: Console, limits: Limits) -> None:
+        super().__init__(console, limits)
+        self._run: PlannedRun | None = None
+        self._number = 0
+        self._params: Mapping[str, Any] = {}
+        self._elsewhere: dict[int, tuple[Mapping[str, Any], float]] = {}
+        self._trials: list[TrialRecord] = []
+        self._headed = False
+        self._since: tuple[float | None, float] = (None, 0.0)
+        self._live = Live(
+            console=console, get_renderable=self._render, refresh_per_second=8, transient=True
+        )
+
+    def __enter__(self) -> LiveView:
+        self._live.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._run = None
+        self._live.__exit__(*error)
+
+    def study_started(self, runner: EEIPURunner) -> None:
+        super().study_started(runner)
+        self._trials = runner.study.trials()
+        self._since = (self._share(self.spent), time.monotonic())
+        self._live.refresh()  # what is known at once, however short the trials are
+
+    def trial_started(self, number: int, params: Mapping[str, Any], run: PlannedRun | None) -> None:
+        self._number, self._params, self._run = number, params, run
+        if run is None:
+            self._elsewhere[number] = params, time.monotonic()
+
+    def trial_finished(self, trial: TrialRecord) -> None:
+        self._run = None
+        self._elsewhere.pop(trial.number, None)
+        self._trials.append(trial)
+        self.spent += trial.cost
+        before = self.best
+        self._keep_best(trial)
+        self._live.refresh()  # else the row would stand above the panel of its own trial
+        if not self._headed:
+            self._headed = True
+            head = f"{'trial':>5} {'value':>11} {'cost':>9} {'saved':>9}  nodes run"
+            self._row(Text(head, style="dim"))
+        self._row(_row(trial, better=self.best is not before))
+
+    def _row(self, text: Text) -> None:
+        self.console.print(text, no_wrap=True, overflow="ellipsis", crop=True)
+
+    def _render(self) -> RenderableType:
+        events = self._events()
+        spent = self.spent + sum(float(e.get("seconds", 0.0)) for e in events.values())
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(style="dim", no_wrap=True)
+        grid.add_column(no_wrap=True, overflow="ellipsis")
+        grid.add_row("best", Text.assemble((self._best(), "bold"), "  ", self._improvement()))
+        grid.add_row("used", self._progress(spent))
+        share = self._share(spent)
+        began, at = self._since
+        grid.add_row("left", time_left(began, share, time.monotonic() - at))
+        if share is not None:
+            width = self._width() - 6
+            grid.add_row("", ProgressBar(1.0, share, width, complete_style="cyan"))
+        return Group("", *self._trial(events), grid)
+
+    def _trial(self, events: Mapping[str, Mapping[str, Any]]) -> list[RenderableType]:
+        """What the trial in hand tries, and what has become of each node."""
+        run = self._run
+        if self._elsewhere:
+            return [self._on_workers()]
+        if run is None or run.plan is None:
+            return [Text("choosing the next trial …", style="dim")]
+        states = {
+            name: str(events.get(name, {"status": "waiting"})["status"])
+            for name in run.plan.actions
+        }
+        counts = Text("  ")
+        for state in ("reused", "ran", "running", "waiting"):
+            mark, style = _MARKS[state]
+            count = sum(s == state for s in states.values())
+            counts.append(f"{mark} {count} {state}   ", style=style)
+        tried = Text.assemble((f"trial {self._number}", "bold"), "  ", self._tried(self._params))
+        tried.truncate(2 * self._width() - 4, overflow="ellipsis")
+        return [tried, self._nodes(states), counts]
+
+    def _tried(self, params: Mapping[str, Any]) -> Text:
+        """The values of a trial that are not the best trial's."""
+        known = {} if self.best is None else self.best.params
+        differs = {p: v for p, v in params.items() if p not in known or known[p] != v}
+        text = "  ".join(f"{p}={scalar(v)}" for p, v in differs.items())
+        return Text(text, style="magenta", overflow="ellipsis", no_wrap=True)
+
+    def _on_workers(self) -> Table:
+        """The trials that workers have: for how long, and what each tries."""
+        grid = Table.grid(padding=(0, 2), pad_edge=True)
+        grid.add_column(no_wrap=True, style="bold")
+        grid.add_column(no_wrap=True, justify="right")
+        grid.add_column(no_wrap=True, overflow="ellipsis")
+        for number, (params, since) in list(self._elsewhere.items()):
+            seconds = duration(time.monotonic() - since)
+            grid.add_row(f"trial {number}", seconds, self._tried(params))
+        return grid
+
+    def _nodes(self, states: Mapping[str, str]) -> Table:
+        columns = max(1, self._width() // (max(map(len, states)) + 4))
+        most = columns * max(3, self.console.height - 10)
+        if len(states) > most:  # the counts below tell of the others
+            told = {n: s for n, s in states.items() if s not in ("reused", "waiting")}
+            states = dict(list(told.items())[-most:])
+        cells = []
+        for name, state in states.items():
+            mark, style = _MARKS[state]
+            cells.append(Text(f"{mark} {name}", style=style, no_wrap=True, overflow="ellipsis"))
+        grid = Table.grid(padding=(0, 0, 0, 2), pad_edge=True)
+        for i in range(0, len(cells), columns):
+            grid.add_row(*cells[i : i + columns])
+        return grid
+
+    def _events(self) -> dict[str, dict[str, Any]]:
+        try:
+            return {} if self._run is None else self._run.directory.nodes()
+        except FileNotFoundError:  # the run has just ended, and its directory with it
+            return {}
+
+    def _progress(self, spent: float) -> str:
+        budget, trials = self.limits.budget, self.limits.trials
+        seconds = f"{spent:.1f} s" if budget is None else _of(spent, budget)
+        done = len(self._trials)
+        count = "" if trials is None else f"{done} of "
+        count += counted(done if trials is None else trials, "trial")
+        saved = duration(sum(t.saved for t in self._trials))
+        return f"{seconds} of node time   {count}   {saved} saved by reuse"
+
+    def _share(self, spent: float) -> float | None:
+        shares = []
+        if self.limits.budget is not None:
+            shares.append(spent / self.limits.budget)
+        if self.limits.trials is not None:
+            shares.append(len(self._trials) / self.limits.trials)
+        return min(1.0, max(shares)) if shares else None
+
+    def _width(self) -> int:
+        return min(self.console.width, 120)
+
+    def _improvement(self) -> str:
+        values: list[float] = []
+        for trial in self._trials:
+            if trial.value is None:
+                continue
+            better = max if self.maximize else min
+            values.append(better(values[-1], trial.value) if values else trial.value)
+        return sparkline(values[-24:])
+
+
+def _row(trial: TrialRecord, better: bool) -> Text:
+    """A finished trial, marked when it is better than all before it."""
+    ran = [n.name for n in trial.nodes if n.status in ("ran", "failed")]
+    text = Text(f"{trial.number:>5} ")
+    if trial.value is None:
+        text.append(f"{trial.state:>11}", style="yellow" if trial.state == "pruned" else "red")
+    else:
+        mark = "★" if better else " "
+        text.append(f"{mark} {trial.value:>9.6g}", style="bold green" if better else "")
+    text.append(f" {duration(trial.cost):>9} {duration(trial.saved):>9}  ")
+    if trial.error:
+        return text.append(trial.error.split("\n")[0], style="red")
+    what = "all" if len(ran) == len(trial.nodes) else f"{len(ran)} of"
+    text.append(f"{what} {len(trial.nodes)}")
+    if 0 < len(ran) < len(trial.nodes):
+        text.append(f": {', '.join(ran)}", style="dim")
+    return text
+
+
+def time_left(began: float | None, share: float | None, seconds: float) -> str:
+    """How long a study will go on, if it goes on as it went.
+
+    Args:
+        began: Share of the study that was done when this process took it up.
+        share: Share that is done now.
+        seconds: Between the two.
+    """
+    if began is None or share is None or share - began < _TELLING_SHARE:
+        return "not known yet"
+    return f"about {duration(seconds * (1.0 - share) / (share - began))}"
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """Values as a row of block characters."""
+    if not values:
+        return ""
+    low, span = min(values), (max(values) - min(values)) or 1.0
+    return "".join(_SPARKS[round((v - low) / span * (len(_SPARKS) - 1))] for v in values)
+
+
+def _of(spent: float, budget: float) -> str:
+    if budget < 120:
+        return f"{spent:.1f} of {budget:g} s"
+    return f"{duration(spent)} of {duration(budget)}"
+
+
+def outcome(console: Console, result: Outcome, space: SearchSpace) -> None:
+    """How a study ended: the best values beside the defaults, and what reuse has saved."""
+    nodes = [n for t in result.trials for n in t.nodes]
+    ran = sum(n.status in ("ran", "failed") for n in nodes)
+    reused = sum(n.status == "reused" for n in nodes)
+    spent, saved = sum(t.cost for t in result.trials), sum(t.saved for t in result.trials)
+    say = lambda text: console.print(text, highlight=False, soft_wrap=True, markup=False)  # noqa: E731
+    say("")
+    say(f"Stopped: {result.stopped}.")
+    if result.best is None:
+        say("No trial has completed.")
+        return
+    first = with_defaults(result.trials, space, result.best)
+    say(
+        f"Best: {space.objective} {result.best.value:.6g} in trial {result.best.number}"
+        + (f", {first.value:.6g} with the defaults." if first is not None else ".")
+    )
+    console.print(values_table(space, result.best))
+    say(
+        f"{counted(len(result.trials), 'trial')}, {counted(ran + reused, 'node execution')}: "
+        f"{ran} run ({duration(spent)}), {reused} reused ({duration(saved)} saved)."
+    )
+
+
+def values_table(space: SearchSpace, trial: TrialRecord) -> Table:
+    """A trial's values beside the defaults and the ranges."""
+    table = _table()
+    table.add_column("parameter", no_wrap=True)
+    table.add_column("best", justify="right", style="bold", no_wrap=True)
+    table.add_column("default", justify="right", no_wrap=True)
+    table.add_column("range", style="dim")
+    for r in space:
+        value = scalar(trial.params[r.path]) if r.path in trial.params else "-"
+        limits = r.describe().replace("(", "").replace(")", "")
+        table.add_row(Text(r.path), Text(value), Text(scalar(r.default)), _cut(limits))
+    return table
+
+
+def plan_tables(graph: StageGraph, nodes: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
+    """The stages, node by node with the ranges it takes, as `kedro eeipu plan` shows them."""
+    own = {n["name"]: n["parameters"] for n in nodes}
+    table = _table()
+    for column in ("stage", "after", "node"):
+        table.add_column(column, no_wrap=True, overflow="ellipsis")
+    table.add_column("ranges it takes")
+    follows = [
+        _nearest(graph, stage, [path for name in stage.nodes for path in own[name]])
+        for stage in graph
+    ]
+    for s in _in_order(follows):
+        stage = graph[s]
+        after = ", ".join(graph[p].id for p in sorted(follows[s])) or "-"
+        for i, name in enumerate(stage.nodes):
+            first = ("", "") if i else (stage.id, after)
+            table.add_row(*first, Text(name), Text("\n".join(own[name])))
+    never = [
+        Text.assemble((n["name"], "bold"), f" is never reused: {n['why_not']}.")
+        for n in nodes
+        if not n["cacheable"]
+    ]
+    legend = "A stage runs again when one of its ranges or a stage before it changes."
+    if any(s.cacheable and not s.parameters for s in graph):
+        legend += "\nWhat no range reaches is paid once."
+    return [table, Text(f"\n{legend}", style="dim"), *never]
+
+
+def _in_order(follows: Sequence[Collection[int]]) -> list[int]:
+    """Stages after those that they follow; as they come where two follow each other."""
+    order: list[int] = []
+    left = list(range(len(follows)))
+    while left:
+        ready = (s for s in left if not set(follows[s]) & set(left) - {s})
+        order.append(next(ready, left[0]))
+        left.remove(order[-1])
+    return order
+
+
+def _nearest(graph: StageGraph, stage: Stage, own: Collection[str]) -> set[int]:
+    """The stages that a stage directly follows, those left out that another of them follows."""
+
+    def ancestors(i: int) -> set[int]:
+        return set(graph[i].parents).union(*map(ancestors, graph[i].parents))
+
+    # A stage that is never served is nobody's parent, but its ranges reach what comes after it.
+    known = set(own).union(*(graph[p].parameters for p in stage.parents))
+    passed_on = {
+        i
+        for i, s in enumerate(graph)
+        if not s.cacheable
+        and s is not stage
+        and set(s.parameters) - known
+        and set(s.parameters) <= set(stage.parameters)
+    }
+    return set(stage.parents).difference(*map(ancestors, stage.parents)) | passed_on
+
+
+def _table() -> Table:
+    return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+
+
+def _cut(text: str) -> Text:
+    """What may be shortened to the width of the terminal, and is never wrapped."""
+    return Text(text, no_wrap=True, overflow="ellipsis")

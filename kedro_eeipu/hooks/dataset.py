@@ -1,0 +1,276 @@
+"""The dataset that stands in for a produced dataset while a planned run goes on."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Mapping
+from time import perf_counter
+from typing import Any
+
+from kedro.io import AbstractDataset, CachedDataset, MemoryDataset
+
+from kedro_eeipu.cache.store.store import Blob, CacheMiss, Store, Unstorable
+from kedro_eeipu.hooks.run_directory import Output, RunDirectory
+
+logger = logging.getLogger(__name__)
+
+# Kinds whose load gives back exactly what was saved, so a trip through their file changes nothing.
+_EXACT = ("PickleDataset",)
+# What has been warned of: a study runs the same nodes again and again.
+_said: set[tuple[str, str]] = set()
+
+
+def _warn_once(message: str, name: str, reason: Exception) -> None:
+    if (name, str(reason)) not in _said:
+        _said.add((name, str(reason)))
+        logger.warning(message, name, reason)
+
+
+class MemoizedDataset(AbstractDataset[Any, Any]):
+    """A dataset that a node of the run produces: served from its record, or recorded.
+
+    A dataset that the user's catalog declares as a file may come back changed from that file (a
+    CSV forgets dtypes), and the nodes downstream see it so in a plain run. They see the same
+    here: the value makes the trip through a private file of the declared kind.
+
+    Args:
+        name: Name in the catalog.
+        store: The shared store.
+        run: The directory of the run.
+        declared: What the user's catalog holds under this name.
+        write_through: Whether values are also written to the declared dataset, and read back from
+            it, as a plain run does; trials never do.
+        record: Called with the output once it is saved.
+        rebuild: Called when a planned blob has vanished, to compute it again.
+        seen_as: Token of the declared kind through which consumers see the value, ``None`` when
+            it cannot be told: they are then never cached.
+        stored: Whether the value goes to the shared store, or only to the run's own.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        store: Store,
+        run: RunDirectory,
+        declared: AbstractDataset | None = None,
+        *,
+        write_through: bool = False,
+        record: Callable[[str, Output | None], None] | None = None,
+        rebuild: Callable[[], None] | None = None,
+        seen_as: str | None = "",
+        stored: bool = True,
+    ) -> None:
+        self.name = name
+        self.store = store
+        self.run = run
+        self.declared = declared
+        self.write_through = write_through
+        self.record = record
+        self.rebuild = rebuild
+        self.seen_as = seen_as
+        self.stored = stored
+        self.planned: Output | None = None
+        self._memory: MemoryDataset | None = None
+
+    @property
+    def output(self) -> Output | None:
+        """Where the content lies, ``None`` before it exists or when it could not be stored."""
+        return self.planned or self.run.output(self.name)
+
+    def promise(self, blob: Blob | None) -> None:
+        """Plan to serve this content, or take the plan back."""
+        self.planned = None if blob is None else Output(blob)
+
+    @property
+    def delivers(self) -> bool:
+        """Whether the content has to get to a declared place, whether anybody reads it or not."""
+        return self.write_through and is_persistent(self.declared)
+
+    @property
+    def delivered(self) -> bool:
+        """Whether this run has written the declared place; before, an earlier run's lies there."""
+        return self.delivers and (
+            self._memory is not None or self.run.output(self.name) is not None
+        )
+
+    def load(self) -> Any:
+        if self.declared is not None and self.delivered:
+            return self.declared.load()
+        started = perf_counter()
+        value = self._copied(self._as_declared(self.value()))
+        if self._memory is None:
+            self.run.put_load(self.name, perf_counter() - started)
+        return value
+
+    def value(self) -> Any:
+        """The content as the node returned it."""
+        if self._memory is not None:
+            return self._memory.load()
+        return self._from_store()
+
+    def keep(self) -> None:
+        """Let the content be loaded still when the run's directory is gone."""
+        output = self.planned = self.output
+        if output is not None and output.scratch and not self.delivers:
+            self._hold(self._from_store())
+
+    def save(self, data: Any) -> None:
+        deliver = self.delivers and not self.delivered
+        output = self.planned or (None if shares_value(self.declared) else self._dump(data))
+        if output is None:
+            self._hold(data)
+        if deliver and self.declared is not None:
+            self.declared.save(data)
+        if output is not None:
+            self.run.put_output(self.name, output)
+        if self.record is not None:
+            self.record(self.name, output)
+
+    def _hold(self, value: Any) -> None:
+        self._memory = MemoryDataset(copy_mode=getattr(self.declared, "_copy_mode", None))
+        self._memory.save(value)
+
+    def _dump(self, data: Any) -> Output | None:
+        if self.stored:
+            try:
+                return Output(self.store.dump(data))
+            except Unstorable as reason:
+                _warn_once("%s is not cached: %s", self.name, reason)
+        try:
+            return Output(self.run.scratch.dump(data), scratch=True)
+        except Unstorable:
+            return None
+
+    def _from_store(self) -> Any:
+        for attempt in range(2):
+            output = self.output
+            try:
+                if output is None:
+                    raise CacheMiss("it has not been produced in this run")
+                return (self.run.scratch if output.scratch else self.store).load(output.blob)
+            except CacheMiss as miss:
+                if attempt or self.rebuild is None:
+                    raise
+                logger.warning("%s is computed again: %s", self.name, miss)
+                self.rebuild()
+                if self._memory is not None:
+                    return self._memory.load()
+        raise AssertionError("unreachable")
+
+    def _as_declared(self, value: Any) -> Any:
+        config = file_config(self.declared)
+        if config is None or not changes_content(self.declared):
+            return value
+        try:
+            private = private_copy(config, self.name, self.run.private_path(self.name, config))
+        except Exception as error:
+            _warn_once("%s is passed on as it is: %s", self.name, error)
+            return value
+        # What cannot be written or read back fails here as it does in a plain run.
+        private.save(value)
+        return private.load()
+
+    def _copied(self, value: Any) -> Any:
+        """An array in the order of Kedro's copy, on which the last digits of a sum depend."""
+        numpy = sys.modules.get("numpy")
+        if numpy is None or is_persistent(self.declared) or not isinstance(value, numpy.ndarray):
+            return value
+        copies = getattr(self.declared, "_copy_mode", None) in (None, "copy")
+        return value.copy() if copies and not value.flags.c_contiguous else value
+
+    def _exists(self) -> bool:
+        return self._memory is not None or self.output is not None
+
+    def _release(self) -> None:
+        self._memory = None
+
+    def _describe(self) -> dict[str, Any]:
+        return {"name": self.name}
+
+
+class TranscodedDataset(MemoizedDataset):
+    """A produced dataset that is read as another kind (``df@spark`` of a ``df@pandas``).
+
+    Args:
+        name: Name under which it is read.
+        source: What its producer saves.
+        declared: What the user's catalog holds under the name.
+        seen_as: Token of both kinds.
+    """
+
+    def __init__(
+        self, name: str, source: MemoizedDataset, declared: AbstractDataset, seen_as: str
+    ) -> None:
+        super().__init__(
+            name,
+            source.store,
+            source.run,
+            declared,
+            write_through=source.write_through,
+            seen_as=seen_as,
+        )
+        self.source = source
+
+    @property
+    def output(self) -> Output | None:
+        return self.source.output
+
+    @property
+    def delivered(self) -> bool:
+        return self.source.delivered
+
+    def value(self) -> Any:
+        return self.source.value()
+
+    def _as_declared(self, value: Any) -> Any:
+        written, read = file_config(self.source.declared), file_config(self.declared)
+        assert written is not None
+        assert read is not None
+        path = self.run.private_path(self.name, written)
+        private_copy(written, self.source.name, path).save(value)
+        return private_copy(read, self.name, path).load()
+
+
+def private_copy(config: Mapping[str, Any], name: str, path: str) -> AbstractDataset:
+    """A dataset of a declared kind at a path of the run's own.
+
+    Raises:
+        DatasetError: The kind cannot lie there.
+    """
+    arguments = {
+        k: v for k, v in config.items() if k not in ("credentials", "versioned", "version")
+    }
+    fs_args = arguments.get("fs_args")
+    if isinstance(fs_args, dict):
+        arguments["fs_args"] = {k: v for k, v in fs_args.items() if k.startswith("open_args")}
+    arguments["filepath" if "filepath" in config else "path"] = path
+    dataset: AbstractDataset = AbstractDataset.from_config(name, arguments)
+    return dataset
+
+
+def file_config(declared: AbstractDataset | None) -> dict[str, Any] | None:
+    """The configuration of a declared dataset that lies in a file, ``None`` for other kinds."""
+    if not is_persistent(declared) or isinstance(declared, CachedDataset):
+        return None
+    assert declared is not None
+    # By its class: Kedro looks for a name in three packages, each time anew.
+    config: dict[str, Any] = {**declared._init_config(), "type": type(declared)}
+    return config if "filepath" in config or "path" in config else None
+
+
+def changes_content(declared: AbstractDataset | None) -> bool:
+    """Whether what is read back from a declared file may differ from what was saved."""
+    return file_config(declared) is not None and type(declared).__name__ not in _EXACT
+
+
+def shares_value(declared: AbstractDataset | None) -> bool:
+    """Whether its readers are handed one and the same object, which each may change."""
+    return getattr(declared, "_copy_mode", None) == "assign"
+
+
+def is_persistent(declared: AbstractDataset | None) -> bool:
+    """Whether a dataset of the user's catalog outlives the process."""
+    if isinstance(declared, CachedDataset):
+        return is_persistent(declared._dataset)
+    return declared is not None and not getattr(declared, "_EPHEMERAL", False)

@@ -1,0 +1,138 @@
+"""What one run tells its own processes: outputs it produced, loads, and its nodes' events.
+
+In one process this is told in memory. Under ``ParallelRunner`` each node runs in a process of its
+own, so once the object has been pickled all is told through small files, each written once and
+renamed into place. How a node ended is always written: when a process was killed, the costs of
+its interrupted trial are read from there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import json
+import os
+import shutil
+import threading
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from kedro_eeipu.cache.store.store import Blob, Store
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where a dataset produced or planned in this run lies.
+
+    Attributes:
+        blob: Its content.
+        scratch: Whether it lies in the run's own scratch store rather than in the shared one.
+    """
+
+    blob: Blob
+    scratch: bool = False
+
+
+class RunDirectory:
+    """A directory that lives as long as one run; picklable, safe for threads and processes."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._told: dict[tuple[str, str], Any] = {}
+        self._shared = False
+        self._removed = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Another process is about to get a copy: from now on the files are what counts.
+        if not self._shared:
+            self._shared = True
+            for (kind, name), told in list(self._told.items()):
+                self._write(kind, name, told)
+        return {"path": self.path, "_told": {}, "_shared": True, "_removed": False}
+
+    @functools.cached_property
+    def scratch(self) -> Store:
+        """A store that goes with the run: for outputs that the shared one does not take."""
+        return Store(str(self.path / "scratch"))
+
+    def put_output(self, dataset: str, output: Output) -> None:
+        """Tell where a dataset's content lies."""
+        self._tell("output", dataset, {"blob": asdict(output.blob), "scratch": output.scratch})
+
+    def output(self, dataset: str) -> Output | None:
+        """Where a dataset's content lies, ``None`` when the run has not produced it."""
+        told = self._told.get(("output", dataset))
+        if told is None and self._shared:
+            told = self._read("output", dataset)
+        return None if told is None else Output(Blob(**told["blob"]), told["scratch"])
+
+    def put_node(self, node: str, event: Mapping[str, Any]) -> None:
+        """Tell what is known of a node by now; a later event replaces an earlier one."""
+        self._tell("node", node, {"name": node, **event}, lasting=event["status"] != "running")
+
+    def nodes(self) -> dict[str, dict[str, Any]]:
+        """The latest event of every node, by name."""
+        return {e["name"]: e for e in self._all("node")}
+
+    def put_load(self, dataset: str, seconds: float) -> None:
+        """Tell that a dataset was read from the cache, and how long that took."""
+        self._tell("load", f"{dataset}\0{os.getpid()}\0{threading.get_ident()}", [dataset, seconds])
+
+    def loads(self) -> dict[str, float]:
+        """Seconds of the slowest read from the cache, by dataset."""
+        found: dict[str, float] = {}
+        for dataset, seconds in self._all("load"):
+            found[dataset] = max(seconds, found.get(dataset, 0.0))
+        return found
+
+    def private_path(self, dataset: str, config: Mapping[str, Any]) -> str:
+        """A path of the run's own at which a dataset can be written instead of the user's.
+
+        Args:
+            dataset: Its name.
+            config: Its configuration in the catalog, whose ``filepath`` or ``path`` has the suffix.
+        """
+        suffix = "".join(PurePosixPath(str(config.get("filepath", config.get("path")))).suffixes)
+        # Several consumers may make the trip through the file at the same time.
+        owner = f"{dataset}\0{os.getpid()}\0{threading.get_ident()}"
+        return str(self.path / f"private-{_file_name(owner)}{suffix}")
+
+    def remove(self) -> None:
+        """Delete the directory and all in it; what is told from now on stays in this process."""
+        self._removed, self._shared = True, False
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def _tell(self, kind: str, name: str, told: Any, lasting: bool = False) -> None:
+        self._told[kind, name] = told
+        if (self._shared or lasting) and not self._removed:
+            self._write(kind, name, told)
+
+    def _write(self, kind: str, name: str, told: Any) -> None:
+        target = self.path / f"{kind}-{_file_name(name)}"
+        temporary = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}")
+        temporary.write_text(json.dumps(told))
+        os.replace(temporary, target)
+
+    def _read(self, kind: str, name: str) -> Any:
+        try:
+            return json.loads((self.path / f"{kind}-{_file_name(name)}").read_text())
+        except FileNotFoundError:
+            return None
+
+    def _all(self, kind: str) -> list[Any]:
+        if self._told and not self._shared:
+            return [told for (k, _), told in list(self._told.items()) if k == kind]
+        found = []
+        for path in sorted(self.path.glob(f"{kind}-*")):
+            # A view may look while the run ends and its directory goes.
+            with contextlib.suppress(FileNotFoundError):
+                found.append(json.loads(path.read_text()))
+        return found
+
+
+def _file_name(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()[:32]

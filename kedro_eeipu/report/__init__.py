@@ -1,5 +1,0 @@
-"""The report: what a study recorded as one HTML page."""
-
-from kedro_eeipu.report.page import report_html
-
-__all__ = ["report_html"]

@@ -1,0 +1,295 @@
+"""One self-contained HTML page about a study: what was found, what it cost, what was reused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape, unescape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from plotly.offline import get_plotlyjs
+
+from kedro_eeipu.reporting import parameters, spending
+from kedro_eeipu.reporting.drawing import STAGE_COLOURS, Figure
+from kedro_eeipu.reporting.style import STYLE
+from kedro_eeipu.study.costs import StageCosts, expected_costs
+from kedro_eeipu.study.records import TrialRecord, with_defaults
+from kedro_eeipu.wording import duration, scalar
+
+if TYPE_CHECKING:
+    from kedro_eeipu.search import SearchSpace, StageGraph
+
+_BEST_TRIALS = 10
+_FAILED_TRIALS = 100
+_LONGEST_REASON = 600
+
+# The page may run its own scripts and nothing else: no address is ever asked for anything.
+# plotly.js compiles the drawing of parallel coordinates, which needs `unsafe-eval`.
+POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
+    "img-src data: blob:"
+)
+DRAW = """
+for (const source of document.querySelectorAll("script[type='application/json']")) {
+  const figure = JSON.parse(source.textContent);
+  Plotly.newPlot(source.previousElementSibling, figure.data, figure.layout,
+    {responsive: true, displayModeBar: false});
+}
+"""
+
+
+def report_html(
+    trials: Sequence[TrialRecord],
+    graph: StageGraph,
+    space: SearchSpace,
+    *,
+    study: str,
+    maximize: bool,
+) -> str:
+    """The report of a study.
+
+    Nothing in it is loaded from elsewhere. It shows parameters, names of nodes, values and
+    errors, and no other configuration.
+
+    Args:
+        trials: What the study recorded, by number.
+        graph: The stages of the pipeline.
+        space: What is searched.
+        study: The study's name.
+        maximize: Whether larger values are better.
+    """
+    done = [t for t in trials if t.state != "running"]
+    ranked = sorted(
+        (t for t in done if t.value is not None),
+        key=lambda t: (-(t.value or 0.0) if maximize else t.value or 0.0, t.number),
+    )
+    objective = str(space.objective)
+    sections = [
+        _head(trials, ranked, space, study, maximize),
+        _progress(done, maximize, objective) if ranked else "",
+        _reuse(done, graph) if any(t.nodes for t in done) else "",
+        _costs(done, graph, space) if any(t.nodes for t in done) else "",
+        _parameters(done, space, maximize, objective) if ranked else "",
+        _best(ranked[:_BEST_TRIALS], space) if ranked else "",
+        _failures([t for t in done if t.state == "failed"]),
+    ]
+    return "\n".join(
+        [
+            '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
+            f"<title>{escape(study)}: {escape(objective)}</title>",
+            f"<style>{STYLE}</style>",
+            f"<script>{get_plotlyjs()}</script>",
+            "</head>\n<body>\n<main>",
+            *filter(None, sections),
+            "<noscript>The figures are drawn by JavaScript, which is off.</noscript>",
+            f"</main>\n<script>{DRAW}</script>\n</body>\n</html>\n",
+        ]
+    )
+
+
+def _head(
+    trials: Sequence[TrialRecord],
+    ranked: Sequence[TrialRecord],
+    space: SearchSpace,
+    study: str,
+    maximize: bool,
+) -> str:
+    nodes = [n for t in trials for n in t.nodes]
+    ran = sum(n.status in ("ran", "failed") for n in nodes)
+    reused = sum(n.status == "reused" for n in nodes)
+    spent, saved = sum(t.cost for t in trials), sum(t.saved for t in trials)
+    states = [t.state for t in trials]
+    told = {s: states.count(s) for s in ("complete", "pruned", "failed", "running") if s in states}
+    share = f"{reused / (ran + reused):.0%} of executions" if ran + reused else ""
+    cards = [
+        _card("best value", *_best_beside_defaults(ranked, space)),
+        _card("trials", str(len(trials)), ", ".join(f"{n} {s}" for s, n in told.items())),
+        _card("nodes run", f"{ran:,}", f"in {duration(spent)}"),
+        _card("nodes reused", f"{reused:,}", share),
+        _card("time saved", duration(saved), f"{duration(spent + saved)} without reuse"),
+    ]
+    goal = f"{'Maximize' if maximize else 'Minimize'} <b>{escape(str(space.objective))}</b>"
+    return (
+        f"<header><h1>Study <em>{escape(study)}</em></h1><p>{goal} over {len(space)} parameters. "
+        "Seconds are node seconds: the time that nodes ran, loading and saving left out.</p>"
+        f'<div class="cards">{"".join(cards)}</div></header>'
+    )
+
+
+def _best_beside_defaults(ranked: Sequence[TrialRecord], space: SearchSpace) -> tuple[str, str]:
+    if not ranked:
+        return "–", "no trial has completed"
+    first = with_defaults(ranked, space, ranked[0])
+    beside = f", {_value(first)} with the defaults" if first else ""
+    return _value(ranked[0]), f"in trial {ranked[0].number}{beside}"
+
+
+def _progress(done: Sequence[TrialRecord], maximize: bool, objective: str) -> str:
+    figures = {
+        "Best value against node seconds": spending.best_against_seconds(done, maximize, objective),
+        "Best value by trial": spending.best_by_trial(done, maximize, objective),
+        "Node seconds by trial": spending.seconds_by_trial(done),
+    }
+    kind = ""
+    if any(t.finished for t in done):
+        wall = spending.best_against_wall_time(done, maximize, objective)
+        figures, kind = {"Best value against wall time": wall, **figures}, "half"
+    return _section(
+        "How good, at what cost",
+        "The dotted lines are the same trials at the price of running every node.",
+        *(_card_of(title, drawn, kind) for title, drawn in figures.items()),
+    )
+
+
+def _reuse(done: Sequence[TrialRecord], graph: StageGraph) -> str:
+    totals = spending.StageTotals.of(done, graph)
+    legend = (
+        "A stage is the nodes that the same parameters can change. One row per trial: "
+        '<span class="key ran"></span>ran, <span class="key reused"></span>reused, '
+        '<span class="key failed"></span>failed.'
+    )
+    return _section(
+        "What ran and what was reused",
+        legend,
+        _card_of("Timeline", spending.timeline(done, totals), "wide scroll"),
+        _card_of("Seconds by stage", spending.seconds_by_stage(totals)),
+        _card_of("Reuse by stage", spending.reuse_by_stage(totals)),
+        _card_of("Reuse over the last ten trials", spending.reuse_by_trial(done, totals)),
+    )
+
+
+def _costs(done: Sequence[TrialRecord], graph: StageGraph, space: SearchSpace) -> str:
+    costs = expected_costs(done, graph, space, most=len(STAGE_COLOURS))
+    if not costs:
+        return ""
+    totals = spending.StageTotals.of(done, graph)
+    off = [f"{_off(c):.0%}" for c in costs]
+    names = [spending.stage_label(list(graph)[c.stage]) for c in costs]
+    rows = [_row("th", ["stage", "runs", "seconds", "off by"])]
+    rows += [
+        _row("td", [unescape(name), str(len(c.trials)), f"{np.median(c.measured):.3g}", o])
+        for name, c, o in zip(names, costs, off, strict=True)
+    ]
+    return _section(
+        "What stages cost, expected and measured",
+        "For each run of a stage, what the fitted cost model expects when it has seen all runs "
+        "but this one. It is what the optimizer knows of costs. In the table, medians.",
+        _card_of(
+            "Expected and measured seconds", spending.cost_model(costs, names, totals), "broad"
+        ),
+        f'<div class="beside">{_table(rows)}</div>',
+    )
+
+
+def _off(costs: StageCosts) -> float:
+    """Median of the factor between measured and expected seconds, less one."""
+    return float(np.exp(np.median(np.abs(np.log(costs.measured / costs.expected)))) - 1)
+
+
+def _parameters(
+    done: Sequence[TrialRecord], space: SearchSpace, maximize: bool, objective: str
+) -> str:
+    columns = parameters.columns(done, space)
+    shares = parameters.parameter_importances(done, columns, maximize)
+    if shares:
+        note = "Importance: how well a parameter tells the best trials from all (PED-ANOVA)."
+        first = _card_of("Importance", parameters.importances(shares))
+    else:
+        note = (
+            "Importances are left out: they need "
+            f"{parameters.IMPORTANCE_TRIALS} complete trials to mean anything."
+        )
+        first = ""
+    axes = "" if len(columns) <= parameters.PARALLEL_AXES else ", most important parameters"
+    return _section(
+        "Which parameters matter",
+        f"{note} The best trial is marked in orange.",
+        first,
+        _card_of(
+            f"Parallel coordinates{axes}",
+            parameters.parallel(done, columns, maximize, objective, shares),
+            "parallel wide" if not first else "parallel broad",
+        ),
+    ) + _section(
+        "Slices",
+        f"{escape(objective)} of every complete trial against each parameter.",
+        *(_card_of(c.range.path, parameters.slice_of(c, maximize), "small") for c in columns),
+        kind="slices",
+    )
+
+
+def _best(best: Sequence[TrialRecord], space: SearchSpace) -> str:
+    defaults = space.defaults()
+    rows = [_row("th", ["trial", "default", *(str(t.number) for t in best)])]
+    rows += [
+        _row("td", [str(space.objective), "", *map(_value, best)], kind="value"),
+        _row("td", ["seconds spent", "", *(f"{t.cost:.2f}" for t in best)]),
+        _row("td", ["seconds saved", "", *(f"{t.saved:.2f}" for t in best)]),
+    ]
+    rows += [
+        _row("td", [path, _told(defaults, path), *(_told(t.params, path) for t in best)])
+        for path in space.paths
+    ]
+    return _section(f"Best {len(best)} trials" if len(best) > 1 else "Best trial", "", _table(rows))
+
+
+def _failures(failed: Sequence[TrialRecord]) -> str:
+    if not failed:
+        return ""
+    shown = failed[-_FAILED_TRIALS:]
+    rows = [_row("th", ["trial", "seconds", "node", "reason"])]
+    for t in reversed(shown):
+        node = next((n for n in t.nodes if n.status == "failed"), None)
+        reason = t.error or (node.error if node else None) or ""
+        if t.interrupted:
+            reason = f"stopped from outside {reason}"
+        if len(reason) > _LONGEST_REASON:
+            reason = reason[:_LONGEST_REASON] + "…"
+        rows.append(_row("td", [str(t.number), f"{t.cost:.2f}", node.name if node else "", reason]))
+    note = "" if len(shown) == len(failed) else f"The latest {len(shown)} of {len(failed)}."
+    return _section("Failed trials", note, _table(rows, kind="failures"))
+
+
+def _section(title: str, note: str, *content: str, kind: str = "figures") -> str:
+    told = f"<p>{note}</p>" if note else ""
+    return f'<section><h2>{title}</h2>{told}<div class="{kind}">{"".join(content)}</div></section>'
+
+
+def _card(name: str, value: str, beside: str) -> str:
+    return f"<div><span>{name}</span><strong>{escape(value)}</strong><small>{beside}</small></div>"
+
+
+def _card_of(title: str, figure: Figure, kind: str = "") -> str:
+    """A figure, its data beside the place where the page's script draws it."""
+    # `<` would let a value end the script element that holds it.
+    told = json.dumps(figure, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+    height = figure["layout"]["height"]
+    return (
+        f'<figure class="{kind}"><figcaption>{_breakable(title)}</figcaption><div class="box">'
+        f'<div class="plot" role="img" aria-label="{escape(title)}" style="height:{height}px">'
+        f'</div><script type="application/json">{told}</script></div></figure>'
+    )
+
+
+def _breakable(text: str) -> str:
+    """A dotted path that may be broken between its words."""
+    return escape(text).replace(".", ".<wbr>").replace("_", "_<wbr>")
+
+
+def _table(rows: Iterable[str], kind: str = "best") -> str:
+    return f'<div class="table"><table class="{kind}">{"".join(rows)}</table></div>'
+
+
+def _row(tag: str, cells: Iterable[str], kind: str = "") -> str:
+    return f'<tr class="{kind}">{"".join(f"<{tag}>{escape(c)}</{tag}>" for c in cells)}</tr>'
+
+
+def _told(values: Mapping[str, Any], path: str) -> str:
+    return scalar(values[path]) if path in values else "–"
+
+
+def _value(trial: TrialRecord) -> str:
+    return f"{trial.value:.6g}"

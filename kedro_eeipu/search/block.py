@@ -1,0 +1,358 @@
+"""Reading the ``eeipu`` block of ``parameters.yml``, and saying what is wrong with it."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from kedro_eeipu.errors import ConfigurationError
+from kedro_eeipu.search.space import Objective, Range, Scalar, SearchSpace, lookup, scalar_paths
+
+RANGE_KEYS = {"low", "high", "log", "step", "choices", "when"}
+
+
+def block_of(pipeline: str, parameters: Mapping[str, Any]) -> str:
+    """The key of a pipeline's search: ``eeipu_<pipeline>`` where there is one, else ``eeipu``."""
+    own = f"eeipu_{pipeline}"
+    return own if own in parameters else "eeipu"
+
+
+def parse_space(
+    parameters: Mapping[str, Any],
+    where: str = "parameters.yml",
+    outputs: Sequence[str] = (),
+    key: str = "eeipu",
+) -> SearchSpace:
+    """Read and check the ``eeipu`` block of a project's parameters.
+
+    Args:
+        parameters: The merged parameters of the run environment, the ``eeipu`` block among them.
+        where: The file to name in errors.
+        outputs: Datasets that the pipeline produces, to name one in an example.
+        key: The key of the block.
+
+    Raises:
+        ConfigurationError: There is no block (the remedy is one to paste), or something in it is
+            wrong.
+    """
+    block = parameters.get(key)
+    if block is None:
+        raise ConfigurationError(
+            "there is no `eeipu` block, so nothing to tune",
+            where=where,
+            remedy="Add one, for example (mend the objective and the ranges):\n\n"
+            + example_block(parameters, outputs),
+        )
+    if not isinstance(block, Mapping):
+        raise ConfigurationError(f"`{key}` must be a mapping", where=where)
+    where_block = f"{where}: {key}"
+    _refuse_unknown(block, {"objective", "space", "budget", "trials", "report"}, where_block)
+    ranges_block = block.get("space")
+    if not isinstance(ranges_block, Mapping) or not ranges_block:
+        raise ConfigurationError(
+            "`space` must map parameter paths to ranges",
+            where=f"{where_block}.space",
+            remedy="For example:\n\n" + example_block(parameters, outputs),
+        )
+    warnings: list[str] = []
+    ranges = {}
+    for path, spec in ranges_block.items():
+        at = f"{where_block}.space.{path}"
+        ranges[str(path)] = _parse_range(str(path), spec, parameters, at, warnings)
+    objective = _parse_objective(block.get("objective"), where_block)
+    return SearchSpace(
+        ranges=_in_order_of_conditions(ranges, where_block),
+        objective=objective,
+        reports=_parse_reports(block.get("report"), objective.direction, f"{where_block}.report"),
+        budget=parse_budget(block.get("budget"), f"{where_block}.budget"),
+        trials=parse_trials(block.get("trials"), f"{where_block}.trials"),
+        warnings=tuple(warnings),
+    )
+
+
+def parse_budget(budget: Any, where: str = "--budget") -> float | None:
+    """Seconds of a budget such as ``90``, ``"90s"``, ``"30min"``, ``"1.5h"``.
+
+    Raises:
+        ConfigurationError: The text is no duration, or it is not positive.
+    """
+    if budget is None:
+        return None
+    text = str(budget).strip().lower()
+    number = text.rstrip("abcdefghijklmnopqrstuvwxyz ")
+    unit = text[len(number) :].strip()
+    factors = {"": 1, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+    try:
+        seconds = float(number) * factors[unit]
+    except (ValueError, KeyError):
+        seconds = math.nan
+    if isinstance(budget, bool) or not 0 < seconds < math.inf:
+        raise ConfigurationError(
+            f"'{budget}' is no duration", where=where, remedy="Write seconds, or 30min, 2h, 1d."
+        )
+    return seconds
+
+
+def parse_trials(trials: Any, where: str = "--trials") -> int | None:
+    """A number of trials.
+
+    Raises:
+        ConfigurationError: It is not a positive integer.
+    """
+    if trials is not None and (
+        isinstance(trials, bool) or not isinstance(trials, int) or trials < 1
+    ):
+        raise ConfigurationError(f"'{trials}' is no number of trials", where=where)
+    return trials
+
+
+def example_block(
+    parameters: Mapping[str, Any], outputs: Sequence[str] = (), limit: int = 6
+) -> str:
+    """An ``eeipu`` block to paste, its ranges made from the project's own numbers and booleans."""
+    lines = []
+    for path, value in scalar_paths(parameters):
+        if isinstance(value, bool):
+            lines.append(f"    {path}: [true, false]")
+        elif isinstance(value, int) and value > 0:
+            lines.append(f"    {path}: {{low: {max(1, value // 2)}, high: {value * 2}}}")
+        elif isinstance(value, float) and 0 < value < 1:
+            lines.append(f"    {path}: {{low: {value / 2:.3}, high: {(1 + value) / 2:.3}}}")
+        elif isinstance(value, float) and value > 0:
+            lines.append(f"    {path}: {{low: {value / 10:.3}, high: {value * 10:.3}, log: true}}")
+        if len(lines) == limit:
+            break
+    lines = lines or ["    model.learning_rate: {low: 1.0e-4, high: 1.0e-1, log: true}"]
+    likely = ("metric", "score", "eval", "result", "loss", "accuracy")
+    named = [name for name in outputs if any(word in name.lower() for word in likely)]
+    dataset = next(iter([*named, *outputs]), "metrics")
+    return "\n".join(
+        [
+            "eeipu:",
+            f"  objective: {{dataset: {dataset}, key: accuracy, direction: maximize}}",
+            "  space:",
+            *lines,
+            "  budget: 30min",
+        ]
+    )
+
+
+def _parse_objective(spec: Any, where: str) -> Objective:
+    key = f"{where}.objective"
+    remedy = "Write for example: objective: {dataset: metrics, key: accuracy, direction: maximize}"
+    if not isinstance(spec, Mapping) or not isinstance(spec.get("dataset"), str):
+        raise ConfigurationError("the objective names no dataset", where=key, remedy=remedy)
+    _refuse_unknown(spec, {"dataset", "key", "direction"}, key)
+    direction = spec.get("direction")
+    if direction not in ("maximize", "minimize"):
+        raise ConfigurationError(
+            f"direction is '{direction}', not maximize or minimize", where=key, remedy=remedy
+        )
+    return Objective(spec["dataset"], str(spec.get("key") or ""), direction)
+
+
+def _parse_reports(specs: Any, direction: str, where: str) -> tuple[Objective, ...]:
+    """Values on the way: ``dataset`` or ``dataset:key``, better the way the objective is."""
+    if specs is None:
+        return ()
+    if not isinstance(specs, (list, tuple)) or not all(isinstance(s, str) and s for s in specs):
+        raise ConfigurationError(
+            "`report` is a list of datasets and keys",
+            where=where,
+            remedy="Write for example: report: [teacher_metrics:error]",
+        )
+    parts = (spec.partition(":") for spec in specs)
+    return tuple(Objective(dataset, key, direction, "report") for dataset, _, key in parts)
+
+
+def _parse_range(
+    path: str, spec: Any, parameters: Mapping[str, Any], where: str, warnings: list[str]
+) -> Range:
+    default = _default(path, parameters, where)
+    if isinstance(spec, (list, tuple)):
+        spec = {"choices": spec}
+    if not isinstance(spec, Mapping):
+        raise ConfigurationError("a range is a list of choices or {low: …, high: …}", where=where)
+    nested = next((key for key in spec if isinstance(default, Mapping) and key in default), None)
+    if nested is not None:
+        raise ConfigurationError(
+            f"'{path}' holds several parameters", where=where, remedy=f"Write {path}.{nested}: …"
+        )
+    _refuse_unknown(spec, RANGE_KEYS, where)
+    if isinstance(default, (Mapping, list)):
+        raise ConfigurationError(
+            f"'{path}' is no single value",
+            where=where,
+            remedy="Tune the values inside it, by their dotted paths; lists cannot be tuned.",
+        )
+    when = _parse_when(spec.get("when"), where)
+    if "choices" in spec:
+        found = _categorical(path, spec, default, when, where)
+    else:
+        found = _numeric(path, spec, default, when, where)
+    if not found.contains(default):
+        warnings.append(
+            f"{where}: the default {default!r} lies outside {found.describe()}; "
+            f"the first trial uses {found.nearest(default)!r}"
+        )
+    return found
+
+
+def _default(path: str, parameters: Mapping[str, Any], where: str) -> Any:
+    try:
+        return lookup(parameters, path)
+    except KeyError:
+        known = [p for p, _ in scalar_paths(parameters)]
+        close = get_close_matches(path, known, n=1, cutoff=0.0)
+        raise ConfigurationError(
+            f"there is no parameter '{path}'",
+            where=where,
+            remedy=f"Did you mean '{close[0]}'?" if close else "",
+        ) from None
+
+
+def _parse_when(spec: Any, where: str) -> tuple[tuple[str, tuple[Scalar, ...]], ...]:
+    if spec is None:
+        return ()
+    if not isinstance(spec, Mapping) or len(spec) != 1:
+        raise ConfigurationError(
+            "`when` maps one other tuned parameter to the value or values at which this one exists",
+            where=where,
+            remedy="Write for example: when: {model.kind: rf}",
+        )
+    return tuple(
+        (str(path), tuple(v) if isinstance(v, (list, tuple)) else (v,)) for path, v in spec.items()
+    )
+
+
+def _categorical(path: str, spec: Mapping, default: Any, when: tuple, where: str) -> Range:
+    choices = spec["choices"]
+    for key in ("low", "high", "log", "step"):
+        if key in spec:
+            raise ConfigurationError(f"`choices` and `{key}` exclude each other", where=where)
+    if not isinstance(choices, (list, tuple)) or not choices:
+        raise ConfigurationError("`choices` must be a list with at least one value", where=where)
+    for i, choice in enumerate(choices):
+        if not (choice is None or isinstance(choice, (bool, int, float, str))):
+            raise ConfigurationError(f"the choice {choice!r} is not a scalar", where=where)
+        if choice in choices[:i]:
+            same = next(c for c in choices[:i] if c == choice)
+            raise ConfigurationError(
+                f"the choice {choice!r} stands there twice"
+                if type(same) is type(choice)
+                else f"the choices {same!r} and {choice!r} are equal to a study",
+                where=where,
+            )
+    return Range(path, "categorical", default, choices=tuple(choices), when=when)
+
+
+def _numeric(path: str, spec: Mapping, default: Any, when: tuple, where: str) -> Range:
+    low: Any = spec.get("low")
+    high: Any = spec.get("high")
+    step: Any = spec.get("step")
+    log = spec.get("log", False)
+    if isinstance(default, bool) or not isinstance(default, (int, float)):
+        raise ConfigurationError(
+            f"the default of '{path}' is {default!r}, not a number",
+            where=where,
+            remedy=_text_number_remedy(default)
+            or f"List the values instead: {path}: [{default}, …]",
+        )
+    for name, value in (("low", low), ("high", high)):
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, (int, float))
+            or not math.isfinite(value)
+        ):
+            raise ConfigurationError(
+                f"`{name}` is {value!r}, not a number",
+                where=where,
+                remedy=_text_number_remedy(value),
+            )
+    if not isinstance(log, bool):
+        raise ConfigurationError(f"`log` is {log!r}, not true or false", where=where)
+    kind = "int" if isinstance(default, int) else "float"
+    if kind == "int" and any(isinstance(v, float) for v in (low, high, step)):
+        raise ConfigurationError(
+            f"the default {default} is an integer, but the range is not",
+            where=where,
+            remedy=f"Write the default as {float(default)} in the parameters, or integers here.",
+        )
+    if low >= high:
+        raise ConfigurationError(f"low ({low}) is not below high ({high})", where=where)
+    if log and low <= 0:
+        raise ConfigurationError(f"a log range needs low > 0, not {low}", where=where)
+    if step is not None:
+        if (
+            isinstance(step, bool)
+            or not isinstance(step, (int, float))
+            or not 0 < step <= high - low
+        ):
+            raise ConfigurationError(f"`step` is {step!r}, not a part of the range", where=where)
+        if log:
+            raise ConfigurationError("`log` and `step` exclude each other", where=where)
+    if kind == "int" and step is None:
+        step = 1
+    cast = int if kind == "int" else float
+    return Range(
+        path,
+        kind,
+        default,
+        low=cast(low),
+        high=cast(high),
+        log=log,
+        step=None if step is None else cast(step),
+        when=when,
+    )
+
+
+def _text_number_remedy(value: Any) -> str:
+    for read in (int, float):
+        with contextlib.suppress(ValueError, TypeError):
+            if isinstance(value, str):
+                return f"YAML reads {value} as text: write {read(value)!r}."
+    return ""
+
+
+def _refuse_unknown(spec: Mapping, known: set[str], where: str) -> None:
+    for key in spec:
+        if key not in known:
+            close = get_close_matches(str(key), known, n=1)
+            raise ConfigurationError(
+                f"unknown key '{key}'",
+                where=where,
+                remedy=f"Did you mean '{close[0]}'?"
+                if close
+                else f"Known: {', '.join(sorted(known))}.",
+            )
+
+
+def _in_order_of_conditions(ranges: dict[str, Range], where: str) -> tuple[Range, ...]:
+    """Ranges with each one after those its ``when`` refers to."""
+    ordered: dict[str, Range] = {}
+
+    def place(r: Range, chain: tuple[str, ...]) -> None:
+        key = f"{where}.space.{r.path}.when"
+        if r.path in chain:
+            raise ConfigurationError(f"conditions go in a circle: {' -> '.join(chain)}", where=key)
+        for path, allowed in r.when:
+            parent = ranges.get(path)
+            if parent is None:
+                raise ConfigurationError(
+                    f"'{path}' is not itself tuned", where=key, remedy=f"Add a range for '{path}'."
+                )
+            for value in allowed:
+                if not parent.contains(value):
+                    raise ConfigurationError(
+                        f"'{path}' never is {value!r} (it is one of {parent.describe()})", where=key
+                    )
+            if path not in ordered:
+                place(parent, (*chain, r.path))
+        ordered.setdefault(r.path, r)
+
+    for r in ranges.values():
+        place(r, ())
+    return tuple(ordered.values())

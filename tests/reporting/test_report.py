@@ -1,0 +1,473 @@
+"""The report of recorded and of made-up studies, read as a browser would read it."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+from click.testing import CliRunner, Result
+from kedro.framework.startup import bootstrap_project
+
+from kedro_eeipu.cli import commands
+from kedro_eeipu.reporting import report_html
+from kedro_eeipu.reporting.parameters import columns, parameter_importances
+from kedro_eeipu.reporting.spending import StageTotals, best_so_far, elapsed
+from kedro_eeipu.search import Objective, Range, SearchSpace, Stage, StageGraph
+from kedro_eeipu.study.costs import expected_costs
+from kedro_eeipu.study.records import NodeRecord, TrialRecord
+
+SPACE = SearchSpace(
+    (
+        Range("clean.scale", "float", 1.0, low=0.5, high=2.0),
+        Range("model.rate", "float", 0.01, low=1e-4, high=1.0, log=True),
+        Range("model.depth", "int", 3, low=1, high=9),
+        Range("model.kind", "categorical", "tree", choices=("tree", "line", None)),
+        Range("model.C", "float", 1.0, low=0.1, high=9.0, when=(("model.kind", ("line",)),)),
+    ),
+    Objective("metrics", "loss", "minimize"),
+)
+GRAPH = StageGraph(
+    (
+        Stage("s0", ("load",), (), frozenset()),
+        Stage("s1", ("clean", "join"), ("clean.scale",), frozenset({0})),
+        Stage("s2", ("train",), SPACE.paths, frozenset({1})),
+    )
+)
+SCRIPT = '"><script>alert(1)</script>'
+FIGURES = {
+    "Best value against node seconds",
+    "Best value against wall time",
+    "Best value by trial",
+    "Node seconds by trial",
+    "Timeline",
+    "Seconds by stage",
+    "Reuse by stage",
+    "Reuse over the last ten trials",
+    "Expected and measured seconds",
+    "Importance",
+    "Parallel coordinates",
+    *SPACE.paths,
+}
+
+
+class Page(HTMLParser):
+    """A parsed page.
+
+    Attributes:
+        text: What it shows.
+        tags: All elements, with their attributes.
+        figures: What plotly.js is given to draw, by title.
+        scripts: How many scripts it runs.
+        rows: The cells of its tables.
+    """
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.text = ""
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.figures: dict[str, dict[str, Any]] = {}
+        self.scripts = 0
+        self.rows: list[list[str]] = []
+        self._open: list[str] = []
+        self._plot = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in ("meta", "wbr"):
+            self._open.append(tag)
+        if tag == "script":
+            self._is_figure = dict(attrs).get("type") == "application/json"
+            self.scripts += not self._is_figure
+        if dict(attrs).get("class") == "plot":
+            self._plot = str(dict(attrs)["aria-label"])
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        inside = self._open[-1] if self._open else ""
+        if inside == "script":
+            if self._is_figure:
+                self.figures[self._plot] = json.loads(data)
+        elif inside != "style":
+            self.text += data
+            if inside in ("td", "th"):
+                self.rows[-1][-1] += data
+
+
+def study(count: int, seed: int = 0) -> list[TrialRecord]:
+    """Trials of three stages in which half of the time only the last one runs."""
+    draw = random.Random(seed)
+    trials: list[TrialRecord] = []
+    scale = 1.0
+    for number in range(count):
+        fresh = number == 0 or draw.random() < 0.5
+        scale = draw.uniform(0.5, 2.0) if fresh and number else scale
+        values = (
+            SPACE.defaults()
+            if number == 0
+            else {
+                "clean.scale": scale,
+                "model.rate": 10 ** draw.uniform(-4, 0),
+                "model.depth": draw.randint(1, 9),
+                "model.kind": draw.choice(["tree", "line", None]),
+            }
+        )
+        if values["model.kind"] == "line":
+            values["model.C"] = draw.uniform(0.1, 9.0)
+        clean = ("ran", 2.0, 0.0) if fresh else ("reused", 0.0, 2.0)
+        load = ("ran", 1.0, 0.0) if number == 0 else ("reused", 0.0, 1.0)
+        nodes = (
+            NodeRecord("load", *load),
+            NodeRecord("clean", *clean),
+            NodeRecord("join", *clean),
+            NodeRecord("train", "ran", 0.5),
+        )
+        value = abs(values["model.rate"] - 0.3) + 0.01 * values["model.depth"]
+        began = 1_800_000_000.0 + 10 * number
+        trials.append(
+            TrialRecord(number, "complete", values, value, nodes, started=began, finished=began + 5)
+        )
+    return trials
+
+
+def failed(number: int, error: str, node: str = "train") -> TrialRecord:
+    nodes = (NodeRecord("load", "reused", 0.0, 1.0), NodeRecord(node, "failed", 0.2, error=error))
+    return TrialRecord(number, "failed", SPACE.defaults(), None, nodes, error=error)
+
+
+def large_study() -> tuple[list[TrialRecord], StageGraph, SearchSpace]:
+    """1,000 trials of 100 nodes in 40 stages over 20 parameters."""
+    draw = random.Random(1)
+    space = SearchSpace(
+        tuple(
+            Range(f"part_{i}.some_parameter", "float", 0.5, low=0.01, high=1.0, log=i % 2 == 0)
+            for i in range(20)
+        ),
+        SPACE.objective,
+    )
+    names = [f"node_number_{i}" for i in range(100)]
+    graph = StageGraph(
+        tuple(
+            Stage(f"s{i}", tuple(names[i::40]), space.paths[: i // 2 + 1], frozenset())
+            for i in range(40)
+        )
+    )
+    trials = []
+    for number in range(1000):
+        first = draw.randrange(100) if number else 0
+        nodes = tuple(
+            NodeRecord(name, "ran", draw.random())
+            if i >= first
+            else NodeRecord(name, "reused", 0.0, draw.random())
+            for i, name in enumerate(names)
+        )
+        values = {path: draw.uniform(0.01, 1.0) for path in space.paths}
+        value = None if number % 50 == 7 else sum(values.values()) + draw.random()
+        state, error = ("failed", "out of memory") if value is None else ("complete", None)
+        trials.append(TrialRecord(number, state, values, value, nodes, error=error))
+    return trials, graph, space
+
+
+def page_of(trials: Sequence[TrialRecord], space: SearchSpace = SPACE, **changes: Any) -> Page:
+    stages = (
+        replace(s, parameters=tuple(p for p in s.parameters if p in space.paths))
+        for s in GRAPH.stages
+    )
+    told = {"study": "s", "maximize": False, **changes}
+    return Page(report_html(trials, StageGraph(tuple(stages)), space, **told))
+
+
+def drawn(figure: dict[str, Any]) -> int:
+    """How many points, bars or lines a figure draws."""
+    return sum(
+        len(trace["dimensions"][0]["values"])
+        if trace["type"] == "parcoords"
+        else sum(v is not None for v in trace["y"])
+        for trace in figure["data"]
+    )
+
+
+def test_every_figure_is_there_and_has_data() -> None:
+    page = page_of(study(30))
+    assert set(page.figures) == FIGURES
+    for title, figure in page.figures.items():
+        assert drawn(figure) > 0, title
+        go.Figure(figure)  # raises on what plotly.js does not know
+
+
+def test_curves_are_those_of_the_trials() -> None:
+    trials = [*study(3), failed(3, "boom"), replace(study(1)[0], number=4, value=0.001)]
+    figures = page_of(trials).figures
+    _, whole, spent = figures["Best value against node seconds"]["data"]
+    assert spent["x"] == pytest.approx([sum(t.cost for t in trials[: i + 1]) for i in range(5)])
+    assert whole["x"][-1] == pytest.approx(sum(t.cost + t.saved for t in trials))
+    assert spent["y"] == whole["y"]
+    assert spent["y"][-1] == 0.001
+    assert spent["y"][3] == spent["y"][2], "a failed trial costs and does not improve"
+
+
+def test_wall_time_leaves_pauses_out_and_counts_overlaps_once() -> None:
+    trial = study(1)[0]
+    spans = [(0.0, 10.0, 0.0), (12.0, 20.0, 2.0), (15.0, 18.0, 1.0), (1000.0, 1005.0, 1.0)]
+    trials = [
+        replace(trial, number=i, started=begin, finished=end, proposing=proposing)
+        for i, (begin, end, proposing) in enumerate(spans)
+    ]
+    assert elapsed(trials).tolist() == [10.0, 20.0, 18.0, 26.0]
+    whole = page_of(trials).figures["Best value against wall time"]["data"]
+    assert [d["name"] for d in whole] == ["a trial's value", "best value"], "two ran at a time"
+    unknown = [replace(t, started=None, finished=None) for t in trials]
+    assert "Best value against wall time" not in page_of(unknown).figures
+
+
+def test_costs_are_told_as_the_model_of_the_other_runs_expects_them() -> None:
+    trials = []
+    for t in study(40):
+        depth = t.params["model.depth"]
+        nodes = (*t.nodes[:-1], replace(t.nodes[-1], seconds=0.1 * 1.5**depth))
+        trials.append(replace(t, nodes=nodes))
+    load, clean, train = None, *expected_costs(trials, GRAPH, SPACE, most=2)
+    assert (load, clean.stage, train.stage) == (None, 1, 2), "load ran once only"
+    assert len(train.trials) == 40
+    assert np.median(np.abs(np.log(train.expected / train.measured))) < 0.2
+    assert clean.measured.tolist() == [4.0] * len(clean.trials)
+    assert clean.expected == pytest.approx(clean.measured, rel=0.05)
+    page = page_of(trials)
+    shown = {d["name"]: d for d in page.figures["Expected and measured seconds"]["data"]}
+    assert shown["s2 train"]["customdata"] == list(range(40))
+    assert ["s2 train", "40"] in [row[:2] for row in page.rows]
+    assert expected_costs(trials[:4], GRAPH, SPACE, most=2) == []
+
+
+def test_best_so_far_follows_the_direction() -> None:
+    trials = [replace(study(1)[0], number=i, value=v) for i, v in enumerate([None, 2.0, 1.0, 3.0])]
+    assert best_so_far(trials, maximize=False)[1:].tolist() == [2.0, 1.0, 1.0]
+    assert best_so_far(trials, maximize=True)[1:].tolist() == [2.0, 2.0, 3.0]
+    assert best_so_far(trials, maximize=True)[0] != best_so_far(trials, maximize=True)[0]
+
+
+def test_totals_by_stage_lose_nothing() -> None:
+    trials = [*study(20), failed(20, "boom"), failed(21, "gone", node="no_such_node")]
+    totals = StageTotals.of(trials, GRAPH)
+    assert totals.labels == ("s0 load", "s1 clean +1", "s2 train", "no longer in the pipeline")
+    assert totals.ran.sum(axis=0).tolist() == pytest.approx([t.cost for t in trials])
+    assert totals.saved.sum(axis=0).tolist() == pytest.approx([t.saved for t in trials])
+    assert totals.failed[2].tolist() == [0] * 20 + [1, 0]
+    folded = totals.heaviest(1)
+    assert folded.labels == ("s1 clean +1", "3 smaller stages")
+    assert folded.ran.sum() == pytest.approx(totals.ran.sum())
+    assert folded.reused_nodes.sum() == totals.reused_nodes.sum()
+
+
+def test_timeline_tells_ran_reused_and_failed_apart() -> None:
+    trials = [*study(12), failed(12, "boom")]
+    data = page_of(trials).figures["Timeline"]["data"]
+    bars = [d for d in data if d["type"] == "bar"]
+    assert sum(sum(d["x"]) for d in bars) == pytest.approx(sum(t.cost + t.saved for t in trials))
+    train = [d for d in bars if d["name"] == "s2 train"]
+    assert [d["y"] for d in train] == [list(range(12)), [12]]
+    assert train[0]["marker"]["color"] != train[1]["marker"]["color"]
+    assert all(sum(d["showlegend"] for d in bars if d["name"] == n) == 1 for n in ("s0 load",))
+    assert data[-1]["name"] == "failed"
+    assert data[-1]["y"] == [12]
+
+
+def test_reuse_over_trials_averages_the_last_ten() -> None:
+    trials = study(25)
+    nodes, _ = page_of(trials).figures["Reuse over the last ten trials"]["data"]
+    last = [n.status for t in trials[-10:] for n in t.nodes]
+    assert nodes["y"][-1] == pytest.approx(last.count("reused") / len(last))
+    assert nodes["y"][0] == 0.0
+
+
+def test_importances_find_what_matters_and_wait_for_enough_trials() -> None:
+    trials = study(60)
+    found = parameter_importances(trials, columns(trials, SPACE), maximize=False)
+    assert set(found) == set(SPACE.paths), "conditional ones among them"
+    assert next(iter(found)) == "model.rate"
+    assert sum(found.values()) == pytest.approx(1.0)
+    few = page_of(study(19))
+    assert "Importance" not in few.figures
+    assert "they need 20 complete trials" in few.text
+
+
+def test_head_and_tables() -> None:
+    trials = [*study(15), failed(15, "no licence"), TrialRecord(16, "running", {}, None)]
+    page = page_of(trials, study="tuesday")
+    best = min(trials[:15], key=lambda t: t.value or 0.0)
+    assert "Study tuesday" in page.text
+    assert (
+        f"{best.value:.6g}in trial {best.number}, {trials[0].value:.6g} with the def" in page.text
+    )
+    assert "15 complete, 1 failed, 1 running" in page.text
+    first = next(i for i, row in enumerate(page.rows) if row[:2] == ["trial", "default"])
+    head, values = page.rows[first], page.rows[first + 1]
+    assert head[:3] == ["trial", "default", str(best.number)]
+    assert len(head) == 12
+    assert values[:3] == ["metrics[loss]", "", f"{best.value:.6g}"]
+    kinds = next(r for r in page.rows if r[0] == "model.kind")
+    assert kinds[1] == "tree"
+    assert set(kinds[2:]) <= {"tree", "line", "null"}
+    assert next(r for r in page.rows if r[0] == "model.C")[1] == "–", "not used by the defaults"
+    assert page.rows[-1] == ["15", "0.20", "train", "no licence"]
+
+
+@pytest.mark.parametrize("trials", [[], [failed(0, "boom")], study(1), [failed(0, "b"), *study(2)]])
+def test_short_studies(trials: list[TrialRecord]) -> None:
+    trials = [replace(t, number=i) for i, t in enumerate(trials)]
+    page = page_of(trials)
+    assert page.scripts == 2
+    assert ("Timeline" in page.figures) == bool(trials)
+    assert ("Parallel coordinates" in page.figures) == any(t.value is not None for t in trials)
+
+
+def test_ranges_that_changed_after_the_trials() -> None:
+    changed = {
+        "clean.scale": Range("clean.scale", "float", 1.0, low=0.9, high=1.1),
+        "model.rate": Range("model.rate", "categorical", "low", choices=("low", "high")),
+        "model.depth": Range("model.depth", "int", 3, low=2, high=8, step=2),
+        "model.kind": Range("model.kind", "float", 0.5, low=0.0, high=1.0),
+        "model.new": Range("model.new", "float", 0.5, low=0.0, high=1.0),
+    }
+    page = page_of(study(30), SearchSpace(tuple(changed.values()), SPACE.objective))
+    assert set(changed) - set(page.figures) == {"model.new"}
+    assert drawn(page.figures["Importance"]) == 4
+
+
+def test_choices_that_are_numbers_stay_choices() -> None:
+    sizes = Range("model.depth", "categorical", 16, choices=(16, 4, 64))
+    trials = [
+        replace(t, params={"model.depth": (16, 4, 64)[t.number % 3]}, value=float(t.number % 3))
+        for t in study(21)
+    ]
+    page = page_of(trials, SearchSpace((sizes,), SPACE.objective))
+    assert page.figures["model.depth"]["layout"]["xaxis"]["ticktext"] == ["16", "4", "64"]
+    assert page.figures["model.depth"]["data"][0]["x"][:3] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("maximize", [False, True])
+def test_slices_mark_the_best_trial(maximize: bool) -> None:
+    trials = study(12)
+    best = (max if maximize else min)(trials, key=lambda t: t.value or 0.0)
+    every, marked = page_of(trials, maximize=maximize).figures["model.rate"]["data"]
+    assert every["y"] == [t.value for t in trials]
+    assert marked["customdata"] == [best.number]
+    assert 10 ** marked["x"][0] == pytest.approx(best.params["model.rate"])
+    x = page_of(trials).figures["model.rate"]["layout"]["xaxis"]
+    assert x["range"][0] < -4 < 0 < x["range"][1], "the whole range is shown"
+
+
+def test_user_text_is_escaped_everywhere() -> None:
+    evil = replace(SPACE.ranges[3], path=SCRIPT, default=SCRIPT, choices=(SCRIPT, "b"))
+    space = SearchSpace((*SPACE.ranges[:3], evil), Objective(SCRIPT, "", "minimize"))
+    graph = StageGraph((*GRAPH.stages[:2], Stage("s2", (SCRIPT,), space.paths, frozenset())))
+    trials = []
+    for t in study(25):
+        params = {p: v for p, v in t.params.items() if p in space.paths}
+        nodes = (*t.nodes[:-1], replace(t.nodes[-1], name=SCRIPT))
+        trials.append(replace(t, params={**params, SCRIPT: SCRIPT}, nodes=nodes))
+    trials.append(replace(failed(25, f"{SCRIPT} broke\n{SCRIPT}", node=SCRIPT), params={}))
+    source = report_html(trials, graph, space, study=SCRIPT, maximize=False)
+    page = Page(source)
+    assert "<script>alert" not in source
+    assert page.scripts == 2, "plotly.js and what draws the figures"
+    assert page.text.count(SCRIPT) > 5, "it is shown as what it is"
+    for dimension in page.figures["Parallel coordinates"]["data"][0]["dimensions"]:
+        dimension.pop("ticktext", None)  # plotly.js shows these as they are
+    for figure in page.figures.values():
+        assert "<script" not in json.dumps(figure), "plotly.js reads HTML in labels"
+    assert page.rows[-1][2:] == [SCRIPT, f"{SCRIPT} broke\n{SCRIPT}"]
+
+
+def test_nothing_is_loaded_from_elsewhere() -> None:
+    page = page_of(study(25))
+    assert not [tag for tag, attrs in page.tags if set(attrs) & {"src", "href", "srcset", "data"}]
+    assert not [tag for tag, _ in page.tags if tag in ("link", "iframe", "img", "base", "object")]
+    policy = next(a["content"] for t, a in page.tags if t == "meta" and "http-equiv" in a)
+    assert str(policy).startswith("default-src 'none'")
+    assert "http" not in str(policy)
+
+
+def test_no_other_configuration_is_shown() -> None:
+    trials = [
+        replace(t, runtime_params={"password": "hunter2"}, run_id="run-hunter2") for t in study(4)
+    ]
+    assert "hunter2" not in report_html(trials, GRAPH, SPACE, study="s", maximize=False)
+
+
+def test_large_study_within_twenty_seconds_and_ten_megabytes() -> None:
+    trials, graph, space = large_study()
+    started = time.perf_counter()
+    page = report_html(trials, graph, space, study="large", maximize=False)
+    assert time.perf_counter() - started < 20
+    assert len(page.encode()) < 10_000_000
+
+
+def report(project: Any, *arguments: str) -> Result:
+    """`kedro eeipu report` in this process."""
+    project.bootstrap()
+    metadata = bootstrap_project(project.path)
+    return CliRunner().invoke(commands, ["eeipu", "report", *arguments], obj=metadata)
+
+
+def test_command_writes_the_report_of_a_tuned_project(project: Any, tmp_path: Path) -> None:
+    project.tuner(sampler="random").run()
+    result = report(project)
+    assert result.exit_code == 0, result.output
+    written = project.path / ".eeipu" / "report.html"
+    assert result.stdout == f"{written}\n"
+    page = Page(written.read_text(encoding="utf-8"))
+    assert {"Timeline", "clean.scale", "Parallel coordinates"} <= set(page.figures)
+    assert "4 complete" in page.text
+    other = tmp_path / "new folder" / "mine.html"
+    assert report(project, "--output", str(other)).stdout == f"{other}\n"
+    assert other.read_bytes() == written.read_bytes()
+
+
+def test_command_hides_credentials(project: Any) -> None:
+    (project.path / "conf/local/credentials.yml").write_text("db: {password: hunter2-horse}\n")
+    nodes = (project.source / "nodes.py").read_text()
+    project.write_nodes(
+        nodes.replace('    ran("score")', '    raise ValueError("no login with hunter2-horse")')
+    )
+    tuner = project.tuner(sampler="random")
+    tuner.evaluate({"clean.scale": 1.0, "left.weight": 2.0, "right.power": 2, "shift": 3.0})
+    assert report(project).exit_code == 0
+    page = (project.path / ".eeipu" / "report.html").read_text(encoding="utf-8")
+    assert "no login with •••" in page
+    assert "hunter2" not in page
+
+
+def test_command_refuses_what_it_cannot_do(project: Any) -> None:
+    project.tuner(sampler="random").run()
+    missing = report(project, "--study", "tuesday")
+    assert missing.exit_code == 2
+    assert "no study 'tuesday'" in missing.stderr
+    blocked = report(project, "--output", str(project.path / "pyproject.toml" / "report.html"))
+    assert blocked.exit_code == 2
+    assert "cannot write the report" in blocked.stderr
+
+
+def test_importing_the_commands_does_not_import_plotly() -> None:
+    script = "import kedro_eeipu.cli, sys; print('plotly' in sys.modules, 'optuna' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "False False"

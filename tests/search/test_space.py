@@ -1,0 +1,196 @@
+"""Reading the `eeipu` block: types follow the defaults, and what is wrong is refused by name."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kedro_eeipu.errors import ConfigurationError
+from kedro_eeipu.search.block import example_block, parse_budget, parse_space, parse_trials
+from kedro_eeipu.search.space import Objective, Range, override
+
+PARAMETERS = {
+    "model": {"rate": 0.05, "depth": 3, "kernel": "rbf", "fast": True, "note": None},
+    "seed": 1,
+    "text": "1e-3",
+}
+OBJECTIVE = {"dataset": "metrics", "key": "loss", "direction": "minimize"}
+
+
+def space(ranges: dict[str, Any], **block: Any) -> Any:
+    return parse_space(
+        {**PARAMETERS, "eeipu": {"objective": OBJECTIVE, "space": ranges, **block}}, "p.yml"
+    )
+
+
+def only(ranges: dict[str, Any]) -> Range:
+    (found,) = space(ranges).ranges
+    return found
+
+
+def test_type_follows_the_default() -> None:
+    assert only({"model.depth": {"low": 1, "high": 9}}).kind == "int"
+    rate = only({"model.rate": {"low": 0, "high": 1}})
+    assert (rate.kind, type(rate.low)) == ("float", float)
+    assert only({"model.kernel": ["rbf", "linear"]}).kind == "categorical"
+    assert only({"model.fast": [True, False]}).choices == (True, False)
+    assert only({"model.note": [None, 2, "x"]}).choices == (None, 2, "x")
+
+
+@pytest.mark.parametrize(
+    ("ranges", "problem", "remedy"),
+    [
+        ({"model.rat": {"low": 0, "high": 1}}, "no parameter 'model.rat'", "'model.rate'"),
+        ({"model.rate": 3}, "a range is", ""),
+        ({"model": [1, 2]}, "no single value", "dotted paths"),
+        ({"model": {"rate": {"low": 0, "high": 1}}}, "several parameters", "model.rate: "),
+        ({"model.rate": {"low": 1, "high": 1}}, "not below", ""),
+        ({"model.rate": {"low": 0, "high": 1, "log": True}}, "low > 0", ""),
+        ({"model.rate": {"low": 0, "high": 1, "log": "yes"}}, "`log` is 'yes'", ""),
+        ({"model.rate": {"low": 0, "hihg": 1}}, "unknown key 'hihg'", "'high'"),
+        ({"model.rate": {"low": 0}}, "`high` is None", ""),
+        ({"model.rate": {"low": "1e-4", "high": 1}}, "`low` is '1e-4'", "write 0.0001"),
+        ({"model.depth": {"low": "1", "high": 9}}, "`low` is '1'", "write 1."),
+        ({"text": {"low": 0.1, "high": 1.0}}, "not a number", "write 0.001"),
+        ({"model.kernel": {"low": 0, "high": 1}}, "'rbf', not a number", "List the values"),
+        ({"model.fast": {"low": 0, "high": 1}}, "True, not a number", "List the values"),
+        ({"model.depth": {"low": 0.5, "high": 9}}, "is an integer", "3.0"),
+        ({"model.depth": {"low": 1, "high": 9, "step": 0}}, "`step` is 0", ""),
+        ({"model.depth": {"low": 1, "high": 9, "step": 20}}, "`step` is 20", ""),
+        ({"model.depth": {"low": 1, "high": 9, "step": 2, "log": True}}, "exclude", ""),
+        ({"model.kernel": []}, "at least one", ""),
+        ({"model.kernel": ["rbf", "rbf"]}, "twice", ""),
+        ({"model.note": [1, True]}, "1 and True are equal", ""),
+        ({"model.kernel": [["rbf"]]}, "not a scalar", ""),
+        ({"model.kernel": {"choices": ["rbf"], "low": 1}}, "exclude", ""),
+        ({"model.rate": {"low": 0, "high": 1, "when": {"seed": 1}}}, "not itself tuned", "Add a"),
+        ({"model.rate": {"low": 0, "high": 1, "when": "rbf"}}, "`when` maps", "when:"),
+    ],
+)  # fmt: skip
+def test_bad_range_is_refused(ranges: dict[str, Any], problem: str, remedy: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        space(ranges)
+    assert problem in str(caught.value)
+    assert remedy in caught.value.remedy
+    assert caught.value.where.startswith("p.yml: eeipu.space.")
+
+
+def test_condition_on_a_value_that_never_is() -> None:
+    with pytest.raises(ConfigurationError, match="never is 'poly'"):
+        space(
+            {
+                "model.kernel": ["rbf", "linear"],
+                "model.rate": {"low": 0, "high": 1, "when": {"model.kernel": "poly"}},
+            }
+        )
+
+
+def test_circular_conditions() -> None:
+    with pytest.raises(ConfigurationError, match="circle"):
+        space(
+            {
+                "model.kernel": {"choices": ["rbf", "linear"], "when": {"model.fast": True}},
+                "model.fast": {"choices": [True, False], "when": {"model.kernel": "rbf"}},
+            }
+        )
+
+
+def test_conditional_range_is_active_only_where_its_condition_holds() -> None:
+    found = space(
+        {
+            "model.depth": {"low": 1, "high": 9, "when": {"model.fast": True}},
+            "model.fast": {"choices": [True, False], "when": {"model.kernel": ["rbf", "linear"]}},
+            "model.kernel": ["rbf", "linear", "none"],
+        }
+    )
+    assert found.paths == ("model.kernel", "model.fast", "model.depth")
+
+    def active(**values: Any) -> list[str]:
+        dotted = {f"model.{k}": v for k, v in values.items()}
+        return [r.path.removeprefix("model.") for r in found.active(dotted)]
+
+    assert active(kernel="rbf", fast=True, depth=2) == ["kernel", "fast", "depth"]
+    assert active(kernel="rbf", fast=False) == ["kernel", "fast"]
+    assert active(kernel="none", fast=True) == ["kernel"], "the parent is itself inactive"
+
+
+def test_default_outside_its_range_is_a_warning() -> None:
+    found = space({"model.rate": {"low": 0.1, "high": 1.0}})
+    assert "outside" in found.warnings[0]
+    assert found.defaults() == {"model.rate": 0.1}
+
+
+@pytest.mark.parametrize("block", [None, 3, {"space": {"seed": [1]}}, {"objective": OBJECTIVE}])
+def test_incomplete_block_is_refused(block: Any) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        parse_space({**PARAMETERS, "eeipu": block}, "p.yml")
+    assert "p.yml" in str(caught.value)
+
+
+def test_missing_block_prints_one_to_paste() -> None:
+    import yaml
+
+    with pytest.raises(ConfigurationError) as caught:
+        parse_space(PARAMETERS, "p.yml")
+    pasted = yaml.safe_load(caught.value.remedy.split("\n\n")[1])
+    assert parse_space({**PARAMETERS, **pasted}).paths
+    assert "model.rate: {low: 0.025, high: 0.525}" in example_block(PARAMETERS)
+    assert "dataset: big.metrics," in example_block(PARAMETERS, ["aaa", "big.metrics"])
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [(90, 90), ("90", 90), ("30min", 1800), ("2h", 7200), ("1.5 h", 5400)]
+)
+def test_budget(text: Any, seconds: float) -> None:
+    assert parse_budget(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["soon", "-3", 0, "3 parsecs", True, "nan", "inf"])
+def test_bad_budget(text: Any) -> None:
+    with pytest.raises(ConfigurationError, match="no duration"):
+        parse_budget(text)
+
+
+@pytest.mark.parametrize("count", [0, -1, 2.5, True, "3"])
+def test_bad_trials(count: Any) -> None:
+    with pytest.raises(ConfigurationError, match="no number of trials"):
+        parse_trials(count)
+
+
+@given(
+    low=st.integers(-50, 50),
+    span=st.integers(1, 100),
+    step=st.integers(1, 30),
+    value=st.floats(-200, 200),
+)
+def test_nearest_is_in_the_range_and_idempotent(
+    low: int, span: int, step: int, value: float
+) -> None:
+    r = Range("a", "int", 0, low=low, high=low + span, step=min(step, span))
+    near = r.nearest(value)
+    assert r.contains(near)
+    assert r.nearest(near) == near
+
+
+def test_override_carries_siblings_and_leaves_the_original() -> None:
+    values = override(PARAMETERS, {"model.rate": 0.5, "seed": 2})
+    assert values == {"model": {**PARAMETERS["model"], "rate": 0.5}, "seed": 2}
+    assert PARAMETERS["model"]["rate"] == 0.05
+
+
+def test_objective_reads_numbers_of_any_kind() -> None:
+    import numpy as np
+
+    objective = Objective("m", "a.b", "minimize")
+    assert objective.read({"a": {"b": np.float32(0.5)}}) == 0.5
+    assert Objective("m", "", "minimize").read(np.array(2)) == 2.0
+    for bad in (math.nan, math.inf):
+        with pytest.raises(ValueError, match="objective"):
+            objective.read({"a": {"b": bad}})
+    for wrong in ("0.5", True, None, [1]):
+        with pytest.raises(ConfigurationError):
+            objective.read({"a": {"b": wrong}})
