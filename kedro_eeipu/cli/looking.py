@@ -112,7 +112,7 @@ def viz(
                 "a second trial, a static site and --conf-source need a tested Kedro-Viz",
                 remedy=f"pip install 'kedro-viz{app.TESTED}'",
             )
-        from kedro_eeipu.viz.recorded import LARGEST_PORT, command, serve
+        from kedro_eeipu.viz.fallback import LARGEST_PORT, command, serve
 
         if port > LARGEST_PORT:
             raise ConfigurationError(

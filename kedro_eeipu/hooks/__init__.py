@@ -9,7 +9,6 @@ must be called.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
@@ -125,14 +124,6 @@ class EEIPUHooks:
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
         self._local.context = context
-
-    @hook_impl
-    def after_catalog_created(self, catalog: CatalogProtocol) -> None:
-        """Show a trial in Kedro-Viz where `kedro eeipu viz` has asked for it."""
-        if "KEDRO_EEIPU_TRIAL" in os.environ:
-            from kedro_eeipu.viz.recorded import put_into
-
-            put_into(catalog, self._local.context)
 
     @hook_impl(trylast=True)
     def before_pipeline_run(

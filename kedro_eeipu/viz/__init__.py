@@ -1,6 +1,4 @@
-"""Kedro-Viz with the trials of a study in it."""
+"""Kedro-Viz with the trials of a study in it.
 
-from kedro_eeipu.viz.app import create_app
-from kedro_eeipu.viz.site import save_site
-
-__all__ = ["create_app", "save_site"]
+Imports nothing: every run of a project imports `kedro_eeipu.viz.plugin`.
+"""

@@ -277,7 +277,7 @@ def draw(project_path: Path, target: Path) -> None:
     from kedro_eeipu.project.project import Project
     from kedro_eeipu.reporting import report_html
     from kedro_eeipu.study import open_study
-    from kedro_eeipu.viz import create_app
+    from kedro_eeipu.viz.app import create_app
 
     bootstrap_project(project_path)
     project = Project.load(project_path)

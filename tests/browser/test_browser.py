@@ -12,7 +12,8 @@ from pages import Page, browser_missing, files, serving, settle, start_browser, 
 
 from kedro_eeipu.reporting import report_html
 from kedro_eeipu.study.limits import Limits
-from kedro_eeipu.viz import create_app, save_site
+from kedro_eeipu.viz.app import create_app
+from kedro_eeipu.viz.site import save_site
 
 DEFAULTS = {"clean.scale": 1.0, "left.weight": 2.0, "right.power": 2, "shift": 3.0}
 EVIL = "<img src=x onerror=window.hacked=1>"

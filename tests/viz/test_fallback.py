@@ -17,7 +17,7 @@ import pytest
 import yaml
 from services import free_port
 
-from kedro_eeipu.viz.recorded import LARGEST_PORT
+from kedro_eeipu.viz.fallback import LARGEST_PORT
 
 DEFAULTS = {"clean.scale": 1.0, "left.weight": 2.0, "right.power": 2, "shift": 3.0}
 SECRET = "hunter2-correct-horse"

@@ -18,8 +18,10 @@ import yaml
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.study.explain import History
 from kedro_eeipu.viz.app import TESTED, Pages, encoded, kedro_viz_html, shown_trial, view_page
-from kedro_eeipu.viz.recorded import VARIABLE, command, put_into, recorded
+from kedro_eeipu.viz.fallback import command
+from kedro_eeipu.viz.plugin import TRIAL_VARIABLE
 from kedro_eeipu.viz.site import save_site
+from kedro_eeipu.viz.trial_catalog import put_trial, trial_document
 
 DEFAULTS = {"clean.scale": 1.0, "left.weight": 2.0, "right.power": 2, "shift": 3.0}
 SECRET = "hunter2-correct-horse"
@@ -253,12 +255,12 @@ def test_other_releases_of_kedro_viz_get_the_trial_through_hooks(
     assert "--include-hooks" in command(tuner.project, "127.0.0.1", 4141)
     assert "99.0" not in TESTED
     file = tmp_path / "trial.json"
-    file.write_text(json.dumps(recorded(tuner.project, tuner.study.trials()[1])))
-    monkeypatch.setenv(VARIABLE, str(file))
+    file.write_text(json.dumps(trial_document(tuner.project, tuner.study.trials()[1])))
+    monkeypatch.setenv(TRIAL_VARIABLE, str(file))
     context = tuner.project.session.load_context({})
     catalog = context._get_catalog()  # the plugin's hook puts the trial in
     assert catalog["left_rows"].load() == [4.0, 8.0, 12.0]
     assert json.loads(catalog["left_rows"].preview()) == [4.0, 8.0, 12.0]
     assert catalog["params:left.weight"].load() == 4.0
-    put_into(catalog, context)
+    put_trial(catalog, context, file)
     assert catalog["metrics"].load()["nested"] == {"n": 3}

@@ -1,0 +1,66 @@
+"""A trial in a release of Kedro-Viz that `Answers` was not tested with: ``kedro viz run``."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kedro_eeipu.viz.plugin import TRIAL_VARIABLE
+from kedro_eeipu.viz.trial_catalog import trial_document
+
+if TYPE_CHECKING:
+    from kedro_eeipu.project.project import Project
+    from kedro_eeipu.study.records import TrialRecord
+
+__all__ = ["LARGEST_PORT", "command", "serve"]
+
+# `kedro viz run` ends in a traceback above it.
+LARGEST_PORT = 49151
+_GRACE_SECONDS = 5
+
+
+def command(project: Project, host: str, port: int) -> list[str]:
+    """The command that serves Kedro-Viz with hooks."""
+    words = [sys.executable, "-m", "kedro", "viz", "run", "--include-hooks", "--no-browser"]
+    words += ["--host", host, "--port", str(port), "--pipeline", project.pipeline_name]
+    return [*words, "--env", project.env] if project.env else words
+
+
+def serve(project: Project, trial: TrialRecord, arguments: Sequence[str]) -> int:
+    """Run a command with the trial in its catalog until it ends; returns its exit status.
+
+    Interrupted, it ends the command with all that it has started: Kedro-Viz serves from a process
+    of its own, which would hold the port.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "trial.json"
+        file.write_text(json.dumps(trial_document(project, trial), default=str))
+        environment = {**os.environ, TRIAL_VARIABLE: str(file)}
+        server = subprocess.Popen(
+            arguments, cwd=project.path, env=environment, start_new_session=True
+        )
+        try:
+            return server.wait()
+        except KeyboardInterrupt:
+            return 0
+        finally:
+            _end(server)
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    """End a process that leads a session, and all of that session."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(server.pid, number)
+            server.wait(_GRACE_SECONDS)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
