@@ -14,8 +14,8 @@ from typing import Any
 from kedro.io import CatalogProtocol
 from kedro.pipeline.node import Node
 
-from kedro_eeipu.cache.identity.code import CodeIdentity, Unidentifiable
-from kedro_eeipu.cache.identity.fingerprint import combine
+from kedro_eeipu.cache.identity.canonical import Unidentifiable, combine
+from kedro_eeipu.cache.identity.code import CodeIdentity
 from kedro_eeipu.cache.store.store import Blob, CacheMiss, Record, Store
 from kedro_eeipu.hooks.dataset import MemoizedDataset
 from kedro_eeipu.hooks.inputs import FileToken

@@ -17,8 +17,10 @@ from kedro.io import (
 from kedro.pipeline.node import Node
 from kedro.utils import load_obj
 
-from kedro_eeipu.cache.identity.code import Unidentifiable, code_identity
-from kedro_eeipu.cache.identity.fingerprint import combine, content_token, fingerprint
+from kedro_eeipu.cache.identity.canonical import Unidentifiable, combine
+from kedro_eeipu.cache.identity.code import code_identity
+from kedro_eeipu.cache.identity.contents import content_token
+from kedro_eeipu.cache.identity.fingerprint import fingerprint
 
 # Arguments that say where and with whose rights data is read, not what is read.
 _WHERE = {"filepath", "path", "credentials", "fs_args", "metadata", "versioned", "version", "type"}

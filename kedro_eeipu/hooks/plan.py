@@ -17,8 +17,10 @@ from kedro.io.core import is_parameter
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
-from kedro_eeipu.cache.identity.code import Unidentifiable, code_identity
-from kedro_eeipu.cache.identity.fingerprint import combine, content_token, fingerprint
+from kedro_eeipu.cache.identity.canonical import Unidentifiable, combine
+from kedro_eeipu.cache.identity.code import code_identity
+from kedro_eeipu.cache.identity.contents import content_token
+from kedro_eeipu.cache.identity.fingerprint import fingerprint
 from kedro_eeipu.cache.store.store import Record, Store
 from kedro_eeipu.config.settings import CacheSettings
 from kedro_eeipu.errors import ConfigurationError

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from kedro.pipeline.node import Node
 
-from kedro_eeipu.cache.identity.code import CodeIdentity, Unidentifiable, code_identity
+from kedro_eeipu.cache.identity.canonical import Unidentifiable
+from kedro_eeipu.cache.identity.code import CodeIdentity, code_identity
 
 
 def reached(node: Node) -> CodeIdentity | None:

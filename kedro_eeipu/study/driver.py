@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import socket
@@ -12,11 +13,13 @@ from typing import Any
 
 import optuna
 import sqlalchemy
+from filelock import FileLock, Timeout
 from optuna.exceptions import StorageInternalError
 from optuna.trial import FrozenTrial
 from sqlalchemy.exc import SQLAlchemyError
 
 from kedro_eeipu.errors import ConfigurationError, StudyStopped
+from kedro_eeipu.processes import has_ended, machine
 
 _LONGEST_NAME = 200  # a file's may have 255, and ours has an ending
 _LOCK = 0x6565_6970  # "eeip": advisory locks of a database are shared by all that use it
@@ -88,42 +91,28 @@ def beginning_alone(study: optuna.Study) -> Iterator[None]:
 
 @contextmanager
 def _locked(lock: Path, study: str) -> Iterator[None]:
-    try:
-        import fcntl
-    except ImportError:  # pragma: no cover - Windows has no such lock
-        yield
-        return
     lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.seek(0)
-            raise ConfigurationError(
-                f"study '{study}' is being tuned by process {file.read().strip() or 'unknown'}",
-                remedy="Wait for it or stop it, or name another study with --study. One command "
-                "runs several trials at a time with --workers; several commands can share a "
-                "study in PostgreSQL (study.storage in eeipu.yml).",
-            ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
+    driver, pid = lock.with_suffix(".pid"), ""  # on Windows, nobody else can read a locked file
+    try:
+        with FileLock(lock, timeout=0):
+            driver.write_text(str(os.getpid()))
+            yield
+    except Timeout:
+        with contextlib.suppress(OSError):
+            pid = driver.read_text()
+        raise ConfigurationError(
+            f"study '{study}' is being tuned by process {pid or 'unknown'}",
+            remedy="Wait for it or stop it, or name another study with --study. One command "
+            "runs several trials at a time with --workers; several commands can share a "
+            "study in PostgreSQL (study.storage in eeipu.yml).",
+        ) from None
 
 
 def driver_ended(trial: FrozenTrial) -> bool:
     """Whether the process that ran a trial on this machine is no more."""
     run = trial.user_attrs.get("run", {})
-    return run.get("host") == socket.gethostname() and not _alive(int(run.get("pid", 0)))
-
-
-def _alive(pid: int) -> bool:
-    if pid == os.getpid():
-        return False  # a process before us had our number
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return pid > 0
+    pid, on = int(run.get("pid", 0)), run.get("machine", "")
+    if not on and run.get("host") == socket.gethostname():  # recorded before machines were
+        on = machine()
+    # A process before us may have had our number.
+    return (on == machine() and pid == os.getpid()) or has_ended(on, pid)

@@ -25,6 +25,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
 from kedro_eeipu.errors import ConfigurationError
+from kedro_eeipu.processes import machine
 from kedro_eeipu.search import Range, SearchSpace
 from kedro_eeipu.study.database import open_database
 from kedro_eeipu.study.driver import beginning_alone, driver_ended
@@ -134,6 +135,7 @@ class TrialStudy:
                 "run": {
                     "id": run_id,
                     "host": socket.gethostname(),
+                    "machine": machine(),
                     "pid": os.getpid(),
                     **attributes,
                 }

@@ -33,8 +33,9 @@ import numpy as np
 import pandas as pd
 from hamilton.ad_hoc_utils import create_temporary_module
 
+from kedro_eeipu.cache.identity.canonical import combine
 from kedro_eeipu.cache.identity.code import code_identity
-from kedro_eeipu.cache.identity.fingerprint import combine, fingerprint
+from kedro_eeipu.cache.identity.fingerprint import fingerprint
 from kedro_eeipu.cache.store.store import Store
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "cache"))

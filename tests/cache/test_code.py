@@ -17,7 +17,8 @@ import pytest
 from code_edits import EDITS, Edit
 
 from kedro_eeipu.cache.identity import code, origin
-from kedro_eeipu.cache.identity.code import Unidentifiable, code_identity
+from kedro_eeipu.cache.identity.canonical import Unidentifiable
+from kedro_eeipu.cache.identity.code import code_identity
 
 
 @pytest.mark.parametrize("edit", EDITS, ids=lambda edit: edit.name)

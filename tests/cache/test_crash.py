@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kedro_eeipu.cache.identity.fingerprint import combine
+from kedro_eeipu.cache.identity.canonical import combine
 from kedro_eeipu.cache.store.store import CacheMiss, Store, Unstorable
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

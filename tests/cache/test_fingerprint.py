@@ -20,14 +20,11 @@ from fsspec.implementations.local import LocalFileSystem
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kedro_eeipu.cache.files import opening as files
-from kedro_eeipu.cache.identity import fingerprint as module
-from kedro_eeipu.cache.identity.fingerprint import (
-    Unidentifiable,
-    combine,
-    content_token,
-    fingerprint,
-)
+from kedro_eeipu.cache.files import status
+from kedro_eeipu.cache.identity import contents
+from kedro_eeipu.cache.identity.canonical import Unidentifiable, combine
+from kedro_eeipu.cache.identity.contents import content_token
+from kedro_eeipu.cache.identity.fingerprint import fingerprint
 
 scalars = (
     st.none()
@@ -246,12 +243,12 @@ def test_old_file_is_read_once(tmp_path: pathlib.Path, monkeypatch: pytest.Monke
     file = tmp_path / "data"
     file.write_text("x")
     reads = []
-    read = module._hash_file
-    monkeypatch.setattr(module, "_hash_file", lambda path: reads.append(path) or read(path))
+    read = contents._hash_file
+    monkeypatch.setattr(contents, "_hash_file", lambda path: reads.append(path) or read(path))
     content_token(LOCAL, str(file))
     content_token(LOCAL, str(file))
     assert len(reads) == 2  # written just now: it might change without a trace
-    monkeypatch.setattr(files.time, "time", lambda: os.stat(file).st_mtime + 10)
+    monkeypatch.setattr(status.time, "time", lambda: os.stat(file).st_mtime + 10)
     content_token(LOCAL, str(file))
     content_token(LOCAL, str(file))
     assert len(reads) == 3
@@ -303,7 +300,7 @@ def test_case_18_file_that_keeps_changing(
             other.write("x")
         return "0" * 64
 
-    monkeypatch.setattr(module, "_hash_file", read_while_somebody_appends)
+    monkeypatch.setattr(contents, "_hash_file", read_while_somebody_appends)
     with pytest.raises(Unidentifiable, match="changing"):
         content_token(LOCAL, str(file))
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from kedro_eeipu.cache.identity.fingerprint import combine
-from kedro_eeipu.cache.store import lease
+from kedro_eeipu import processes
+from kedro_eeipu.cache.identity.canonical import combine
 from kedro_eeipu.cache.store.store import Store
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -118,7 +118,7 @@ def test_case_35_killed_holder_is_taken_over(root: Path, monkeypatch: pytest.Mon
     pid = _hold(root, lease_seconds=0.5)
     os.kill(pid, signal.SIGKILL)
     _status(pid)
-    monkeypatch.setattr(lease, "_machine", lambda: "another")  # on which that pid says nothing
+    monkeypatch.setattr(processes, "machine", lambda: "another")  # on which that pid says nothing
     started = time.monotonic()
     with Store(str(root), lease_seconds=0.5).lease(KEY) as mine:
         assert mine

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from kedro_eeipu.cache.files import mirrored as copies
-from kedro_eeipu.cache.identity.fingerprint import combine
+from kedro_eeipu.cache.identity.canonical import combine
 from kedro_eeipu.cache.store.record import Record, encode
 from kedro_eeipu.cache.store.store import CacheMiss, Store, Unstorable
 

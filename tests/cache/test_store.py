@@ -18,8 +18,8 @@ import fsspec
 import numpy as np
 import pytest
 
-from kedro_eeipu.cache.files import opening as files
-from kedro_eeipu.cache.identity.fingerprint import combine
+from kedro_eeipu.cache.files import status
+from kedro_eeipu.cache.identity.canonical import combine
 from kedro_eeipu.cache.store import payload
 from kedro_eeipu.cache.store.record import Blob, InvalidRecord, Record, decode, encode
 from kedro_eeipu.cache.store.store import CacheMiss, Store, Unstorable
@@ -177,7 +177,7 @@ def test_blob_is_hashed_again_only_when_its_file_has_changed(
     for _ in range(2):
         assert store.load(blob) == list(range(1000))
     assert len(hashed) == 2  # just written: a write that follows may leave its times as they are
-    monkeypatch.setattr(files, "_FRESH_SECONDS", -1.0)
+    monkeypatch.setattr(status, "_FRESH_SECONDS", -1.0)
     for _ in range(3):
         assert store.load(blob) == list(range(1000))
     assert len(hashed) == 3

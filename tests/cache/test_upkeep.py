@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kedro_eeipu.cache.identity.fingerprint import combine
+from kedro_eeipu.cache.identity.canonical import combine
 from kedro_eeipu.cache.store.eviction import Candidate, Usage, victims
 from kedro_eeipu.cache.store.store import Store
 

@@ -14,13 +14,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO
 
+from filelock import FileLock
 from fsspec import AbstractFileSystem
 
 from kedro_eeipu.cache.files.layout import BLOBS, TEMPORARY
-from kedro_eeipu.cache.files.opening import LocalFiles
+from kedro_eeipu.cache.files.local import LocalFiles
 from kedro_eeipu.cache.files.remote import SMALL, RemoteFiles
 
-__all__ = ["CopiedFiles"]
+__all__ = ["MirroredFiles"]
 
 _MOST_BYTES = 20 * 10**9
 _SHARE_OF_ROOM = 0.25
@@ -28,7 +29,7 @@ _TOUCHED_SECONDS = 600.0
 _ABANDONED_SECONDS = 86400.0  # what a killed process left unfinished
 
 
-class CopiedFiles(RemoteFiles):
+class MirroredFiles(RemoteFiles):
     """Remote files whose blobs are kept in a local folder once they were written or read.
 
     The copies take at most 20 GB and a quarter of the room there is; those that were not used for
@@ -140,12 +141,6 @@ class CopiedFiles(RemoteFiles):
     @contextmanager
     def _alone(self, path: str) -> Iterator[None]:
         """Keep the other processes of this machine from fetching the same file meanwhile."""
-        try:
-            import fcntl
-        except ImportError:  # pragma: no cover - Windows fetches twice
-            yield
-            return
         lock = os.path.join(os.path.dirname(self._copies.temporary()), f"{path.split('/')[1]}.lock")
-        with open(lock, "ab") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with FileLock(lock):
             yield

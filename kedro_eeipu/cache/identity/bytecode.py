@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any, NamedTuple
 
-from kedro_eeipu.cache.identity.fingerprint import fingerprint
+from kedro_eeipu.cache.identity.canonical import canonical_digest
 
 __all__ = ["CodeFacts", "Use", "code_facts"]
 
@@ -264,8 +264,8 @@ class _Reader:
             scope.uses += inner.uses
             return f"code {constant.co_name} {digest.hex()}"
         if isinstance(constant, slice):
-            return "slice " + fingerprint([constant.start, constant.stop, constant.step])
-        return "value " + fingerprint(constant)
+            return "slice " + canonical_digest([constant.start, constant.stop, constant.step])
+        return "value " + canonical_digest(constant)
 
     def _note_uses(self, ops: list[_Op], scope: _Scope) -> None:
         for index, op in enumerate(ops):

@@ -21,11 +21,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from kedro_eeipu.cache.identity.bytecode import CodeFacts, Use, code_facts
-from kedro_eeipu.cache.identity.fingerprint import Unidentifiable, fingerprint
+from kedro_eeipu.cache.identity.canonical import (
+    Unidentifiable,
+    canonical_digest,
+    tagged,
+    type_name,
+)
 from kedro_eeipu.cache.identity.objects import ObjectWriter, Unit
 from kedro_eeipu.cache.identity.origin import PYTHON, is_compiled, origin_of
 
-__all__ = ["CodeIdentity", "Unidentifiable", "code_identity"]
+__all__ = ["CodeIdentity", "code_identity", "type_digest"]
 
 # Libraries that act on the annotations of functions they are given.
 _READ_HINTS = frozenset(
@@ -89,6 +94,15 @@ def code_identity(func: Callable | type) -> CodeIdentity:
     return walk.identity()
 
 
+def type_digest(kind: type) -> bytes:
+    """Digest of the name of a type together with the code of its methods and bases.
+
+    Raises:
+        Unidentifiable: it reaches a value whose state cannot be established.
+    """
+    return tagged("type", type_name(kind).encode(), code_identity(kind).digest.encode())
+
+
 class _Walk(ObjectWriter):
     """Describes functions, classes, modules and global variables; the base class, values.
 
@@ -119,7 +133,7 @@ class _Walk(ObjectWriter):
         sees_hints = self._sees_hints or not _READ_HINTS.isdisjoint(self.libraries)
         for function in self._functions:
             if self._sees_docs:
-                root.add("doc", fingerprint(function.__doc__))
+                root.add("doc", canonical_digest(function.__doc__))
             if sees_hints:
                 root.add("hints", _hints(function))
                 root.add("nested hints", code_facts(function.__code__).hints.hex())
@@ -136,6 +150,12 @@ class _Walk(ObjectWriter):
                 state.update(b"#%d" % item if isinstance(item, int) else item)
         lazy = frozenset(variable for variable, lazy in self._lazy.items() if lazy)
         return CodeIdentity(state.hexdigest(), self._parts(), lazy)
+
+    def identity_of(self, obj: Any) -> str:
+        return code_identity(obj).digest
+
+    def type_digest(self, kind: type) -> bytes:
+        return type_digest(kind)
 
     def _parts(self) -> dict[str, str]:
         parts = {f"library {name}": version for name, version in self.libraries.items()}
@@ -383,4 +403,6 @@ def _hints(obj: Any) -> str:
     hints = vars(obj).get("__annotations__") if isinstance(obj, type) else None
     if hints is None:
         hints = getattr(obj, "__annotations__", None) or {}
-    return fingerprint({str(k): v if isinstance(v, str) else repr(v) for k, v in hints.items()})
+    return canonical_digest(
+        {str(k): v if isinstance(v, str) else repr(v) for k, v in hints.items()}
+    )

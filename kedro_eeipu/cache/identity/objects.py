@@ -21,7 +21,7 @@ import weakref
 from typing import Any
 
 from kedro_eeipu.cache.identity.bytecode import code_facts
-from kedro_eeipu.cache.identity.fingerprint import Unidentifiable, fingerprint
+from kedro_eeipu.cache.identity.canonical import Unidentifiable, canonical_digest
 from kedro_eeipu.cache.identity.origin import is_compiled, origin_of
 from kedro_eeipu.cache.identity.pickles import find, globals_inside
 from kedro_eeipu.cache.tensors import storage_bytes
@@ -99,6 +99,14 @@ class ObjectWriter(abc.ABC):
     def cell(self, cell: types.CellType, unit: Unit, chain: tuple[str, ...] = ()) -> None:
         """Add the content of a closure variable."""
 
+    @abc.abstractmethod
+    def identity_of(self, obj: Any) -> str:
+        """Digest of an object that is described by itself, with all that it reaches."""
+
+    @abc.abstractmethod
+    def type_digest(self, kind: type) -> bytes:
+        """Digest of a type with its code."""
+
     def refer(self, obj: Any, label: str, unit: Unit, as_unit: Any = None) -> None:
         """Add a reference to the unit of ``obj`` (described as ``as_unit``) to ``unit``."""
         key = (id(obj), "" if as_unit is None else label)
@@ -131,7 +139,7 @@ class ObjectWriter(abc.ABC):
         self._count(1, unit)
         kind = type(obj)
         if kind in _PLAIN:
-            unit.add(kind.__name__, "" if obj is NotImplemented else fingerprint(obj))
+            unit.add(kind.__name__, "" if obj is NotImplemented else canonical_digest(obj))
             for name in sorted(globals_inside(obj)) if kind is bytes else ():
                 self.value(find(name), unit)
         elif id(obj) in above:
@@ -169,12 +177,18 @@ class ObjectWriter(abc.ABC):
                 self.value(item, unit, above)
         elif isinstance(obj, set | frozenset):
             self._count(len(obj), unit)
-            for digest in sorted(map(_digest_alone, obj)):
+            for digest in sorted(map(self._digest_alone, obj)):
                 unit.add("item", digest)
         else:
             for name, item in obj.items():
                 self.value(name, unit, above)
                 self.value(item, unit, above)
+
+    def _digest_alone(self, obj: Any) -> str:
+        """Digest of a member of a set, which has no place among the others."""
+        if type(obj) in _PLAIN and obj is not NotImplemented:
+            return canonical_digest(obj)
+        return self.identity_of(obj)
 
     def _is_from_library(self, obj: Any, unit: Unit) -> bool:
         """Whether ``obj`` can be imported from a library by its name, and so is known by it."""
@@ -218,9 +232,9 @@ class ObjectWriter(abc.ABC):
         elif kind in _STATELESS:
             unit.add("stateless", kind.__name__)
         elif _is_numpy(obj):
-            unit.add("numpy", fingerprint(obj))
+            unit.add("numpy", canonical_digest(obj, self.type_digest))
         elif (stored := storage_bytes(obj)) is not None:
-            unit.add("storage", f"{obj.dtype} {fingerprint(stored)}")
+            unit.add("storage", f"{obj.dtype} {canonical_digest(stored)}")
         else:
             return False
         return True
@@ -301,15 +315,6 @@ def _in_context(variable: contextvars.ContextVar) -> Any:
         return variable.get()
     except LookupError:
         return None
-
-
-def _digest_alone(obj: Any) -> str:
-    """Digest of a member of a set, which has no place among the others."""
-    if type(obj) in _PLAIN and obj is not NotImplemented:
-        return fingerprint(obj)
-    from kedro_eeipu.cache.identity.code import code_identity
-
-    return code_identity(obj).digest
 
 
 def _label(obj: Any) -> str:

@@ -14,7 +14,7 @@ from typing import IO, Any
 
 from kedro_eeipu.cache.identity.origin import origin_of
 
-__all__ = ["find", "globals_inside", "project_code", "project_globals"]
+__all__ = ["find", "globals_inside", "project_globals"]
 
 _MAX_OPERATIONS = 3_000_000
 # How a pickle begins.
@@ -122,15 +122,3 @@ def _globals(file: IO[bytes]) -> set[tuple[str, str]]:
     if operations > _MAX_OPERATIONS:
         raise OverflowError("the pickle is too long to be looked through")
     return found
-
-
-def project_code(names: frozenset[str]) -> dict[str, str]:
-    """Return the digests of the code behind ``names``, which is imported for it.
-
-    Raises:
-        Unidentifiable: the code cannot be identified.
-    """
-    from kedro_eeipu.cache.identity.code import code_identity
-
-    found = {name: find(name) for name in names}
-    return {n: "absent" if f is None else code_identity(f).digest for n, f in found.items()}

@@ -13,8 +13,8 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
+from kedro_eeipu.cache.files.base import Files
 from kedro_eeipu.cache.files.layout import INFLATION, tombstone_path, usage_path
-from kedro_eeipu.cache.files.opening import Files
 
 __all__ = ["Candidate", "Usage", "UsageLog", "victims"]
 

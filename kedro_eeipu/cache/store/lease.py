@@ -14,14 +14,14 @@ import json
 import logging
 import math
 import os
-import socket
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
 
 from kedro_eeipu.cache.files import layout
-from kedro_eeipu.cache.files.opening import Files
+from kedro_eeipu.cache.files.base import Files
+from kedro_eeipu.processes import has_ended, machine
 
 __all__ = ["hold"]
 
@@ -114,31 +114,17 @@ class _Lease(_NoLease):
 
 def _content(token: str, beat: int) -> bytes:
     return json.dumps(
-        {"token": token, "beat": beat, "machine": _machine(), "pid": os.getpid()}
+        {"token": token, "beat": beat, "machine": machine(), "pid": os.getpid()}
     ).encode()
-
-
-def _machine() -> str:
-    """Where process numbers mean what they mean here: host and, in a container, its namespace."""
-    try:
-        namespace = os.readlink("/proc/self/ns/pid")
-    except OSError:
-        namespace = ""
-    return f"{socket.gethostname()} {namespace}"
 
 
 def _holder_ended(content: bytes) -> bool:
     """Whether the holder was a process of this machine, and is no more: none need wait for it."""
     try:
         holder = json.loads(content)
-        if holder["machine"] != _machine():
-            return False
-        os.kill(int(holder["pid"]), 0)
-    except ProcessLookupError:
-        return True
+        return has_ended(holder["machine"], int(holder["pid"]))
     except Exception:
         return False
-    return False
 
 
 def _acquire(

@@ -18,7 +18,7 @@ import struct
 import sys
 from typing import IO, Any
 
-from kedro_eeipu.cache.files.opening import is_fresh, version_of, why_shared
+from kedro_eeipu.cache.files.status import is_fresh, version_of, why_shared
 from kedro_eeipu.cache.identity.code import code_identity
 from kedro_eeipu.cache.identity.origin import is_project_object
 from kedro_eeipu.cache.identity.pickles import find, globals_inside

@@ -21,8 +21,9 @@ from contextlib import AbstractContextManager
 from typing import IO, Any
 
 from kedro_eeipu.cache.files import layout
+from kedro_eeipu.cache.files.base import Files
 from kedro_eeipu.cache.files.layout import Entry, is_digest
-from kedro_eeipu.cache.files.opening import Files, is_remote, open_files
+from kedro_eeipu.cache.files.opening import is_remote, open_files
 from kedro_eeipu.cache.store import lease, payload, upkeep
 from kedro_eeipu.cache.store.eviction import UsageLog
 from kedro_eeipu.cache.store.record import Blob, InvalidRecord, Record, decode, encode

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from kedro_eeipu.cache.files import layout
+from kedro_eeipu.cache.files.base import Files
 from kedro_eeipu.cache.files.layout import Entry
-from kedro_eeipu.cache.files.opening import Files
 from kedro_eeipu.cache.store import payload
 from kedro_eeipu.cache.store.eviction import Candidate, UsageLog, victims
 from kedro_eeipu.cache.store.record import InvalidRecord, Record, decode

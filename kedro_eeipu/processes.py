@@ -1,0 +1,38 @@
+"""Whether a process lives, asked by host and PID namespace."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+__all__ = ["has_ended", "machine"]
+
+
+def machine() -> str:
+    """Where process numbers mean what they mean here: the host and, in a container, its namespace.
+
+    Two containers may share a host name, and both number their first process 1.
+    """
+    try:
+        namespace = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        namespace = ""
+    return f"{socket.gethostname()} {namespace}"
+
+
+def has_ended(on: str, pid: int) -> bool:
+    """Whether a process is certain to be over; False where that cannot be told.
+
+    Args:
+        on: Its `machine`. Of a process on another one nothing is known.
+        pid: Its number there.
+    """
+    if on != machine() or pid <= 0 or os.name == "nt":  # there, a signal 0 is no mere question
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
