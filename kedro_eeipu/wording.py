@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+_UNITS = ("B", "KB", "MB", "GB", "TB")
+
 
 def duration(seconds: float) -> str:
     """Seconds as a person would say them: ``0.05 s``, ``90.0 s``, ``2.5 min``, ``3.0 d``."""
@@ -18,6 +20,14 @@ def duration(seconds: float) -> str:
         if seconds < 120 * length:
             return f"{seconds / length:.1f} {unit}"
     return f"{seconds / 86400:.1f} d"
+
+
+def in_bytes(size: float) -> str:
+    """A size as people write it: 20 GB."""
+    unit = 0
+    while size >= 1000 and unit < len(_UNITS) - 1:
+        size, unit = size / 1000, unit + 1
+    return f"{size:.3g} {_UNITS[unit]}" if unit else f"{size:.0f} B"
 
 
 def counted(number: float, noun: str) -> str:

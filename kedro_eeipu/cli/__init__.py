@@ -1,13 +1,22 @@
-"""``kedro eeipu``: the commands. They decide nothing; each room has one module of them."""
+"""``kedro eeipu``: one module a command. The commands decide nothing: they ask the other rooms."""
 
 from __future__ import annotations
 
 import click
 
-from kedro_eeipu.cli.caching import cache, explain
-from kedro_eeipu.cli.comparing import compare
-from kedro_eeipu.cli.looking import report, viz
-from kedro_eeipu.cli.tuning import apply, best, plan, trials, tune
+# The modules, not the commands in them, which would hide modules of the same name.
+from kedro_eeipu.cli import (
+    apply,
+    best,
+    cache,
+    compare,
+    explain,
+    plan,
+    report,
+    trials,
+    tune,
+    viz,
+)
 
 __all__ = ["commands"]
 
@@ -22,5 +31,16 @@ def eeipu() -> None:
     """Tune the parameters of a whole pipeline, paying only for the nodes that change."""
 
 
-for command in (plan, tune, trials, best, apply, compare, report, viz, explain, cache):
+for command in (
+    plan.plan,
+    tune.tune,
+    trials.trials,
+    best.best,
+    apply.apply,
+    compare.compare,
+    report.report,
+    viz.viz,
+    explain.explain,
+    cache.cache,
+):
     eeipu.add_command(command)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -18,11 +19,32 @@ from kedro_eeipu.logs import logs_to_stderr
 if TYPE_CHECKING:
     from kedro.framework.context import KedroContext
     from kedro.framework.startup import ProjectMetadata
+    from kedro.runner import AbstractRunner
 
     from kedro_eeipu.config.settings import Settings
     from kedro_eeipu.project.project import Project
     from kedro_eeipu.study.records import TrialRecord
     from kedro_eeipu.study.storage import TrialStudy
+
+__all__ = [
+    "complete_trial",
+    "format_option",
+    "interrupt_on_sigterm",
+    "kedro_runner",
+    "load_project",
+    "make_console",
+    "open_recorded",
+    "open_settings",
+    "print_json",
+    "print_json_lines",
+    "project_options",
+    "recorded_trials",
+    "reports_errors",
+    "study_name",
+    "study_option",
+    "warn",
+    "write_page",
+]
 
 _UNCUT = 100_000
 
@@ -66,6 +88,11 @@ format_option = click.option(
 def load_project(
     metadata: ProjectMetadata, pipeline: str, env: str | None, params: Any, conf_source: str | None
 ) -> Project:
+    """Load the project, with the options of the command.
+
+    Raises:
+        ConfigurationError: Something in its configuration is wrong.
+    """
     from kedro_eeipu.project.project import Project
 
     logs_to_stderr()
@@ -96,6 +123,11 @@ def open_settings(
 
 
 def open_recorded(project: Project, study: str | None) -> TrialStudy:
+    """Open a study that has been recorded.
+
+    Raises:
+        ConfigurationError: There is none.
+    """
     from kedro_eeipu.study.storage import open_study
 
     return open_study(project.storage, study_name(study, project.pipeline_name))
@@ -115,33 +147,67 @@ def recorded_trials(
 
     storage = study_storage(*open_settings(metadata, env, params, conf_source))
     name = study_name(study, pipeline)
-    found = read_trials(storage, name)
-    if found is not None:
-        return found
+    records = read_trials(storage, name)
+    if records is not None:
+        return records
     from kedro_eeipu.study.storage import open_study
 
     return open_study(storage, name).trials()
 
 
 def study_name(study: str | None, pipeline: str) -> str:
+    """The study that an option names, else the one named after the pipeline."""
     if study is not None:
         return study
     return "default" if pipeline == "__default__" else pipeline
 
 
-def chosen(study: TrialStudy, number: int | None) -> TrialRecord:
+def complete_trial(study: TrialStudy, number: int | None) -> TrialRecord:
+    """The trial with this number, or the best one.
+
+    Raises:
+        ConfigurationError: There is none, or it has no value.
+    """
     if number is None:
-        found = study.best()
-        if found is None:
+        best = study.best()
+        if best is None:
             raise ConfigurationError(f"study '{study.name}' has no complete trial yet")
-        return found
-    known = study.trials()
-    if not 0 <= number < len(known) or known[number].value is None:
+        return best
+    trials = study.trials()
+    if not 0 <= number < len(trials) or trials[number].value is None:
         raise ConfigurationError(
             f"study '{study.name}' has no complete trial {number}",
             remedy="`kedro eeipu trials` lists them.",
         )
-    return known[number]
+    return trials[number]
+
+
+def kedro_runner(name: str) -> AbstractRunner:
+    """A runner of Kedro's by its name, or one of the project's by its dotted path.
+
+    Raises:
+        ConfigurationError: There is none.
+    """
+    from kedro.utils import load_obj
+
+    try:
+        runner: AbstractRunner = load_obj(name, "kedro.runner")()
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigurationError(
+            f"there is no runner '{name}' ({error})",
+            where="--runner",
+            remedy="Known: SequentialRunner, ThreadRunner, ParallelRunner, or a dotted path.",
+        ) from None
+    return runner
+
+
+def interrupt_on_sigterm() -> None:
+    """Let a polite kill end the running trial as Ctrl-C does."""
+
+    def interrupt(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
 
 
 def make_console(quiet: bool = False) -> Any:
@@ -155,14 +221,29 @@ def make_console(quiet: bool = False) -> Any:
 
 
 def warn(warnings: Sequence[str]) -> None:
+    """Print warnings to stderr."""
     for warning in warnings:
         click.secho(f"Warning: {warning}", fg="yellow", err=True)
 
 
 def print_json(document: Any) -> None:
+    """Print one document to stdout."""
     click.echo(json.dumps(document, indent=2))
 
 
 def print_json_lines(entries: Iterable[Any]) -> None:
     """One document, a list with an entry a line: for long ones, where indenting takes seconds."""
     click.echo("[" + ",\n ".join(map(json.dumps, entries)) + "]")
+
+
+def write_page(page: str, target: Path, name: str) -> None:
+    """Write an HTML page.
+
+    Raises:
+        ConfigurationError: It cannot be written.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"cannot write {name} ({error})", where="--output") from None

@@ -1,9 +1,9 @@
-"""What the terminal shows: a study while it runs, and its listings."""
+"""What the terminal shows of a study while it runs."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -13,10 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from kedro_eeipu.hooks import PlannedRun
-from kedro_eeipu.search import SearchSpace, Stage, StageGraph
 from kedro_eeipu.study.limits import Limits
-from kedro_eeipu.study.records import TrialRecord, with_defaults
-from kedro_eeipu.tuning.runner import EEIPURunner, Listener, Outcome
+from kedro_eeipu.study.records import TrialRecord
+from kedro_eeipu.tuning.runner import EEIPURunner, Listener
 from kedro_eeipu.wording import counted, duration, scalar
 
 _MARKS = {
@@ -293,108 +292,3 @@ def _of(spent: float, budget: float) -> str:
     if budget < 120:
         return f"{spent:.1f} of {budget:g} s"
     return f"{duration(spent)} of {duration(budget)}"
-
-
-def outcome(console: Console, result: Outcome, space: SearchSpace) -> None:
-    """How a study ended: the best values beside the defaults, and what reuse has saved."""
-    nodes = [n for t in result.trials for n in t.nodes]
-    ran = sum(n.status in ("ran", "failed") for n in nodes)
-    reused = sum(n.status == "reused" for n in nodes)
-    spent, saved = sum(t.cost for t in result.trials), sum(t.saved for t in result.trials)
-    say = lambda text: console.print(text, highlight=False, soft_wrap=True, markup=False)  # noqa: E731
-    say("")
-    say(f"Stopped: {result.stopped}.")
-    if result.best is None:
-        say("No trial has completed.")
-        return
-    first = with_defaults(result.trials, space, result.best)
-    say(
-        f"Best: {space.objective} {result.best.value:.6g} in trial {result.best.number}"
-        + (f", {first.value:.6g} with the defaults." if first is not None else ".")
-    )
-    console.print(values_table(space, result.best))
-    say(
-        f"{counted(len(result.trials), 'trial')}, {counted(ran + reused, 'node execution')}: "
-        f"{ran} run ({duration(spent)}), {reused} reused ({duration(saved)} saved)."
-    )
-
-
-def values_table(space: SearchSpace, trial: TrialRecord) -> Table:
-    """A trial's values beside the defaults and the ranges."""
-    table = _table()
-    table.add_column("parameter", no_wrap=True)
-    table.add_column("best", justify="right", style="bold", no_wrap=True)
-    table.add_column("default", justify="right", no_wrap=True)
-    table.add_column("range", style="dim")
-    for r in space:
-        value = scalar(trial.params[r.path]) if r.path in trial.params else "-"
-        limits = r.describe().replace("(", "").replace(")", "")
-        table.add_row(Text(r.path), Text(value), Text(scalar(r.default)), _cut(limits))
-    return table
-
-
-def plan_tables(graph: StageGraph, nodes: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
-    """The stages, node by node with the ranges it takes, as `kedro eeipu plan` shows them."""
-    own = {n["name"]: n["parameters"] for n in nodes}
-    table = _table()
-    for column in ("stage", "after", "node"):
-        table.add_column(column, no_wrap=True, overflow="ellipsis")
-    table.add_column("ranges it takes")
-    follows = [
-        _nearest(graph, stage, [path for name in stage.nodes for path in own[name]])
-        for stage in graph
-    ]
-    for s in _in_order(follows):
-        stage = graph[s]
-        after = ", ".join(graph[p].id for p in sorted(follows[s])) or "-"
-        for i, name in enumerate(stage.nodes):
-            first = ("", "") if i else (stage.id, after)
-            table.add_row(*first, Text(name), Text("\n".join(own[name])))
-    never = [
-        Text.assemble((n["name"], "bold"), f" is never reused: {n['why_not']}.")
-        for n in nodes
-        if not n["cacheable"]
-    ]
-    legend = "A stage runs again when one of its ranges or a stage before it changes."
-    if any(s.cacheable and not s.parameters for s in graph):
-        legend += "\nWhat no range reaches is paid once."
-    return [table, Text(f"\n{legend}", style="dim"), *never]
-
-
-def _in_order(follows: Sequence[Collection[int]]) -> list[int]:
-    """Stages after those that they follow; as they come where two follow each other."""
-    order: list[int] = []
-    left = list(range(len(follows)))
-    while left:
-        ready = (s for s in left if not set(follows[s]) & set(left) - {s})
-        order.append(next(ready, left[0]))
-        left.remove(order[-1])
-    return order
-
-
-def _nearest(graph: StageGraph, stage: Stage, own: Collection[str]) -> set[int]:
-    """The stages that a stage directly follows, those left out that another of them follows."""
-
-    def ancestors(i: int) -> set[int]:
-        return set(graph[i].parents).union(*map(ancestors, graph[i].parents))
-
-    # A stage that is never served is nobody's parent, but its ranges reach what comes after it.
-    known = set(own).union(*(graph[p].parameters for p in stage.parents))
-    passed_on = {
-        i
-        for i, s in enumerate(graph)
-        if not s.cacheable
-        and s is not stage
-        and set(s.parameters) - known
-        and set(s.parameters) <= set(stage.parameters)
-    }
-    return set(stage.parents).difference(*map(ancestors, stage.parents)) | passed_on
-
-
-def _table() -> Table:
-    return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-
-
-def _cut(text: str) -> Text:
-    """What may be shortened to the width of the terminal, and is never wrapped."""
-    return Text(text, no_wrap=True, overflow="ellipsis")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +15,49 @@ from kedro.config import MissingConfigException
 from omegaconf.errors import OmegaConfBaseException
 
 from kedro_eeipu.cache.store.store import Blob, CacheMiss
-from kedro_eeipu.errors import ConfigurationError
+from kedro_eeipu.errors import ConfigurationError, EEIPUError
 from kedro_eeipu.project.project import Project, read_parameters
-from kedro_eeipu.search.space import override
+from kedro_eeipu.search.space import override, scalar_paths
 from kedro_eeipu.search.stages import touches
 from kedro_eeipu.study.records import TrialRecord
+from kedro_eeipu.wording import scalar
+
+__all__ = ["Adoption"]
 
 _MISSING = object()
 
 
-def parameters_file(pipeline: str) -> str:
-    """Name of the file that holds the applied values of a pipeline; each has its own."""
-    return f"parameters_eeipu{'' if pipeline == '__default__' else f'_{pipeline}'}.yml"
+@dataclass(frozen=True)
+class PlainRun:
+    """The `kedro run` that uses the values of an adopted trial.
+
+    Attributes:
+        pipeline: Name in the registry.
+        env: Its configuration environment, ``None`` for the project's default.
+        runtime_params: What it must be given with ``--params``.
+    """
+
+    pipeline: str
+    env: str | None
+    runtime_params: Mapping[str, Any]
+
+    @property
+    def command(self) -> str:
+        """The run as it is typed."""
+        words = ["kedro run"]
+        if self.pipeline != "__default__":
+            words.append(f"--pipeline {self.pipeline}")
+        if self.env is not None:
+            words.append(f"--env {self.env}")
+        if self.runtime_params:
+            values = scalar_paths(self.runtime_params)
+            params = ",".join(f"{path}={scalar(value)}" for path, value in values)
+            words.append(f"--params {shlex.quote(params)}")
+        return " ".join(words)
 
 
 @dataclass(frozen=True)
-class BroughtOutputs:
+class SavedOutputs:
     """What became of a trial's declared outputs.
 
     Attributes:
@@ -41,37 +70,167 @@ class BroughtOutputs:
     missing: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
 
+    def refuse_failed(self, trial: TrialRecord, run: PlainRun) -> None:
+        """Say what a dataset could not save, after all others were.
 
-def adopted(project: Project, trial: TrialRecord) -> dict[str, Any]:
-    """What a trial changed of the project's own parameters, by ``--params`` too.
+        Raises:
+            EEIPUError: There is one.
+        """
+        if not self.failed:
+            return
+        reasons = [
+            f"the dataset '{name}' of the catalog could not save the output of trial "
+            f"{trial.number}: {reason}"
+            for name, reason in self.failed.items()
+        ]
+        written = ", ".join(["the values", *self.saved])
+        raise EEIPUError(
+            "\n".join(reasons)
+            + f"\nWritten are {written}. `{run.command}` fails there, too, until the node "
+            "returns what can be saved, or the catalog declares another type."
+        )
 
-    Whole top-level sections, as Kedro merges them.
 
-    Args:
+@dataclass(frozen=True)
+class Adoption:
+    """A trial that is adopted.
+
+    Attributes:
         project: Loaded with the trial's environment and runtime parameters.
         trial: The trial.
+        study: Name of its study.
+        env: The configuration environment that gets its values.
     """
-    given: dict[str, Any] = {}
-    if project.runtime_params:
+
+    project: Project
+    trial: TrialRecord
+    study: str
+    env: str
+
+    @cached_property
+    def values(self) -> dict[str, Any]:
+        """What the trial changed of the project's own parameters, by ``--params`` too.
+
+        Whole top-level sections, as Kedro merges them.
+        """
+        project = self.project
+        given: dict[str, Any] = {}
+        if project.runtime_params:
+            try:
+                own = read_parameters(project.path, project.env, conf_source=project.conf_source)
+            except ConfigurationError:  # without the runtime parameters they cannot be read
+                own = {}
+            given = {
+                section: value
+                for section, value in project.parameters.items()
+                if not _is_block(section) and (section not in own or own[section] != value)
+            }
+        return {**given, **override(project.parameters, self.trial.params)}
+
+    def as_yaml(self) -> str:
+        """The values as a parameters file."""
+        head = f"# Written by `kedro eeipu apply`: trial {self.trial.number} of study {self.study}"
+        if self.trial.value is not None:
+            head += f", {self.project.space.objective} {self.trial.value:.6g}"
+        return f"{head}\n{yaml.safe_dump(self.values, sort_keys=False)}"
+
+    def write_values(self) -> Path:
+        """Write the values into the environment, into a file of their own; returns the file.
+
+        Raises:
+            ConfigurationError: The name leads out of ``conf/``, or another file of the environment
+                sets the same keys: Kedro would refuse to load both.
+        """
+        if not re.fullmatch(r"\w[\w.-]*", self.env):
+            raise ConfigurationError(f"'{self.env}' is no name of an environment", where="--env")
+        folder = self.project.path / "conf" / self.env
+        target = folder / applied_file(self.project.pipeline_name)
+        for file in sorted(folder.glob("**/parameters*.y*ml")):
+            if file != target:
+                self._refuse_same_keys(file)
+        folder.mkdir(parents=True, exist_ok=True)
+        target.write_text(self.as_yaml())
+        return target
+
+    def _refuse_same_keys(self, file: Path) -> None:
+        where = file.relative_to(self.project.path).as_posix()
         try:
-            own = read_parameters(project.path, project.env, conf_source=project.conf_source)
-        except ConfigurationError:  # without the runtime parameters they cannot be read
-            own = {}
-        given = {
-            section: value
-            for section, value in project.parameters.items()
-            if not _is_block(section) and (section not in own or own[section] != value)
-        }
-    return {**given, **override(project.parameters, trial.params)}
+            content = yaml.safe_load(file.read_text())
+        except yaml.YAMLError as error:
+            raise ConfigurationError(f"it cannot be read: {error}", where=where) from None
+        both = sorted(set(content) & set(self.values)) if isinstance(content, Mapping) else []
+        if both:
+            raise ConfigurationError(
+                f"it already sets {', '.join(both)}, and Kedro refuses a key set twice",
+                where=where,
+                remedy="Take them out of there, or name another environment, e.g. --env tuned.",
+            )
+
+    def plain_run(self) -> PlainRun:
+        """The plain run that uses the values once they are written."""
+        project = self.project
+        return PlainRun(
+            project.pipeline_name,
+            # Kedro reads these two in every run.
+            env=None if self.env in ("local", "base") else self.env,
+            runtime_params=project.runtime_params if _needs_params(project) else {},
+        )
+
+    def differing(self, run: PlainRun) -> list[str]:
+        """Dotted paths of what nodes take in a plain run with other values than in the trial.
+
+        Args:
+            run: The plain run; the values have been written.
+
+        Raises:
+            ConfigurationError: Its parameters cannot be read.
+        """
+        project = self.project
+        then = {**project.parameters, **override(project.parameters, self.trial.params)}
+        now = read_parameters(project.path, run.env, run.runtime_params)
+        return [
+            path
+            for path in _differences(then, now)
+            if any(touches(node, path) for node in project.pipeline.nodes)
+        ]
+
+    def save_outputs(self) -> SavedOutputs:
+        """Save the outputs where the catalog declares them, from the cache; nothing is run."""
+        project, trial = self.project, self.trial
+        runtime = {**trial.runtime_params, **override(project.parameters, trial.params)}
+        catalog: Any = project.session.load_context(runtime)._get_catalog()
+        outputs = SavedOutputs()
+        names = {n.name: n.outputs for n in project.pipeline.nodes}
+        for node in trial.nodes:
+            for name, (digest, size) in zip(names.get(node.name, []), node.outputs, strict=False):
+                if name not in catalog or getattr(catalog[name], "_EPHEMERAL", False):
+                    continue
+                if not digest:
+                    outputs.missing[name] = "it cannot be stored in the cache"
+                    continue
+                try:
+                    value = project.store.load(Blob(digest, size, 0.0))
+                except CacheMiss as reason:
+                    outputs.missing[name] = str(reason)
+                    continue
+                try:
+                    catalog.save(name, value)
+                except Exception as error:  # a dataset may raise anything; the others can be saved
+                    outputs.failed[name] = _root_cause(error)
+                else:
+                    outputs.saved.append(name)
+        return outputs
 
 
-def needs_params(project: Project) -> bool:
+def applied_file(pipeline: str) -> str:
+    """Name of the file that holds the applied values of a pipeline; each has its own."""
+    return f"parameters_eeipu{'' if pipeline == '__default__' else f'_{pipeline}'}.yml"
+
+
+def _needs_params(project: Project) -> bool:
     """Whether a plain run needs the ``--params`` of a trial, though its values are written down.
 
     It does where the configuration takes them from the command line: ``${runtime_params:…}``.
-
-    Args:
-        project: Loaded with the trial's environment and runtime parameters.
     """
     if not project.runtime_params:
         return False
@@ -88,28 +247,6 @@ def needs_params(project: Project) -> bool:
         return True
 
 
-def differing(
-    project: Project, trial: TrialRecord, env: str | None, runtime_params: Mapping[str, Any]
-) -> list[str]:
-    """Dotted paths of what nodes would take in a plain run with other values than in a trial.
-
-    Args:
-        project: Loaded with the trial's environment and runtime parameters.
-        trial: The trial, whose values have been written.
-        env: The environment of the plain run.
-        runtime_params: What it is given with ``--params``.
-
-    Raises:
-        ConfigurationError: Its parameters cannot be read.
-    """
-    then = {**project.parameters, **override(project.parameters, trial.params)}
-    return [
-        path
-        for path in _differences(then, read_parameters(project.path, env, runtime_params))
-        if any(touches(node, path) for node in project.pipeline.nodes)
-    ]
-
-
 def _differences(a: Mapping[str, Any], b: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     for key in [*a, *(key for key in b if key not in a)]:
         if not prefix and _is_block(key):
@@ -123,74 +260,6 @@ def _differences(a: Mapping[str, Any], b: Mapping[str, Any], prefix: str = "") -
 
 def _is_block(section: object) -> bool:
     return section == "eeipu" or str(section).startswith("eeipu_")
-
-
-def overrides_yaml(project: Project, trial: TrialRecord, study: str) -> str:
-    """The trial's values as a parameters file."""
-    values = adopted(project, trial)
-    head = f"# Written by `kedro eeipu apply`: trial {trial.number} of study {study}"
-    head += "" if trial.value is None else f", {project.space.objective} {trial.value:.6g}"
-    return f"{head}\n{yaml.safe_dump(values, sort_keys=False)}"
-
-
-def write_overrides(project: Project, trial: TrialRecord, study: str, env: str) -> Path:
-    """Write the trial's values into a configuration environment, into a file of their own.
-
-    Raises:
-        ConfigurationError: The name leads out of ``conf/``, or another file of the environment
-            sets the same keys: Kedro would refuse to load both.
-    """
-    if not re.fullmatch(r"\w[\w.-]*", env):
-        raise ConfigurationError(f"'{env}' is no name of an environment", where="--env")
-    folder = project.path / "conf" / env
-    target = folder / parameters_file(project.pipeline_name)
-    values = adopted(project, trial)
-    for file in sorted(folder.glob("**/parameters*.y*ml")):
-        if file == target:
-            continue
-        try:
-            content = yaml.safe_load(file.read_text())
-        except yaml.YAMLError as error:
-            where = file.relative_to(project.path).as_posix()
-            raise ConfigurationError(f"it cannot be read: {error}", where=where) from None
-        both = sorted(set(content or ()) & set(values)) if isinstance(content, Mapping) else []
-        if both:
-            raise ConfigurationError(
-                f"it already sets {', '.join(both)}, and Kedro refuses a key set twice",
-                where=file.relative_to(project.path).as_posix(),
-                remedy="Take them out of there, or name another environment, e.g. --env tuned.",
-            )
-    folder.mkdir(parents=True, exist_ok=True)
-    target.write_text(overrides_yaml(project, trial, study))
-    return target
-
-
-def bring_outputs(project: Project, trial: TrialRecord) -> BroughtOutputs:
-    """Save a trial's outputs where the catalog declares them, from the cache; nothing is run."""
-    runtime = {**trial.runtime_params, **override(project.parameters, trial.params)}
-    catalog: Any = project.session.load_context(runtime)._get_catalog()
-    brought = BroughtOutputs()
-    names = {n.name: n.outputs for n in project.pipeline.nodes}
-    for node in trial.nodes:
-        outputs = names.get(node.name, [])
-        for name, (digest, size) in zip(outputs, node.outputs, strict=False):
-            if name not in catalog or getattr(catalog[name], "_EPHEMERAL", False):
-                continue
-            if not digest:
-                brought.missing[name] = "it cannot be stored in the cache"
-                continue
-            try:
-                value = project.store.load(Blob(digest, size, 0.0))
-            except CacheMiss as reason:
-                brought.missing[name] = str(reason)
-                continue
-            try:
-                catalog.save(name, value)
-            except Exception as error:  # a dataset may raise anything, and the others can be saved
-                brought.failed[name] = _root_cause(error)
-            else:
-                brought.saved.append(name)
-    return brought
 
 
 def _root_cause(error: BaseException) -> str:

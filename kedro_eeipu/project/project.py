@@ -42,7 +42,7 @@ from kedro_eeipu.hooks.run_directory import RunDirectory
 from kedro_eeipu.search import SearchSpace, StageGraph, parse_space
 from kedro_eeipu.search.block import block_of
 from kedro_eeipu.search.space import override
-from kedro_eeipu.search.stages import holds, reaching_parameters
+from kedro_eeipu.search.stages import holds, reaching_parameters, touches
 from kedro_eeipu.study.steps import last_value
 
 # Kedro-Viz rewrites a file that grows with every run to show the last one's status.
@@ -202,6 +202,20 @@ class Project:
         """The stages of the pipeline, nodes that are never cached apart."""
         never = {n for n, a in self.dry_plan().actions.items() if a.identity is None}
         return StageGraph.from_pipeline(self.pipeline, self.space.paths, never)
+
+    def node_plan(self) -> list[dict[str, Any]]:
+        """What ``kedro eeipu plan --format json`` says of each node."""
+        graph = self.stage_graph()
+        return [
+            {
+                "name": name,
+                "stage": graph[graph.stage_of(name)].id,
+                "parameters": [p for p in self.space.paths if touches(action.node, p)],
+                "cacheable": action.identity is not None,
+                "why_not": action.why_not,
+            }
+            for name, action in self.dry_plan().actions.items()
+        ]
 
     def run_directory(self, run_id: str) -> RunDirectory:
         """The directory of the run with this id."""

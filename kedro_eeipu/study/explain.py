@@ -7,12 +7,18 @@ thousand trials is one operation, so that a whole study is explained in time lin
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.search.space import scalar_paths
 from kedro_eeipu.study.records import NodeRecord, TrialRecord
+
+if TYPE_CHECKING:
+    from kedro_eeipu.study.storage import TrialStudy
+
+__all__ = ["History", "changed_parts", "code_changes", "explanation", "trial_json"]
 
 _WORDS = {
     "code": "its code changed",
@@ -161,6 +167,77 @@ class History:
         """Dotted paths that begin so, and had other values in the one trial than in the other."""
         a, b = (_values(self._trials[n]) if n in self._trials else {} for n in (then, now))
         return [k for k in b if k.startswith(prefix) and k in a and a[k] != b[k]]
+
+
+def explanation(
+    study: TrialStudy, number: int, code_of: Callable[[str], Mapping[str, str]]
+) -> list[dict[str, Any]]:
+    """The node records of a trial, as ``trials`` lists them, with what changed and since when.
+
+    Args:
+        study: The study.
+        number: The trial.
+        code_of: The code identities that the cache recorded with a key, by name of what they
+            identify; empty for a key that it no longer has.
+
+    Raises:
+        ConfigurationError: The study has no such trial.
+    """
+    trials = study.trials()
+    if not 0 <= number < len(trials):
+        raise ConfigurationError(
+            f"study '{study.name}' has no trial {number}",
+            remedy="`kedro eeipu trials` lists them.",
+        )
+    trial, history = trials[number], History(trials[: number + 1])
+    entries: list[dict[str, Any]] = trial_json(history, trial)["nodes"]
+    for node, entry in zip(trial.nodes, entries, strict=True):
+        earlier = history.against(number, node)
+        then, before = earlier or (None, None)
+        entry["against"] = then
+        entry["changed"] = [] if before is None else changed_parts(before, node)
+        codes = [code_of(n.key) if n is not None and n.key else {} for n in (node, before)]
+        entry["code"] = code_changes(*codes) if "code" in entry["changed"] and all(codes) else []
+    return entries
+
+
+def trial_json(history: History, trial: TrialRecord) -> dict[str, Any]:
+    """A trial in the contract of ``kedro eeipu trials --format json``."""
+    return {
+        "number": trial.number,
+        "state": trial.state,
+        "params": dict(trial.params),
+        "value": trial.value,
+        "cost_seconds": trial.cost,
+        "saved_seconds": trial.saved,
+        "error": trial.error,
+        "nodes": [
+            {
+                "name": n.name,
+                "status": n.status,
+                "seconds": n.seconds,
+                "reason": n.error or history.reason(trial.number, n),
+                "key": n.key,
+            }
+            for n in trial.nodes
+        ],
+    }
+
+
+def code_changes(now: Mapping[str, str], before: Mapping[str, str]) -> list[str]:
+    """What differs between the code of two records, in words."""
+    changes = []
+    for name in sorted(set(now) | set(before)):
+        old, new = before.get(name), now.get(name)
+        if old == new:
+            continue
+        if name.startswith("library ") or name == "python":
+            changes.append(f"{name}: {old or 'not used'} -> {new or 'not used'}")
+        else:
+            module, _, thing = name.partition(":")
+            verb = "is new" if old is None else "is no longer used" if new is None else "changed"
+            changes.append(f"{thing} in {module} {verb}" if thing else f"{name} {verb}")
+    return changes
 
 
 def changed_parts(a: NodeRecord, b: NodeRecord) -> list[str]:

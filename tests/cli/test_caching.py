@@ -12,9 +12,8 @@ from click.testing import CliRunner, Result
 from kedro.framework.startup import bootstrap_project
 
 from kedro_eeipu.cli import commands
-from kedro_eeipu.cli.caching import code_changes
-from kedro_eeipu.cli.tables import in_bytes
-from kedro_eeipu.wording import counted, duration
+from kedro_eeipu.study.explain import code_changes
+from kedro_eeipu.wording import counted, duration, in_bytes
 
 DEFAULTS = {"clean.scale": 1.0, "left.weight": 2.0, "right.power": 2, "shift": 3.0}
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from kedro_eeipu.errors import ConfigurationError
-from kedro_eeipu.project.apply import write_overrides
+from kedro_eeipu.project.apply import Adoption
 from kedro_eeipu.study.limits import Limits
 from kedro_eeipu.study.storage import open_study
 from kedro_eeipu.tuning.runner import EEIPURunner
@@ -66,7 +66,7 @@ def test_values_of_both_pipelines_can_be_applied(two: Any) -> None:
     project = two.load(pipeline_name="clean-only")
     study = open_study(project.storage, "clean-only", project.space, create=True)
     trial = EEIPURunner(project, study, Limits(trials=1)).evaluate({"left.weight": 2.5})
-    written = write_overrides(project, trial, "clean-only", "local")
+    written = Adoption(project, trial, "clean-only", "local").write_values()
     assert written.name == "parameters_eeipu_clean-only.yml"
     assert yaml.safe_load(written.read_text())["left"]["weight"] == 2.5
     assert two.load(pipeline_name="clean-only").parameters["left"]["weight"] == 2.5

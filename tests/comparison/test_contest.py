@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kedro_eeipu.cli.comparing import parsed_budget
+from kedro_eeipu.cli.compare import parsed_budget
 from kedro_eeipu.comparison import Comparison
 from kedro_eeipu.comparison.account import price
 from kedro_eeipu.comparison.contest import Contestant

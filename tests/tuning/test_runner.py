@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from kedro_eeipu.cli.tuning import kedro_runner
+from kedro_eeipu.cli.common import kedro_runner
 from kedro_eeipu.errors import ConfigurationError, StudyStopped
 from kedro_eeipu.study.limits import Limits
 from kedro_eeipu.study.storage import open_study

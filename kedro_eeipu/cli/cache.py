@@ -1,9 +1,9 @@
-"""``explain`` and ``cache``: why nodes ran or were reused, and what is kept."""
+"""``kedro eeipu cache``: what is kept."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -11,104 +11,21 @@ import click
 
 from kedro_eeipu.cli.common import (
     format_option,
-    load_project,
     make_console,
-    open_recorded,
     open_settings,
     print_json,
-    project_options,
     reports_errors,
     study_name,
     study_option,
 )
-from kedro_eeipu.cli.tables import entries_table, explanation_table, in_bytes
-from kedro_eeipu.cli.tuning import trial_json
-from kedro_eeipu.errors import ConfigurationError, EEIPUError
-from kedro_eeipu.wording import counted
+from kedro_eeipu.cli.tables import entries_table
+from kedro_eeipu.errors import EEIPUError
+from kedro_eeipu.wording import counted, in_bytes
 
 if TYPE_CHECKING:
     from kedro.framework.startup import ProjectMetadata
 
-    from kedro_eeipu.cache.store.store import Store
-    from kedro_eeipu.study.storage import TrialStudy
-
-
-@click.command()
-@click.option("--trial", "number", type=int, required=True, help="The trial to explain.")
-@click.option("--node", default=None, help="Explain this node only.")
-@project_options
-@study_option
-@format_option
-@click.pass_obj
-@reports_errors
-def explain(
-    metadata: ProjectMetadata,
-    number: int,
-    node: str | None,
-    study: str | None,
-    form: str,
-    **options: Any,
-) -> None:
-    """Say why each node of a trial ran or was reused.
-
-    Against the nearest earlier trial: which parameter, input, function or library differed.
-    """
-    project = load_project(metadata, **options)
-    nodes = explanation(open_recorded(project, study), project.store, number)
-    if node is not None:
-        nodes = [n for n in nodes if n["name"] == node]
-        if not nodes:
-            raise ConfigurationError(f"trial {number} has no node '{node}'", where="--node")
-    if form == "json":
-        print_json(nodes)
-    else:
-        make_console().print(explanation_table(number, nodes))
-
-
-def explanation(study: TrialStudy, store: Store, number: int) -> list[dict[str, Any]]:
-    """The node records of a trial, as ``trials`` lists them, with what changed and since when.
-
-    Raises:
-        ConfigurationError: The study has no such trial.
-    """
-    from kedro_eeipu.study.explain import History, changed_parts
-
-    found = study.trials()
-    if not 0 <= number < len(found):
-        raise ConfigurationError(
-            f"study '{study.name}' has no trial {number}",
-            remedy="`kedro eeipu trials` lists them.",
-        )
-    trial, history = found[number], History(found[: number + 1])
-    told: list[dict[str, Any]] = trial_json(history, trial)["nodes"]
-    for node, entry in zip(trial.nodes, told, strict=True):
-        before = history.against(number, node)
-        entry["against"] = None if before is None else before[0]
-        entry["changed"] = [] if before is None else changed_parts(before[1], node)
-        code = _code(store, node.key), _code(store, before[1].key if before else None)
-        entry["code"] = code_changes(*code) if "code" in entry["changed"] and all(code) else []
-    return told
-
-
-def code_changes(now: Mapping[str, str], before: Mapping[str, str]) -> list[str]:
-    """What differs between the code of two records, in words."""
-    changes = []
-    for name in sorted(set(now) | set(before)):
-        old, new = before.get(name), now.get(name)
-        if old == new:
-            continue
-        if name.startswith("library ") or name == "python":
-            changes.append(f"{name}: {old or 'not used'} -> {new or 'not used'}")
-        else:
-            module, _, thing = name.partition(":")
-            verb = "is new" if old is None else "is no longer used" if new is None else "changed"
-            changes.append(f"{thing} in {module} {verb}" if thing else f"{name} {verb}")
-    return changes
-
-
-def _code(store: Store, key: str | None) -> dict[str, str]:
-    record = None if key is None else store.get(key)
-    return {} if record is None else dict(record.meta.get("code", {}))
+__all__ = ["cache"]
 
 
 @click.group()
@@ -200,11 +117,11 @@ def ls(opened: _Cache, study: str | None, form: str) -> None:
 @format_option
 def stats(opened: _Cache, form: str) -> None:
     """Count what is kept."""
-    found = {**opened.store.stats(), "max_size": opened.max_size}
+    figures = {**opened.store.stats(), "max_size": opened.max_size}
     if form == "json":
-        print_json(found)
+        print_json(figures)
         return
-    for name, value in found.items():
+    for name, value in figures.items():
         if name in ("blob_bytes", "total_bytes", "max_size"):
             value = "no limit" if value is None else in_bytes(value)
         click.echo(f"{name.replace('_', ' ')}: {value}")

@@ -1,4 +1,4 @@
-"""``compare``: samplers against each other on the user's own pipeline."""
+"""``kedro eeipu compare``: samplers against each other on the user's own pipeline."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ import click
 
 from kedro_eeipu.cli.common import (
     format_option,
+    interrupt_on_sigterm,
+    kedro_runner,
     load_project,
     make_console,
     print_json,
     project_options,
     reports_errors,
     warn,
+    write_page,
 )
-from kedro_eeipu.cli.tuning import interrupt_on_sigterm, kedro_runner
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.wording import counted, duration
 
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
     from kedro_eeipu.comparison import Comparison
     from kedro_eeipu.comparison.contest import Contestant
+
+__all__ = ["compare", "parsed_budget"]
 
 REPLAYED = (
     "Each node execution was measured once; its recorded seconds are charged to every sampler that "
@@ -111,11 +115,7 @@ def compare(
         sys.exit(1)
     document = as_json(runs, _about(comparison))
     target = output or comparison.home / "compare.html"
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(comparison_html(document), encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(f"cannot write the page ({error})", where="--output") from None
+    write_page(comparison_html(document), target, "the page")
     if form == "json":
         print_json(document)
         return

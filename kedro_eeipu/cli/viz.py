@@ -1,4 +1,4 @@
-"""``report`` and ``viz``: looking at what a study recorded."""
+"""``kedro eeipu viz``: Kedro-Viz with the trials of a study in it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kedro_eeipu.cli.common import (
+    interrupt_on_sigterm,
     load_project,
     open_recorded,
     project_options,
@@ -18,53 +19,16 @@ from kedro_eeipu.cli.common import (
     study_option,
     warn,
 )
-from kedro_eeipu.cli.tuning import interrupt_on_sigterm
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.wording import counted
 
 if TYPE_CHECKING:
     from kedro.framework.startup import ProjectMetadata
 
+    from kedro_eeipu.project.project import Project
+    from kedro_eeipu.study.records import TrialRecord
 
-@click.command()
-@project_options
-@study_option
-@click.option(
-    "--output",
-    "-o",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=None,
-    help="File to write (default: .eeipu/report.html in the project).",
-)
-@click.pass_obj
-@reports_errors
-def report(
-    metadata: ProjectMetadata, study: str | None, output: Path | None, **options: Any
-) -> None:
-    """Write one HTML page about a study.
-
-    Convergence against cost, what was reused, where the seconds went, which ranges matter.
-    """
-    from kedro_eeipu.config.redaction import Redactor
-    from kedro_eeipu.reporting import report_html
-
-    project = load_project(metadata, **options)
-    opened = open_recorded(project, study)
-    redactor = Redactor.of(project.session.load_context(project.runtime_params))
-    page = report_html(
-        [redactor.trial(t) for t in opened.trials()],
-        project.stage_graph(),
-        project.space,
-        study=opened.name,
-        maximize=opened.maximize,
-    )
-    target = output or project.home / "report.html"
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(f"cannot write the report ({error})", where="--output") from None
-    click.echo(str(target))
+__all__ = ["viz"]
 
 
 @click.command()
@@ -105,26 +69,14 @@ def viz(
     trial = app.shown_trial(opened, number)
     beside = [app.shown_trial(opened, against)] if against is not None else []
     if version not in app.TESTED:
-        told = f"Kedro-Viz {version} was not tested (tested: {app.TESTED}): `kedro viz run"
-        warn([f"{told} --include-hooks` shows trial {trial.number}, without a picker."])
+        problem = f"Kedro-Viz {version} was not tested (tested: {app.TESTED}): `kedro viz run"
+        warn([f"{problem} --include-hooks` shows trial {trial.number}, without a picker."])
         if beside or save or project.conf_source:
             raise ConfigurationError(
                 "a second trial, a static site and --conf-source need a tested Kedro-Viz",
                 remedy=f"pip install 'kedro-viz{app.TESTED}'",
             )
-        from kedro_eeipu.viz.fallback import LARGEST_PORT, command, serve
-
-        if port > LARGEST_PORT:
-            raise ConfigurationError(
-                f"Kedro-Viz serves on no port above {LARGEST_PORT}",
-                where="--port",
-                remedy="Name a smaller one.",
-            )
-        _require_free(host, port)
-        interrupt_on_sigterm()
-        if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # not started with nohup
-            signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))
-        sys.exit(serve(project, trial, command(project, host, port)))
+        sys.exit(_run_fallback(project, trial, host, port))
     query = "&".join([f"trial={trial.number}", *(f"against={other.number}" for other in beside)])
     if save is not None:
         from kedro_eeipu.viz.site import save_site
@@ -140,6 +92,23 @@ def viz(
 
     click.echo(f"Study {opened.name}: http://{host}:{port}/?{query} (Ctrl-C ends)")
     uvicorn.run(served, host=host, port=port, log_config=None)
+
+
+def _run_fallback(project: Project, trial: TrialRecord, host: str, port: int) -> int:
+    """Show a trial by `kedro viz run` until it ends; returns its exit status."""
+    from kedro_eeipu.viz.fallback import LARGEST_PORT, command, serve
+
+    if port > LARGEST_PORT:
+        raise ConfigurationError(
+            f"Kedro-Viz serves on no port above {LARGEST_PORT}",
+            where="--port",
+            remedy="Name a smaller one.",
+        )
+    _require_free(host, port)
+    interrupt_on_sigterm()
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # not started with nohup
+        signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))
+    return serve(project, trial, command(project, host, port))
 
 
 def _require_free(host: str, port: int) -> None:

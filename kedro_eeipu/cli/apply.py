@@ -1,0 +1,101 @@
+"""``kedro eeipu apply``: a trial's values into ``conf/``, its outputs into the catalog."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from kedro_eeipu.cli.common import (
+    complete_trial,
+    load_project,
+    open_settings,
+    reports_errors,
+    study_name,
+    study_option,
+    warn,
+)
+from kedro_eeipu.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from kedro.framework.startup import ProjectMetadata
+
+__all__ = ["apply"]
+
+
+@click.command()
+@study_option
+@click.option("--best", "use_best", is_flag=True, help="Apply the best trial.")
+@click.option("--trial", "number", type=int, default=None, help="Apply this trial.")
+@click.option(
+    "--env", "-e", default=None, help="Write into this configuration environment, unasked."
+)
+@click.option(
+    "--tuned-env",
+    default=None,
+    help="Environment that `tune` was given, if that says where the study is.",
+)
+@click.option("--pipeline", "-p", default="__default__", help="Registered pipeline.")
+@click.option("--conf-source", default=None, help="Path of the configuration folder.")
+@click.pass_obj
+@reports_errors
+def apply(
+    metadata: ProjectMetadata,
+    study: str | None,
+    use_best: bool,
+    number: int | None,
+    env: str | None,
+    tuned_env: str | None,
+    pipeline: str,
+    conf_source: str | None,
+) -> None:
+    """Adopt a trial: its values and its outputs.
+
+    Writes the values into a configuration environment and saves the outputs, from the cache, where
+    the catalog declares them. Nothing is run.
+    """
+    from kedro_eeipu.config.loading import study_storage
+    from kedro_eeipu.project.apply import Adoption
+    from kedro_eeipu.study.storage import open_study
+
+    if use_best == (number is not None):
+        raise ConfigurationError("say which trial", remedy="Pass either --best or --trial N.")
+    # The project is loaded as the trial had it, so the trial is read first.
+    storage = study_storage(*open_settings(metadata, tuned_env, {}, conf_source))
+    opened = open_study(storage, study_name(study, pipeline))
+    trial = complete_trial(opened, number)
+    project = load_project(
+        metadata, pipeline, tuned_env or trial.env, dict(trial.runtime_params), conf_source
+    )
+
+    adoption = Adoption(project, trial, opened.name, "local" if env is None else env)
+    if env is None:
+        click.echo(adoption.as_yaml())
+        question = f"Write this into conf/{adoption.env}, and its outputs into the catalog?"
+        if not click.confirm(question):
+            return
+    target = adoption.write_values()
+    click.echo(f"Wrote {target.relative_to(project.path).as_posix()}")
+
+    run = adoption.plain_run()
+    if run.runtime_params:
+        warn(["conf/ takes --params from the command line, so every run needs those of the trial"])
+    click.echo(f"`{run.command}` uses it")
+    differing = adoption.differing(run)
+    if differing:
+        had = f"trial {trial.number} had"
+        if tuned_env or trial.env:
+            had += f" in the environment {tuned_env or trial.env}"
+        warn(
+            [
+                f"`{run.command}` has other values than {had}: {', '.join(differing)}. "
+                f"Set them in conf/{adoption.env} if the result depends on them."
+            ]
+        )
+
+    outputs = adoption.save_outputs()
+    for name in outputs.saved:
+        click.echo(f"Saved {name} from the cache")
+    for name, reason in outputs.missing.items():
+        click.echo(f"Not saved: {name} ({reason}); `{run.command}` makes it", err=True)
+    outputs.refuse_failed(trial, run)

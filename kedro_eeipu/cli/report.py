@@ -1,0 +1,59 @@
+"""``kedro eeipu report``: one HTML page about a study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kedro_eeipu.cli.common import (
+    load_project,
+    open_recorded,
+    project_options,
+    reports_errors,
+    study_option,
+    write_page,
+)
+
+if TYPE_CHECKING:
+    from kedro.framework.startup import ProjectMetadata
+
+__all__ = ["report"]
+
+
+@click.command()
+@project_options
+@study_option
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=None,
+    help="File to write (default: .eeipu/report.html in the project).",
+)
+@click.pass_obj
+@reports_errors
+def report(
+    metadata: ProjectMetadata, study: str | None, output: Path | None, **options: Any
+) -> None:
+    """Write one HTML page about a study.
+
+    Convergence against cost, what was reused, where the seconds went, which ranges matter.
+    """
+    from kedro_eeipu.config.redaction import Redactor
+    from kedro_eeipu.reporting.page import report_html
+
+    project = load_project(metadata, **options)
+    opened = open_recorded(project, study)
+    redactor = Redactor.of(project.session.load_context(project.runtime_params))
+    page = report_html(
+        [redactor.trial(t) for t in opened.trials()],
+        project.stage_graph(),
+        project.space,
+        study=opened.name,
+        maximize=opened.maximize,
+    )
+    target = output or project.home / "report.html"
+    write_page(page, target, "the report")
+    click.echo(str(target))

@@ -1,0 +1,124 @@
+"""``kedro eeipu tune``: runs trials until the budget is used."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from contextlib import nullcontext
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kedro_eeipu.cli.common import (
+    interrupt_on_sigterm,
+    kedro_runner,
+    load_project,
+    make_console,
+    project_options,
+    reports_errors,
+    study_name,
+    study_option,
+    warn,
+)
+
+if TYPE_CHECKING:
+    from kedro.framework.startup import ProjectMetadata
+
+__all__ = ["tune"]
+
+SAMPLER_NAMES = ("eeipu", "random", "tpe", "gp")
+
+
+@click.command()
+@project_options
+@study_option
+@click.option("--trials", type=int, default=None, help="Number of trials, earlier ones included.")
+@click.option(
+    "--budget",
+    default=None,
+    help="Node time: seconds, or 30min, 2h; the last trial may overrun.",
+)
+@click.option(
+    "--stop",
+    type=click.Choice(["auto"]),
+    default=None,
+    help="Stop, too, when another trial is not worth its cost any more.",
+)
+@click.option("--sampler", type=click.Choice(SAMPLER_NAMES), default="eeipu", show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the sampler.")
+@click.option("--runner", "-r", default="SequentialRunner", show_default=True, help="Kedro runner.")
+@click.option("--workers", type=click.IntRange(1), default=None, help="Trials at a time.")
+@click.option("--scheduler", default=None, help="Run trials on this Dask cluster: tcp://host:8786")
+@click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
+@click.pass_obj
+@reports_errors
+def tune(
+    metadata: ProjectMetadata,
+    study: str | None,
+    trials: int | None,
+    budget: str | None,
+    stop: str | None,
+    sampler: str,
+    seed: int,
+    runner: str,
+    workers: int | None,
+    scheduler: str | None,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Run trials until the budget is used.
+
+    Stop it any time: the same command goes on. Trials write to the cache only.
+    """
+    from kedro_eeipu.cli.progress import LiveView, PlainView
+    from kedro_eeipu.cli.tables import print_outcome
+    from kedro_eeipu.search.block import parse_budget, parse_trials
+    from kedro_eeipu.study.driver import check_name
+    from kedro_eeipu.study.limits import Limits
+    from kedro_eeipu.study.storage import open_study
+    from kedro_eeipu.tuning.runner import EEIPURunner
+
+    given = trials is not None or budget is not None
+    asked = (parse_trials(trials), parse_budget(budget))
+    project = load_project(metadata, **options)
+    name = study_name(study, project.pipeline_name)
+    check_name(project.storage, name)
+    space = project.space
+    numbers = asked if given else (space.trials, space.budget)
+    limits = Limits(*numbers, auto=stop == "auto")
+    warn(project.warnings)
+    console = make_console(quiet=quiet)
+    if quiet:
+        logging.disable(logging.WARNING)
+    view = (LiveView if console.is_terminal and not quiet else PlainView)(console, limits)
+    opened = open_study(project.storage, name, space, create=True)
+    make: Any = EEIPURunner
+    if workers is not None or scheduler is not None:
+        from kedro_eeipu.tuning.cluster import ClusterRunner, opener
+
+        cluster = opener(workers, scheduler, project.settings.cluster.resources)
+        make = partial(ClusterRunner, open_cluster=cluster)
+    tuner = make(
+        project,
+        opened,
+        limits,
+        sampler=sampler,
+        seed=seed,
+        runner=kedro_runner(runner),
+        listener=view,
+    )
+    changes = tuner.changes()
+    if changes:
+        what = f"since the last trial there has changed: {', '.join(changes)}"
+        warn([f"{what}. Earlier values may not compare; --study NAME starts anew."])
+    interrupt_on_sigterm()
+    try:
+        with view if isinstance(view, LiveView) else nullcontext():
+            result = tuner.run()
+    except KeyboardInterrupt:
+        click.echo("\nStopped. All finished nodes are kept; the same command goes on.", err=True)
+        sys.exit(1)
+    print_outcome(console, result, space)
+    if result.best is not None and not quiet:
+        click.echo("`kedro eeipu apply --best` adopts the best values, `report` shows the study.")
