@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
+
+from kedro_eeipu.wording import did_you_mean
+
+__all__ = ["ConfigurationError", "EEIPUError", "StudyStopped", "refuse_unknown_keys"]
+
 
 class EEIPUError(Exception):
-    """Something a user can mend; its text says what is wrong, where, and what to do."""
+    """Something a user can fix; its text says what is wrong, where, and what to do."""
 
 
 class ConfigurationError(EEIPUError):
@@ -25,3 +31,23 @@ class ConfigurationError(EEIPUError):
 
 class StudyStopped(EEIPUError):
     """The study cannot usefully go on (exit code 1); everything recorded so far is kept."""
+
+
+def refuse_unknown_keys(keys: Iterable[object], known: Collection[str], where: str) -> None:
+    """Refuse a key that a mapping in the configuration cannot have.
+
+    Args:
+        keys: The keys that it has.
+        known: Those that it may have.
+        where: The file and key that hold it.
+
+    Raises:
+        ConfigurationError: One of them is unknown.
+    """
+    for key in keys:
+        if key not in known:
+            raise ConfigurationError(
+                f"unknown key '{key}'",
+                where=where,
+                remedy=did_you_mean(str(key), known) or f"Known: {', '.join(sorted(known))}.",
+            )

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any
 
 import yaml
+
+__all__ = ["counted", "did_you_mean", "duration", "in_bytes", "scalar"]
 
 _UNITS = ("B", "KB", "MB", "GB", "TB")
 
@@ -41,3 +45,15 @@ def scalar(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     return str(yaml.safe_dump(value, width=math.inf)).splitlines()[0]
+
+
+def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """A question that names the most similar of the known names, empty where none is similar.
+
+    Args:
+        name: What was written.
+        known: What could have been meant.
+        cutoff: How similar it must be, from 0 (anything) to 1 (equal).
+    """
+    close = get_close_matches(name, list(known), n=1, cutoff=cutoff)
+    return f"Did you mean '{close[0]}'?" if close else ""

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from kedro_eeipu.errors import ConfigurationError
+from kedro_eeipu.errors import ConfigurationError, refuse_unknown_keys
 
 FILE = "eeipu.yml"
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -105,13 +104,13 @@ class Settings:
         Raises:
             ConfigurationError: A key is unknown or a value is of the wrong kind.
         """
-        _known(content, {"cache", "study", "cluster"}, where)
+        refuse_unknown_keys(content, {"cache", "study", "cluster"}, where)
         cache = _mapping(content.get("cache"), f"{where}: cache")
         study = _mapping(content.get("study"), f"{where}: study")
-        _known(cache, set(CacheSettings.__dataclass_fields__), f"{where}: cache")
+        refuse_unknown_keys(cache, set(CacheSettings.__dataclass_fields__), f"{where}: cache")
         cluster = _mapping(content.get("cluster"), f"{where}: cluster")
-        _known(study, set(StudySettings.__dataclass_fields__), f"{where}: study")
-        _known(cluster, set(ClusterSettings.__dataclass_fields__), f"{where}: cluster")
+        refuse_unknown_keys(study, set(StudySettings.__dataclass_fields__), f"{where}: study")
+        refuse_unknown_keys(cluster, set(ClusterSettings.__dataclass_fields__), f"{where}: cluster")
         nodes = _mapping(cache.get("nodes"), f"{where}: cache.nodes")
         inputs = _mapping(cache.get("inputs"), f"{where}: cache.inputs")
         return cls(
@@ -146,7 +145,7 @@ def absolute_root(root: str, project: Path) -> str:
 
 def _node(spec: Any, where: str) -> NodeSettings:
     spec = _mapping(spec, where)
-    _known(spec, set(NodeSettings.__dataclass_fields__), where)
+    refuse_unknown_keys(spec, set(NodeSettings.__dataclass_fields__), where)
     depends_on = spec.get("depends_on", [])
     if isinstance(depends_on, str):
         depends_on = [depends_on]
@@ -161,7 +160,7 @@ def _node(spec: Any, where: str) -> NodeSettings:
 
 def _input(spec: Any, where: str) -> str:
     spec = _mapping(spec, where)
-    _known(spec, {"version"}, where)
+    refuse_unknown_keys(spec, {"version"}, where)
     if not spec.get("version"):
         raise ConfigurationError("state the data's version", where=where, remedy="version: 2026-01")
     return str(spec["version"])
@@ -183,16 +182,6 @@ def _mapping(value: Any, where: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise ConfigurationError(f"{value!r} is no mapping", where=where)
     return value
-
-
-def _known(spec: Mapping[str, Any], known: set[str], where: str) -> None:
-    for key in spec:
-        if key not in known:
-            close = get_close_matches(str(key), known, n=1)
-            remedy = (
-                f"Did you mean '{close[0]}'?" if close else f"Known: {', '.join(sorted(known))}."
-            )
-            raise ConfigurationError(f"unknown key '{key}'", where=where, remedy=remedy)
 
 
 def _text(spec: Mapping[str, Any], key: str, default: str, where: str) -> str:

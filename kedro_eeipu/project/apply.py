@@ -16,7 +16,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from kedro_eeipu.cache.store.store import Blob, CacheMiss
 from kedro_eeipu.errors import ConfigurationError, EEIPUError
-from kedro_eeipu.project.project import Project, read_parameters
+from kedro_eeipu.project.parameters import read_parameters
+from kedro_eeipu.project.project import Project
+from kedro_eeipu.search.block import is_block
 from kedro_eeipu.search.space import override, scalar_paths
 from kedro_eeipu.search.stages import touches
 from kedro_eeipu.study.records import TrialRecord
@@ -123,7 +125,7 @@ class Adoption:
             given = {
                 section: value
                 for section, value in project.parameters.items()
-                if not _is_block(section) and (section not in own or own[section] != value)
+                if not is_block(section) and (section not in own or own[section] != value)
             }
         return {**given, **override(project.parameters, self.trial.params)}
 
@@ -249,17 +251,13 @@ def _needs_params(project: Project) -> bool:
 
 def _differences(a: Mapping[str, Any], b: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     for key in [*a, *(key for key in b if key not in a)]:
-        if not prefix and _is_block(key):
+        if not prefix and is_block(key):
             continue
         path, left, right = f"{prefix}{key}", a.get(key, _MISSING), b.get(key, _MISSING)
         if isinstance(left, Mapping) and isinstance(right, Mapping):
             yield from _differences(left, right, f"{path}.")
         elif left != right:
             yield path
-
-
-def _is_block(section: object) -> bool:
-    return section == "eeipu" or str(section).startswith("eeipu_")
 
 
 def _root_cause(error: BaseException) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import functools
 import logging
 import os
@@ -10,40 +9,38 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from kedro.config import MissingConfigException
-from kedro.framework.context import KedroContext
 from kedro.framework.project import pipelines
 from kedro.framework.session import KedroServiceSession
 from kedro.io import CatalogProtocol
-from kedro.io.core import is_parameter
 from kedro.pipeline import Pipeline
-from kedro.pipeline.transcoding import _strip_transcoding
 from kedro.runner import AbstractRunner
 
 from kedro_eeipu.cache.store.store import Store
-from kedro_eeipu.config.loading import (
-    UNREADABLE,
-    check_environment,
-    load_settings,
-    open_store,
-    study_storage,
-    unreadable,
-)
-from kedro_eeipu.config.settings import FILE, Settings
+from kedro_eeipu.config.loading import load_settings, open_store, study_storage
+from kedro_eeipu.config.settings import Settings
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.hooks import PlannedRun, hooks
 from kedro_eeipu.hooks.plan import Planner, RunPlan
 from kedro_eeipu.hooks.pruning import Gate
 from kedro_eeipu.hooks.run_directory import RunDirectory
+from kedro_eeipu.project.checks import (
+    check_files,
+    check_objective,
+    check_pipeline,
+    check_reach,
+    uneven_steps,
+    unmatched_settings,
+)
+from kedro_eeipu.project.parameters import context_parameters, parameters_file
 from kedro_eeipu.search import SearchSpace, StageGraph, parse_space
 from kedro_eeipu.search.block import block_of
 from kedro_eeipu.search.space import override
-from kedro_eeipu.search.stages import holds, reaching_parameters, touches
-from kedro_eeipu.study.steps import last_value
+from kedro_eeipu.search.stages import holds, touches
+
+__all__ = ["Project"]
 
 # Kedro-Viz rewrites a file that grows with every run to show the last one's status.
 _NOT_WHILE_TUNING = ("kedro_viz",)
@@ -61,6 +58,7 @@ class Project:
         parameters: The merged parameters, the user's runtime parameters among them.
         runtime_params: What the user gave with ``--params``.
         space: What is searched.
+        block_place: The file and the block that declare it, as errors and warnings name them.
         settings: What ``eeipu.yml`` says.
         store: The cache.
         storage: Database URL of the study.
@@ -75,6 +73,7 @@ class Project:
     parameters: dict[str, Any]
     runtime_params: dict[str, Any]
     space: SearchSpace
+    block_place: str
     settings: Settings
     store: Store
     storage: str = field(repr=False)
@@ -100,18 +99,15 @@ class Project:
         session = KedroServiceSession.create(project_path=path, env=env, conf_source=conf_source)
         given = dict(runtime_params or {})
         context = session.load_context(given)
-        parameters = _parameters(context, parameters_file(path, env))
-        block = block_of(pipeline_name, parameters)
-        where = parameters_file(path, env, block)
-        if pipeline_name not in pipelines:
-            raise ConfigurationError(
-                f"there is no pipeline '{pipeline_name}'",
-                remedy=_close(pipeline_name, pipelines) + f"Known: {', '.join(sorted(pipelines))}.",
-            )
+        parameters = context_parameters(context, parameters_file(path, env))
+        check_pipeline(pipeline_name, pipelines)
         pipeline = pipelines[pipeline_name]
-        space = parse_space(parameters, where, sorted(pipeline.outputs()), block)
-        check_reach(pipeline, space, f"{where}: {block}")
-        check_objective(pipeline, space, f"{where}: {block}")
+        block = block_of(pipeline_name, parameters)
+        file = parameters_file(path, env, block)
+        block_place = f"{file}: {block}"
+        space = parse_space(parameters, file, sorted(pipeline.outputs()), block)
+        check_reach(pipeline, space, block_place)
+        check_objective(pipeline, space, block_place)
         settings = load_settings(context)
         return cls(
             path=path,
@@ -121,6 +117,7 @@ class Project:
             parameters=parameters,
             runtime_params=given,
             space=space,
+            block_place=block_place,
             settings=settings,
             store=open_store(context, settings),
             storage=study_storage(context, settings),
@@ -131,32 +128,11 @@ class Project:
     @property
     def warnings(self) -> list[str]:
         """What is odd in the configuration but no reason to stop."""
-        known = {
-            "nodes": [n.name for n in self.pipeline.nodes],
-            "inputs": sorted(self.pipeline.inputs()),
-        }
-        cache = self.settings.cache
-        unmatched = [("nodes", p) for p in cache.nodes if not fnmatch.filter(known["nodes"], p)]
-        unmatched += [("inputs", name) for name in cache.inputs if name not in known["inputs"]]
         return [
             *self.space.warnings,
-            *self._uneven_steps(),
-            *(
-                f"{FILE}: cache.{key}.{name} matches nothing in the pipeline. "
-                + _close(name, known[key])
-                for key, name in unmatched
-            ),
+            *uneven_steps(self.space, self.block_place),
+            *unmatched_settings(self.settings.cache, self.pipeline),
         ]
-
-    def _uneven_steps(self) -> Iterator[str]:
-        block = block_of(self.pipeline_name, self.parameters)
-        for r in self.space:
-            if r.step is not None and last_value(r) < r.high:
-                where = f"{parameters_file(self.path, self.env, block)}: {block}.space.{r.path}"
-                yield (
-                    f"{where}: steps of {r.step:g} from {r.low:g} do not reach {r.high:g}; "
-                    f"the last value is {last_value(r):g}"
-                )
 
     @property
     def home(self) -> Path:
@@ -282,115 +258,3 @@ def _active_mlflow_run() -> str | None:
     mlflow: Any = sys.modules.get("mlflow")
     run = None if mlflow is None else mlflow.active_run()
     return None if run is None else str(run.info.run_id)
-
-
-def check_reach(pipeline: Pipeline, space: SearchSpace, where: str) -> None:
-    """Refuse a range that no node of the pipeline takes in.
-
-    Raises:
-        ConfigurationError: There is one.
-    """
-    reached = set().union(*reaching_parameters(pipeline, space.paths).values())
-    for path in space.paths:
-        if path not in reached:
-            taken = sorted(
-                {
-                    i[len("params:") :]
-                    for n in pipeline.nodes
-                    for i in n.inputs
-                    if i.startswith("params:")
-                }
-            )
-            raise ConfigurationError(
-                f"no node of the pipeline takes '{path}', so tuning it changes nothing",
-                where=f"{where}.space.{path}",
-                remedy=f"Its nodes take: {', '.join(taken) or 'no parameters'}.",
-            )
-
-
-def check_objective(pipeline: Pipeline, space: SearchSpace, where: str) -> None:
-    """Refuse an objective or a report that no node produces.
-
-    Raises:
-        ConfigurationError: No node does.
-    """
-    produced = sorted(pipeline.all_outputs())
-    for told in (space.objective, *space.reports):
-        if told.dataset not in produced:
-            raise ConfigurationError(
-                f"no node of the pipeline produces the dataset '{told.dataset}'",
-                where=f"{where}.{told.role}",
-                remedy=_close(told.dataset, produced)
-                + f"Its nodes produce: {', '.join(produced)}.",
-            )
-
-
-def check_files(pipeline: Pipeline, catalog: CatalogProtocol) -> None:
-    """Refuse an input that lies in a file which a node writes under another name.
-
-    Trials keep what they produce in the cache, so such an input would be read as an earlier plain
-    run left it.
-
-    Raises:
-        ConfigurationError: There is one.
-    """
-    files = {name: _file(catalog, name) for name in pipeline.all_outputs()}
-    produced = {_strip_transcoding(name) for name in files}
-    for name in sorted(pipeline.inputs()):
-        if is_parameter(name) or _strip_transcoding(name) in produced:
-            continue
-        own = _file(catalog, name)
-        for other, written in files.items():
-            if own and written and (own == written or own.startswith(f"{written}/")):
-                raise ConfigurationError(
-                    f"'{name}' reads {own}, which a node of the pipeline writes as '{other}'",
-                    where="catalog.yml",
-                    remedy=f"Let its nodes take '{other}' as their input: trials write no files.",
-                )
-
-
-def _file(catalog: CatalogProtocol, name: str) -> str:
-    """Where a declared dataset lies, empty for one that does not lie in files."""
-    dataset: Any = catalog.get(name) if name in catalog else None
-    path = getattr(dataset, "_filepath", None) or getattr(dataset, "_path", None)
-    return "" if path is None else f"{getattr(dataset, '_protocol', '')}:{path}"
-
-
-def parameters_file(path: Path, env: str | None, block: str = "eeipu") -> str:
-    """The file that holds the ``eeipu`` block, as a user would name it."""
-    for folder in dict.fromkeys(filter(None, (env, "local", "base"))):
-        for file in sorted((path / "conf" / folder).glob("**/parameters*.y*ml")):
-            if any(line.startswith(f"{block}:") for line in file.read_text().splitlines()):
-                return file.relative_to(path).as_posix()
-    return "conf/base/parameters.yml"
-
-
-def read_parameters(
-    path: Path,
-    env: str | None,
-    runtime_params: Mapping[str, Any] | None = None,
-    conf_source: str | None = None,
-) -> dict[str, Any]:
-    """The parameters of a plain run.
-
-    Raises:
-        ConfigurationError: They cannot be read.
-    """
-    session = KedroServiceSession.create(project_path=path, env=env, conf_source=conf_source)
-    context = session.load_context(dict(runtime_params or {}))
-    return _parameters(context, parameters_file(path, env))
-
-
-def _parameters(context: KedroContext, where: str) -> dict[str, Any]:
-    check_environment(context)
-    try:
-        return dict(context.config_loader["parameters"])
-    except MissingConfigException:
-        return {}
-    except UNREADABLE as error:
-        raise unreadable(error, context, where) from None
-
-
-def _close(name: str, known: Any) -> str:
-    close = get_close_matches(name, list(known), n=1)
-    return f"Did you mean '{close[0]}'? " if close else ""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
-from kedro_eeipu.errors import ConfigurationError
+from kedro_eeipu.errors import ConfigurationError, refuse_unknown_keys
 from kedro_eeipu.search.space import Objective, Range, Scalar, SearchSpace, lookup, scalar_paths
+from kedro_eeipu.wording import did_you_mean
 
 RANGE_KEYS = {"low", "high", "log", "step", "choices", "when"}
 
@@ -18,6 +18,11 @@ def block_of(pipeline: str, parameters: Mapping[str, Any]) -> str:
     """The key of a pipeline's search: ``eeipu_<pipeline>`` where there is one, else ``eeipu``."""
     own = f"eeipu_{pipeline}"
     return own if own in parameters else "eeipu"
+
+
+def is_block(section: object) -> bool:
+    """Whether a top-level section of the parameters is the search of some pipeline."""
+    return section == "eeipu" or str(section).startswith("eeipu_")
 
 
 def parse_space(
@@ -49,7 +54,7 @@ def parse_space(
     if not isinstance(block, Mapping):
         raise ConfigurationError(f"`{key}` must be a mapping", where=where)
     where_block = f"{where}: {key}"
-    _refuse_unknown(block, {"objective", "space", "budget", "trials", "report"}, where_block)
+    refuse_unknown_keys(block, {"objective", "space", "budget", "trials", "report"}, where_block)
     ranges_block = block.get("space")
     if not isinstance(ranges_block, Mapping) or not ranges_block:
         raise ConfigurationError(
@@ -145,7 +150,7 @@ def _parse_objective(spec: Any, where: str) -> Objective:
     remedy = "Write for example: objective: {dataset: metrics, key: accuracy, direction: maximize}"
     if not isinstance(spec, Mapping) or not isinstance(spec.get("dataset"), str):
         raise ConfigurationError("the objective names no dataset", where=key, remedy=remedy)
-    _refuse_unknown(spec, {"dataset", "key", "direction"}, key)
+    refuse_unknown_keys(spec, {"dataset", "key", "direction"}, key)
     direction = spec.get("direction")
     if direction not in ("maximize", "minimize"):
         raise ConfigurationError(
@@ -181,7 +186,7 @@ def _parse_range(
         raise ConfigurationError(
             f"'{path}' holds several parameters", where=where, remedy=f"Write {path}.{nested}: …"
         )
-    _refuse_unknown(spec, RANGE_KEYS, where)
+    refuse_unknown_keys(spec, RANGE_KEYS, where)
     if isinstance(default, (Mapping, list)):
         raise ConfigurationError(
             f"'{path}' is no single value",
@@ -206,11 +211,10 @@ def _default(path: str, parameters: Mapping[str, Any], where: str) -> Any:
         return lookup(parameters, path)
     except KeyError:
         known = [p for p, _ in scalar_paths(parameters)]
-        close = get_close_matches(path, known, n=1, cutoff=0.0)
         raise ConfigurationError(
             f"there is no parameter '{path}'",
             where=where,
-            remedy=f"Did you mean '{close[0]}'?" if close else "",
+            remedy=did_you_mean(path, known, cutoff=0.0),
         ) from None
 
 
@@ -315,19 +319,6 @@ def _text_number_remedy(value: Any) -> str:
             if isinstance(value, str):
                 return f"YAML reads {value} as text: write {read(value)!r}."
     return ""
-
-
-def _refuse_unknown(spec: Mapping, known: set[str], where: str) -> None:
-    for key in spec:
-        if key not in known:
-            close = get_close_matches(str(key), known, n=1)
-            raise ConfigurationError(
-                f"unknown key '{key}'",
-                where=where,
-                remedy=f"Did you mean '{close[0]}'?"
-                if close
-                else f"Known: {', '.join(sorted(known))}.",
-            )
 
 
 def _in_order_of_conditions(ranges: dict[str, Range], where: str) -> tuple[Range, ...]:

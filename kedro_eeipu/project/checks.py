@@ -1,0 +1,149 @@
+"""What cannot work in a project is refused before anything runs; what is odd gets a warning."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from kedro.io import CatalogProtocol
+from kedro.io.core import is_parameter
+from kedro.pipeline import Pipeline
+from kedro.pipeline.transcoding import _strip_transcoding
+
+from kedro_eeipu.config.settings import FILE, CacheSettings
+from kedro_eeipu.errors import ConfigurationError
+from kedro_eeipu.search import SearchSpace
+from kedro_eeipu.search.stages import reaching_parameters
+from kedro_eeipu.study.steps import last_value
+from kedro_eeipu.wording import did_you_mean
+
+__all__ = [
+    "check_files",
+    "check_objective",
+    "check_pipeline",
+    "check_reach",
+    "uneven_steps",
+    "unmatched_settings",
+]
+
+
+def check_pipeline(name: str, registered: Collection[str]) -> None:
+    """Refuse a pipeline that is not registered.
+
+    Raises:
+        ConfigurationError: It is not.
+    """
+    if name not in registered:
+        raise ConfigurationError(
+            f"there is no pipeline '{name}'",
+            remedy=_sentences(
+                did_you_mean(name, registered), f"Known: {', '.join(sorted(registered))}."
+            ),
+        )
+
+
+def check_reach(pipeline: Pipeline, space: SearchSpace, where: str) -> None:
+    """Refuse a range that no node of the pipeline takes in.
+
+    Raises:
+        ConfigurationError: There is one.
+    """
+    reached = set().union(*reaching_parameters(pipeline, space.paths).values())
+    for path in space.paths:
+        if path not in reached:
+            taken = sorted(
+                {
+                    i[len("params:") :]
+                    for n in pipeline.nodes
+                    for i in n.inputs
+                    if i.startswith("params:")
+                }
+            )
+            raise ConfigurationError(
+                f"no node of the pipeline takes '{path}', so tuning it changes nothing",
+                where=f"{where}.space.{path}",
+                remedy=f"Its nodes take: {', '.join(taken) or 'no parameters'}.",
+            )
+
+
+def check_objective(pipeline: Pipeline, space: SearchSpace, where: str) -> None:
+    """Refuse an objective or a report that no node produces.
+
+    Raises:
+        ConfigurationError: No node does.
+    """
+    produced = sorted(pipeline.all_outputs())
+    for value in (space.objective, *space.reports):
+        if value.dataset not in produced:
+            raise ConfigurationError(
+                f"no node of the pipeline produces the dataset '{value.dataset}'",
+                where=f"{where}.{value.role}",
+                remedy=_sentences(
+                    did_you_mean(value.dataset, produced),
+                    f"Its nodes produce: {', '.join(produced)}.",
+                ),
+            )
+
+
+def check_files(pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+    """Refuse an input that lies in a file which a node writes under another name.
+
+    Trials keep what they produce in the cache, so such an input would be read as an earlier plain
+    run left it.
+
+    Raises:
+        ConfigurationError: There is one.
+    """
+    files = {name: _file(catalog, name) for name in pipeline.all_outputs()}
+    produced = {_strip_transcoding(name) for name in files}
+    for name in sorted(pipeline.inputs()):
+        if is_parameter(name) or _strip_transcoding(name) in produced:
+            continue
+        own = _file(catalog, name)
+        for other, written in files.items():
+            if own and written and (own == written or own.startswith(f"{written}/")):
+                raise ConfigurationError(
+                    f"'{name}' reads {own}, which a node of the pipeline writes as '{other}'",
+                    where="catalog.yml",
+                    remedy=f"Let its nodes take '{other}' as their input: trials write no files.",
+                )
+
+
+def _file(catalog: CatalogProtocol, name: str) -> str:
+    """Where a declared dataset lies, empty for one that does not lie in files."""
+    dataset: Any = catalog.get(name) if name in catalog else None
+    path = getattr(dataset, "_filepath", None) or getattr(dataset, "_path", None)
+    return "" if path is None else f"{getattr(dataset, '_protocol', '')}:{path}"
+
+
+def unmatched_settings(cache: CacheSettings, pipeline: Pipeline) -> Iterator[str]:
+    """Warns of nodes and inputs in ``eeipu.yml`` that the pipeline does not have."""
+    nodes = [n.name for n in pipeline.nodes]
+    inputs = sorted(pipeline.inputs())
+    unmatched = [("nodes", p, nodes) for p in cache.nodes if not fnmatch.filter(nodes, p)]
+    unmatched += [("inputs", name, inputs) for name in cache.inputs if name not in inputs]
+    for key, name, candidates in unmatched:
+        yield _sentences(
+            f"{FILE}: cache.{key}.{name} matches nothing in the pipeline.",
+            did_you_mean(name, candidates),
+        )
+
+
+def uneven_steps(space: SearchSpace, where: str) -> Iterator[str]:
+    """Warns of ranges whose steps do not reach their upper end.
+
+    Args:
+        space: What is searched.
+        where: The file and the block that declare it.
+    """
+    for r in space:
+        if r.step is not None and last_value(r) < r.high:
+            yield (
+                f"{where}.space.{r.path}: steps of {r.step:g} from {r.low:g} do not reach "
+                f"{r.high:g}; the last value is {last_value(r):g}"
+            )
+
+
+def _sentences(*sentences: str) -> str:
+    return " ".join(filter(None, sentences))
