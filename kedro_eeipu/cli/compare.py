@@ -164,7 +164,7 @@ def _followed(comparison: Comparison) -> Any:
     console = Console(stderr=True)
     status = console.status("The samplers warm up")
 
-    def told(contestant: Contestant) -> None:
+    def show(contestant: Contestant) -> None:
         best = contestant.study.best()
         value = "-" if best is None else f"{best.value:.6g}"
         line = (
@@ -176,6 +176,6 @@ def _followed(comparison: Comparison) -> Any:
         if not console.is_terminal and contestant.over():
             console.print(line, highlight=False)
 
-    comparison.told = told
+    comparison.after_trial = show
     with status:
         return comparison.run()

@@ -15,7 +15,8 @@ from rich.text import Text
 from kedro_eeipu.hooks import PlannedRun
 from kedro_eeipu.study.limits import Limits
 from kedro_eeipu.study.records import TrialRecord
-from kedro_eeipu.tuning.runner import EEIPURunner, Listener
+from kedro_eeipu.study.storage import TrialStudy
+from kedro_eeipu.tuning.listener import Listener
 from kedro_eeipu.wording import counted, duration, scalar
 
 _MARKS = {
@@ -40,18 +41,15 @@ class PlainView(Listener):
         self.best: TrialRecord | None = None
         self.spent = 0.0
         self.maximize = True
-        self._runner: EEIPURunner | None = None
 
-    def study_started(self, runner: EEIPURunner) -> None:
-        self._runner = runner
-        self.maximize = runner.study.maximize
-        trials = runner.study.trials()
+    def study_started(self, study: TrialStudy) -> None:
+        self.maximize = study.maximize
+        trials = study.trials()
         self.spent = sum(t.cost for t in trials)
-        self.best = runner.study.best()
+        self.best = study.best()
         if trials:
             self._line(
-                f"study {runner.study.name} goes on after {counted(len(trials), 'trial')}, "
-                f"{self._used()}"
+                f"study {study.name} goes on after {counted(len(trials), 'trial')}, {self._used()}"
             )
 
     def trial_finished(self, trial: TrialRecord) -> None:
@@ -115,9 +113,9 @@ class LiveView(PlainView):
         self._run = None
         self._live.__exit__(*error)
 
-    def study_started(self, runner: EEIPURunner) -> None:
-        super().study_started(runner)
-        self._trials = runner.study.trials()
+    def study_started(self, study: TrialStudy) -> None:
+        super().study_started(study)
+        self._trials = study.trials()
         self._since = (self._share(self.spent), time.monotonic())
         self._live.refresh()  # what is known at once, however short the trials are
 

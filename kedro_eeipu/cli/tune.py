@@ -21,13 +21,12 @@ from kedro_eeipu.cli.common import (
     study_option,
     warn,
 )
+from kedro_eeipu.study.sampler_names import EEIPU, SAMPLERS
 
 if TYPE_CHECKING:
     from kedro.framework.startup import ProjectMetadata
 
 __all__ = ["tune"]
-
-SAMPLER_NAMES = ("eeipu", "random", "tpe", "gp")
 
 
 @click.command()
@@ -45,7 +44,7 @@ SAMPLER_NAMES = ("eeipu", "random", "tpe", "gp")
     default=None,
     help="Stop, too, when another trial is not worth its cost any more.",
 )
-@click.option("--sampler", type=click.Choice(SAMPLER_NAMES), default="eeipu", show_default=True)
+@click.option("--sampler", type=click.Choice(SAMPLERS), default=EEIPU, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the sampler.")
 @click.option("--runner", "-r", default="SequentialRunner", show_default=True, help="Kedro runner.")
 @click.option("--workers", type=click.IntRange(1), default=None, help="Trials at a time.")
@@ -95,7 +94,8 @@ def tune(
     opened = open_study(project.storage, name, space, create=True)
     make: Any = EEIPURunner
     if workers is not None or scheduler is not None:
-        from kedro_eeipu.tuning.cluster import ClusterRunner, opener
+        from kedro_eeipu.tuning.cluster import opener
+        from kedro_eeipu.tuning.cluster_runner import ClusterRunner
 
         cluster = opener(workers, scheduler, project.settings.cluster.resources)
         make = partial(ClusterRunner, open_cluster=cluster)
@@ -108,7 +108,7 @@ def tune(
         runner=kedro_runner(runner),
         listener=view,
     )
-    changes = tuner.changes()
+    changes = tuner.observer.changes(opened.trials())
     if changes:
         what = f"since the last trial there has changed: {', '.join(changes)}"
         warn([f"{what}. Earlier values may not compare; --study NAME starts anew."])

@@ -9,9 +9,9 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from pathlib import Path
 from statistics import mean
-from typing import Any
 
 from kedro.runner import AbstractRunner, SequentialRunner
 from optuna.samplers import BaseSampler
@@ -19,18 +19,20 @@ from optuna.trial import FrozenTrial
 
 from kedro_eeipu.cache.store.store import Blob, CacheMiss, Store
 from kedro_eeipu.comparison.account import charge, paid_for, price
-from kedro_eeipu.comparison.results import OURS, Run, run_of
+from kedro_eeipu.comparison.results import Run, run_of
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.project.project import Project
 from kedro_eeipu.study.driver import only_driver
 from kedro_eeipu.study.limits import Limits, pruned_at_once, repeats
-from kedro_eeipu.study.peers import PEERS, peer
+from kedro_eeipu.study.peers import peer
 from kedro_eeipu.study.records import NodeRecord, TrialRecord
+from kedro_eeipu.study.sampler_names import EEIPU, PEERS
 from kedro_eeipu.study.storage import TrialStudy, open_study
+from kedro_eeipu.tuning.observing import Observer
+from kedro_eeipu.tuning.proposing import Proposer
 from kedro_eeipu.tuning.runner import EEIPURunner
-from kedro_eeipu.tuning.trial import TrialResult
 
-SAMPLERS = (OURS, *PEERS, "logei", "carbo")
+SAMPLERS = (EEIPU, *PEERS, "logei", "carbo")
 
 
 @dataclass(frozen=True)
@@ -67,10 +69,10 @@ class Comparison:
             once and its recorded seconds are charged to every sampler that needs it.
         clock: What a node costs: its ``wall`` or its ``cpu`` time.
         runner: Kedro's runner for the nodes.
-        told: Called after each trial with its contestant.
+        after_trial: Called after each trial with its contestant.
 
     Raises:
-        ConfigurationError: A sampler is unknown, or named in vain.
+        ConfigurationError: A sampler is unknown, or named without need.
     """
 
     project: Project
@@ -82,7 +84,7 @@ class Comparison:
     measure: bool = False
     clock: str = "wall"
     runner: AbstractRunner = field(default_factory=SequentialRunner)
-    told: Callable[[Contestant], None] = lambda contestant: None
+    after_trial: Callable[[Contestant], None] = lambda contestant: None
 
     def __post_init__(self) -> None:
         for name in (*self.samplers, *self.uncached):
@@ -90,9 +92,9 @@ class Comparison:
                 raise ConfigurationError(
                     f"there is no sampler '{name}'", remedy=f"Known: {', '.join(SAMPLERS)}."
                 )
-        if OURS in self.uncached:
+        if EEIPU in self.uncached:
             raise ConfigurationError(
-                f"{OURS} is nothing without a cache",
+                f"{EEIPU} is nothing without a cache",
                 where="--no-cache-for",
                 remedy="Name other samplers.",
             )
@@ -130,7 +132,7 @@ class Comparison:
 
         Raises:
             StudyStopped: The same error keeps coming.
-            KeyboardInterrupt: The trial in hand is recorded as interrupted; call again to go on.
+            KeyboardInterrupt: The running trial is recorded as interrupted; call again to go on.
         """
         with only_driver(self.storage, "comparison"), self.project.quiet():
             contestants = self.contestants()
@@ -147,21 +149,21 @@ class Comparison:
         if contestant.over():
             return False
         contestant.trial()
-        self.told(contestant)
+        self.after_trial(contestant)
         return True
 
     def contestants(self) -> list[Contestant]:
         """One for each entry, with its study opened."""
         self.project.dry_plan()
         loads: dict[str, float] = {}
-        found = []
+        contestants = []
         for entry in self.entries():
             name = self._study_name(entry)
             root = self.home / (f"measured/{name}" if self.measure else f"cache-{self.clock}")
             project = replace(self.project, store=Store(str(root)))
             study = open_study(self.storage, name, project.space, create=True)
-            found.append(Contestant(project, study, entry, self, loads))
-        return found
+            contestants.append(Contestant(project, study, entry, self, loads))
+        return contestants
 
     def _study_name(self, entry: Entry) -> str:
         """Of a study that goes on only while everything that its trials depend on is the same."""
@@ -181,15 +183,15 @@ class Comparison:
         return f"{pipeline}-{entry.sampler}{cache}-{entry.seed}-{digest.hexdigest()[:8]}"
 
 
-class Contestant(EEIPURunner):
+class Contestant:
     """One sampler with one seed: a runner whose trials start from the common warm-up.
 
     Args:
         project: The project, with the cache that the contestant is to use.
         study: Its study.
-        entry: Who it is.
+        entry: The sampler and its seed.
         comparison: What it takes part in.
-        loads: Seconds of loading a blob, by digest, known to all contestants.
+        loads: Seconds of loading a blob, by digest, shared by all contestants.
     """
 
     def __init__(
@@ -200,18 +202,31 @@ class Contestant(EEIPURunner):
         comparison: Comparison,
         loads: dict[str, float],
     ) -> None:
-        super().__init__(
-            project,
-            study,
-            Limits(budget=comparison.budget),  # when it is over, this class decides
-            sampler=entry.sampler,
-            seed=entry.seed,
-            runner=comparison.runner,
-        )
+        self.project = project
+        self.study = study
         self.entry = entry
         self.comparison = comparison
         self.warmup = comparison.warmup
-        self.measure = comparison.measure
+        self._limits = Limits(budget=comparison.budget)  # when it is reached, `over` says
+        # Where nodes are replayed, how long a trial took says nothing.
+        overhead = attrgetter("overhead" if comparison.measure else "proposing")
+        self._proposer = Proposer(
+            project,
+            study,
+            Observer(project, overhead),
+            sampler=entry.sampler,
+            seed=entry.seed,
+            choose=self._sampler,
+        )
+        self._runner = EEIPURunner(
+            project,
+            study,
+            self._limits,
+            runner=comparison.runner,
+            proposer=self._proposer,
+            meta={"clock": comparison.clock},
+            charge=tuple if comparison.measure else self._charge,
+        )
         self._loads = loads
         self._consumers = {
             node.name: {n.name for n in project.pipeline.nodes if set(n.inputs) & set(node.outputs)}
@@ -220,7 +235,7 @@ class Contestant(EEIPURunner):
 
     def resume(self) -> None:
         """Record as interrupted what an earlier process has left running."""
-        self._recover()
+        self._runner.recover()
 
     def trials(self) -> list[TrialRecord]:
         """The trials that count: an interrupted one is made again, and paid for then."""
@@ -228,7 +243,7 @@ class Contestant(EEIPURunner):
 
     @property
     def budget(self) -> float:
-        """Seconds of node time after the warm-up; infinite while that goes on."""
+        """Seconds of node time after the warm-up; infinite during it."""
         if not self.comparison.in_trials:
             return self.comparison.budget
         first = self.trials()[: self.warmup]
@@ -242,7 +257,7 @@ class Contestant(EEIPURunner):
 
     def over(self) -> bool:
         """Whether nothing is left to spend, or nothing to spend it on."""
-        trials, most = self.trials(), self.limits.repeats
+        trials, most = self.trials(), self._limits.repeats
         return self.left() < 0 or repeats(trials, most) or pruned_at_once(trials, most)
 
     def trial(self) -> TrialRecord:
@@ -251,17 +266,17 @@ class Contestant(EEIPURunner):
         Raises:
             StudyStopped: The same error keeps coming.
         """
-        if self.measure and not self.entry.cached:
+        if self.comparison.measure and not self.entry.cached:
             shutil.rmtree(self.project.store.root, ignore_errors=True)
         clock = time.process_time if self.comparison.clock == "cpu" else time.perf_counter
         started = clock()
-        params = self.propose()
-        record = self.evaluate(params, clock() - started)
-        self._give_up_on_repeated_failure()
+        params = self._proposer.propose().params
+        record = self._runner.evaluate(params, clock() - started)
+        self._runner.check_failures()
         return record
 
     def result(self) -> Run:
-        """What it has come to."""
+        """Its trials so far, summed up."""
         return run_of(
             self.entry.sampler,
             self.entry.seed,
@@ -273,38 +288,25 @@ class Contestant(EEIPURunner):
             finished=self.over(),
         )
 
-    def _chosen_sampler(self, number: int) -> BaseSampler:
-        # Counted without interrupted ones, so that a comparison goes on as it would have.
+    def _sampler(self, _: int) -> BaseSampler:
+        """The sampler for the next trial: for the warm-up the same for all contestants."""
+        # Counted without interrupted trials, so that a comparison goes on as it would have.
         number = len(self.trials())
-        if number < self.warmup or self.sampler == OURS:
-            return self._eeipu()
-        if self.sampler in PEERS:
-            return peer(self.sampler, self.seed, number)
+        name, seed, space = self.entry.sampler, self.entry.seed, self.project.space
+        if number < self.warmup or name == EEIPU:
+            return self._proposer.eeipu()
+        if name in PEERS:
+            return peer(name, seed, number)
         from kedro_eeipu.comparison.botorch_peers import LogEISampler
 
-        if self.sampler == "logei":
-            return LogEISampler(self.project.space, self.seed)
-        return LogEISampler(
-            self.project.space,
-            self.seed,
-            cost=self._price,
-            budget_left=max(0.0, self.left()),
-        )
+        if name == "logei":
+            return LogEISampler(space, seed)
+        return LogEISampler(space, seed, cost=self._price, budget_left=max(0.0, self.left()))
 
-    def _meta(self, number: int) -> dict[str, Any]:
-        return super()._meta(number) | {"clock": self.comparison.clock}
-
-    def _finish(self, number: int, result: TrialResult) -> TrialRecord:
-        """Record what this contestant owes for a trial, whoever has computed it."""
-        if not self.measure:
-            paid = paid_for(self.study.trials()) if self.entry.cached else set()
-            nodes = charge(result.nodes, paid, self._consumers, self._load_seconds)
-            result = replace(result, nodes=tuple(nodes))
-        return super()._finish(number, result)
-
-    def overhead(self, trial: TrialRecord) -> float:
-        """Seconds of choosing it: how long it took itself says nothing where nodes are replayed."""
-        return trial.overhead if self.measure else trial.proposing
+    def _charge(self, nodes: Sequence[NodeRecord]) -> Sequence[NodeRecord]:
+        """What this contestant owes for the nodes of a trial, whoever has computed them."""
+        paid = paid_for(self.study.trials()) if self.entry.cached else set()
+        return charge(nodes, paid, self._consumers, self._load_seconds)
 
     def _price(self, trial: FrozenTrial) -> float:
         return price(self.study.trials()[trial.number])

@@ -10,7 +10,6 @@ from typing import Any
 
 from plotly.offline import get_plotlyjs
 
-from kedro_eeipu.comparison.results import OURS
 from kedro_eeipu.comparison.table import COLUMNS, described, rows, verdict
 from kedro_eeipu.reporting.drawing import (
     ACCENT,
@@ -24,6 +23,7 @@ from kedro_eeipu.reporting.drawing import (
 )
 from kedro_eeipu.reporting.page import DRAW, POLICY
 from kedro_eeipu.reporting.style import STYLE
+from kedro_eeipu.study.sampler_names import EEIPU
 
 _POINTS = 160
 
@@ -84,7 +84,7 @@ def best_so_far(document: Mapping[str, Any]) -> Figure:
             edge |= {"legendgroup": label, "showlegend": False, "hoverinfo": "skip"}
             edge["line"] = edge["line"] | {"width": 0}
         high |= {"fill": "tonexty", "fillcolor": pale(colour)}
-        if label == OURS:  # bands of all samplers on top of each other tell nothing
+        if label == EEIPU:  # bands of all samplers on top of each other tell nothing
             data += [low, high]
         middle = steps(grid, [median(v) for v in values], safe(label), colour)
         data.append(middle | {"legendgroup": label})
@@ -138,7 +138,7 @@ def _runs(document: Mapping[str, Any], label: str) -> list[Mapping[str, Any]]:
 def _colours(document: Mapping[str, Any]) -> dict[str, str]:
     """Ours in the accent, the others in colours that tell them apart."""
     others = iter(STAGE_COLOURS[1:] * 3)
-    return {label: ACCENT if label == OURS else next(others) for label in document["samplers"]}
+    return {label: ACCENT if label == EEIPU else next(others) for label in document["samplers"]}
 
 
 def _at(curve: Sequence[Sequence[float]], x: float) -> float:

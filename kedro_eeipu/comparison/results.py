@@ -10,8 +10,8 @@ from typing import Any
 
 from kedro_eeipu.comparison.account import price
 from kedro_eeipu.study.records import TrialRecord
+from kedro_eeipu.study.sampler_names import EEIPU
 
-OURS = "eeipu"
 FIGURES = ("candidates", "best", "improvement", "reuse", "proposing_seconds")
 # Those of which more is better for whoever is compared.
 RATIOS = ("candidates", "improvement")
@@ -136,10 +136,10 @@ def ratios(runs: Sequence[Run]) -> dict[str, dict[str, float | None]]:
 
     ``None`` where the peer has come to nothing.
     """
-    ours = [r for r in runs if r.sampler == OURS]
+    ours = [r for r in runs if r.sampler == EEIPU]
     peers: Mapping[str, list[Run]] = {
         label: [r for r in runs if r.label == label]
-        for label in dict.fromkeys(r.label for r in runs if r.sampler != OURS)
+        for label in dict.fromkeys(r.label for r in runs if r.sampler != EEIPU)
     }
     if not ours or not peers:
         return {}

@@ -8,7 +8,8 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from kedro_eeipu.comparison.results import OURS, RATIOS
+from kedro_eeipu.comparison.results import RATIOS
+from kedro_eeipu.study.sampler_names import EEIPU
 from kedro_eeipu.wording import counted
 
 COLUMNS = (
@@ -123,4 +124,4 @@ def verdict(document: Mapping[str, Any]) -> str:
         )
         if mean[name] is not None
     ]
-    return f"{OURS}: {' and '.join(parts)} of the mean of its peers." if parts else ""
+    return f"{EEIPU}: {' and '.join(parts)} of the mean of its peers." if parts else ""

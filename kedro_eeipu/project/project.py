@@ -19,7 +19,7 @@ from kedro.pipeline import Pipeline
 from kedro.runner import AbstractRunner
 
 from kedro_eeipu.cache.store.store import Store
-from kedro_eeipu.config.loading import load_settings, open_store, study_storage
+from kedro_eeipu.config.loading import check_store, load_settings, open_store, study_storage
 from kedro_eeipu.config.settings import Settings
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.hooks import PlannedRun, hooks
@@ -174,10 +174,22 @@ class Project:
             for name, action in plan.actions.items()
         }
 
-    def stage_graph(self) -> StageGraph:
-        """The stages of the pipeline, nodes that are never cached apart."""
+    @functools.cached_property
+    def _stages(self) -> StageGraph:
         never = {n for n, a in self.dry_plan().actions.items() if a.identity is None}
         return StageGraph.from_pipeline(self.pipeline, self.space.paths, never)
+
+    def stage_graph(self) -> StageGraph:
+        """The stages of the pipeline, nodes that are never cached apart."""
+        return self._stages
+
+    def check_store(self) -> None:
+        """Refuse a remote cache that cannot be used.
+
+        Raises:
+            ConfigurationError: It cannot be written, or nothing signs its records.
+        """
+        check_store(self.store, self.settings)
 
     def node_plan(self) -> list[dict[str, Any]]:
         """What ``kedro eeipu plan --format json`` says of each node."""

@@ -15,14 +15,14 @@ from kedro_eeipu.search import Range, SearchSpace
 from kedro_eeipu.study.sampler import EEIPUSampler
 from kedro_eeipu.study.storage import distribution
 
-PEERS = ("random", "tpe", "gp")
+__all__ = ["peer", "propose"]
 
 
 def peer(name: str, seed: int, number: int) -> BaseSampler:
     """One of Optuna's samplers, made anew for each trial so that a resumed study goes on alike.
 
     Args:
-        name: One of `PEERS`.
+        name: One of `sampler_names.PEERS`.
         seed: Seed of the study.
         number: Number of the trial to propose.
     """

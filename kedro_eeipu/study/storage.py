@@ -207,7 +207,7 @@ class TrialStudy:
 
     def trials(self) -> list[TrialRecord]:
         """All trials, by number."""
-        return [self.known(t) for t in self.frozen()]
+        return [self.record(t) for t in self.frozen()]
 
     def reported(self) -> tuple[Mapping[int, float], ...]:
         """What each complete trial has reported on the way, by step."""
@@ -221,7 +221,7 @@ class TrialStudy:
         sign = -1 if self.maximize else 1
         return min(complete, key=lambda t: (sign * (t.value or 0.0), t.number), default=None)
 
-    def known(self, trial: FrozenTrial) -> TrialRecord:
+    def record(self, trial: FrozenTrial) -> TrialRecord:
         """The record of a trial; that of a finished one never changes."""
         if trial.number not in self._finished:
             record = _record(trial)

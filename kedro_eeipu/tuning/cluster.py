@@ -1,30 +1,22 @@
-"""Trials on many workers: a Dask cluster, and the runner that keeps all of it busy."""
+"""A Dask cluster whose workers run trials."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import os
-import queue
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import CancelledError
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from kedro_eeipu.errors import ConfigurationError, EEIPUError, StudyStopped
-from kedro_eeipu.study.limits import NOTHING_NEW
-from kedro_eeipu.study.records import TrialRecord
-from kedro_eeipu.study.storage import LimitReached
+from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.tuning import worker
-from kedro_eeipu.tuning.runner import EEIPURunner
-from kedro_eeipu.tuning.trial import TrialResult
-from kedro_eeipu.tuning.worker import Assignment, source_of
+from kedro_eeipu.tuning.worker import Assignment
 
-WORKER_ENDED = "interrupted: its worker ended"
+__all__ = ["Cluster", "opener"]
 
-_LOOK_SECONDS = 1.0  # between looks at who is there
+_LOOK_SECONDS = 1.0  # between two looks at which workers there are
 _CONNECT_SECONDS = 10
 _FIRST_WORKER_SECONDS = 120
 _LOCAL = {
@@ -192,15 +184,6 @@ class Cluster:
         self._at_end.close()
 
 
-@dataclass(frozen=True)
-class _InHand:
-    """A trial that a worker has."""
-
-    number: int
-    run_id: str
-    params: Mapping[str, Any]
-
-
 def opener(
     workers: int | None, scheduler: str | None, resources: Mapping[str, float]
 ) -> Callable[[], Cluster]:
@@ -217,156 +200,6 @@ def opener(
     if scheduler is not None:
         return lambda: Cluster.connect(scheduler, resources)
     return lambda: Cluster.start(workers or 1, resources)
-
-
-class ClusterRunner(EEIPURunner):
-    """Runs as many trials at a time as a cluster has workers.
-
-    This process alone proposes and records: a new trial as soon as a worker is free, knowing of
-    all that run. A worker that needs what another is computing waits for it, by the cache's leases.
-
-    Args:
-        open_cluster: Gives the cluster that runs the trials, which is closed at the end.
-        arguments, options: As for `EEIPURunner`.
-
-    Raises:
-        ConfigurationError: Workers could not share the cache.
-    """
-
-    def __init__(
-        self, *arguments: Any, open_cluster: Callable[[], Cluster], **options: Any
-    ) -> None:
-        super().__init__(*arguments, **options)
-        if self.project.store.root.startswith("memory:"):
-            raise ConfigurationError(
-                "the cache is in the memory of one process, and workers are others",
-                where="eeipu.yml: cache.root",
-                remedy="Name a folder that all workers reach, or a bucket.",
-            )
-        self._open_cluster = open_cluster
-        self._in_hand: dict[Any, _InHand] = {}
-        self._ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
-
-    def _run_trials(self) -> str:
-        finished = False
-        self.cluster = self._open_cluster()
-        try:
-            over = ""
-            while True:
-                with self.study.one_reading():
-                    stopped = over or self._limit_reached()
-                    begun = False
-                    if not stopped and len(self._in_hand) < self.cluster.size():
-                        with contextlib.suppress(LimitReached):  # by another driver meanwhile
-                            over = self._start_one()
-                            begun = not over
-                if stopped and not self._in_hand:
-                    finished = True
-                    return stopped
-                if self._collect(0.0 if begun else _LOOK_SECONDS):
-                    self._give_up_on_repeated_failure()
-                    if over == NOTHING_NEW:  # unless what has just ended is to be made again
-                        over = ""
-        except EEIPUError:
-            raise
-        except Exception as error:
-            # The connection may break in the middle of any question.
-            if self.cluster.alive and not isinstance(error, OSError | CancelledError):
-                raise
-            raise self._gone() from None
-        finally:
-            try:
-                if not finished:
-                    self._abandon()
-            finally:
-                self.cluster.close(kill=not finished)
-
-    def _start_one(self) -> str:
-        """Propose a trial and hand it to a worker; else why none is to be begun any more."""
-        started = time.perf_counter()
-        params = self.propose()
-        if reason := self._not_to_be_run():
-            return reason
-        number, run_id = self._begin(params, time.perf_counter() - started)
-        self.listener.trial_started(number, params, None)
-        project = self.project
-        future = self.cluster.submit(
-            Assignment(
-                source=source_of(project),
-                runtime_params=project.runtime_params,
-                params=params,
-                run_id=run_id,
-                meta={"study": self.study.name, "trial": number},
-                runner=f"{type(self.runner).__module__}.{type(self.runner).__qualname__}",
-                parts=project.fixed_parts,
-                gate=self._gate(),
-            )
-        )
-        self._in_hand[future] = _InHand(number, run_id, params)
-        future.add_done_callback(self._ended.put)
-        return ""
-
-    def _exhausted(self, proposed: Mapping[str, Any], trials: Sequence[TrialRecord]) -> bool:
-        # What workers have in hand is known before long.
-        running = any(dict(t.params) == proposed for t in self._in_hand.values())
-        return (running and self._finite) or super()._exhausted(proposed, trials)
-
-    def _collect(self, seconds: float) -> bool:
-        """Record the trials that have ended, the first of them waited for so long.
-
-        Returns:
-            Whether there were any.
-
-        Raises:
-            StudyStopped: The scheduler is gone.
-            EEIPUError: What a trial found wrong ends the study.
-        """
-        try:
-            future = self._ended.get(timeout=seconds) if seconds else self._ended.get_nowait()
-        except queue.Empty:
-            if not self.cluster.alive:
-                raise self._gone() from None
-            return False
-        trial = self._in_hand[future]
-        result = self._result(future, trial)
-        del self._in_hand[future]
-        self._finish(trial.number, result)
-        self._collect(0.0)
-        return True
-
-    def _result(self, future: Any, trial: _InHand) -> TrialResult:
-        if future.status == "finished":
-            result: TrialResult = future.result()
-            return result
-        if future.status != "error":
-            raise self._gone()
-        error = future.exception()
-        if type(error).__name__ != "KilledWorker":
-            return TrialResult(None, (), f"{type(error).__name__}: {error}")
-        return self._lost_worker(trial)
-
-    def _lost_worker(self, trial: _InHand) -> TrialResult:
-        """What is known of a trial whose worker ended; it is tried again once."""
-        nodes = tuple(self._left_behind(trial.run_id))
-        before = [t for t in self.study.trials() if t.params == dict(trial.params)]
-        if any(t.error == WORKER_ENDED for t in before):
-            return TrialResult(None, nodes, "its worker ended, for the second time")
-        return TrialResult(None, nodes, WORKER_ENDED, interrupted=True)
-
-    def _gone(self) -> EEIPUError:
-        return StudyStopped(
-            "the Dask scheduler is gone. What its workers had in hand is tried again.\n"
-            "What was finished is kept; the same command goes on."
-        )
-
-    def _abandon(self) -> None:
-        """Cancel what workers have in hand, and record it as interrupted."""
-        for future, trial in self._in_hand.items():
-            with contextlib.suppress(Exception):
-                future.cancel()
-            nodes = self._left_behind(trial.run_id)
-            self.study.finish(trial.number, None, nodes, error="interrupted", interrupted=True)
-        self._in_hand.clear()
 
 
 def _distributed() -> Any:

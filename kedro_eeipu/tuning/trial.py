@@ -1,4 +1,4 @@
-"""One trial: a run of the pipeline through the cache, and what has come of it."""
+"""One trial: a run of the pipeline through the cache, and its result."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from kedro_eeipu.hooks import PlannedRun
 from kedro_eeipu.hooks.run_directory import RunDirectory
 from kedro_eeipu.project.project import Project
 from kedro_eeipu.study.records import NodeRecord
+
+__all__ = ["TrialResult", "node_records", "run_trial"]
 
 
 @dataclass(frozen=True)
@@ -49,60 +51,70 @@ def run_trial(
         params: Values by dotted path, of the active parameters.
         runner: Kedro's runner for the nodes.
     """
-    value, error, stop, exited = None, None, None, ""
+    value, raised = None, None
     reported: dict[int, float] = {}
-    pruned = ""
     try:
         try:
             project.execute(run, params, runner)
             value = _objective(project, run)
         finally:
             reported = _reported(project, run)
-    except (KeyboardInterrupt, EEIPUError) as caught:
-        error = "interrupted" if isinstance(caught, KeyboardInterrupt) else str(caught)
-        stop = caught
-    except (Exception, SystemExit) as failure:
-        error = f"{type(failure).__name__}: {failure}"
-        if isinstance(failure, SystemExit):
-            code = "" if failure.code is None else repr(failure.code)
-            exited = error = f"SystemExit: sys.exit({code}) was called"
-        pruned = run.gate.verdict(reported) if run.gate is not None else ""
+    except (Exception, KeyboardInterrupt, SystemExit) as error:
+        raised = error
     try:
-        nodes = node_records(run.directory, run, error or "")
+        nodes = node_records(run.directory, run, _words(raised))
     finally:
         run.directory.remove()
-    failed = next((n for n in nodes if n.status == "failed"), None)
-    if failed is not None and stop is None and not pruned:
-        if exited:
-            nodes[nodes.index(failed)] = failed = replace(failed, error=exited)
-        error = f"{failed.name}: {failed.error}"
-    return TrialResult(
-        value,
-        tuple(nodes),
-        pruned or error,
-        interrupted=isinstance(stop, KeyboardInterrupt),
-        stop=stop,
-        pruned=bool(pruned),
-        reported=reported,
-    )
+    result = TrialResult(value, tuple(nodes), _words(raised) or None, reported=reported)
+    if isinstance(raised, KeyboardInterrupt | EEIPUError):
+        interrupted = isinstance(raised, KeyboardInterrupt)
+        return replace(result, interrupted=interrupted, stop=raised)
+    if raised is not None and run.gate is not None and (reason := run.gate.verdict(reported)):
+        return replace(result, error=reason, pruned=True)
+    return _blamed_on_node(result, raised)
+
+
+def _words(raised: BaseException | None) -> str:
+    """What ended a run, in words; empty where nothing did."""
+    if raised is None:
+        return ""
+    if isinstance(raised, KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(raised, EEIPUError):
+        return str(raised)
+    if isinstance(raised, SystemExit):
+        code = "" if raised.code is None else repr(raised.code)
+        return f"SystemExit: sys.exit({code}) was called"
+    return f"{type(raised).__name__}: {raised}"
+
+
+def _blamed_on_node(result: TrialResult, raised: BaseException | None) -> TrialResult:
+    """The result of a trial with the name of the node that failed in its error, if one did."""
+    nodes = list(result.nodes)
+    for i, node in enumerate(nodes):
+        if node.status == "failed":
+            if isinstance(raised, SystemExit):  # recorded as `SystemExit: 3`: say what that is
+                nodes[i] = node = replace(node, error=_words(raised))
+            return replace(result, nodes=tuple(nodes), error=f"{node.name}: {node.error}")
+    return result
 
 
 def _objective(project: Project, run: PlannedRun) -> float:
     objective = project.space.objective
     assert run.plan is not None
-    made = {**run.plan.datasets, **run.plan.streamed}
-    return objective.read(made[objective.dataset].load())
+    datasets = {**run.plan.datasets, **run.plan.streamed}
+    return objective.read(datasets[objective.dataset].load())
 
 
 def _reported(project: Project, run: PlannedRun) -> dict[int, float]:
     """What the nodes that have ended report."""
     if run.plan is None:
         return {}
-    made = {**run.plan.datasets, **run.plan.streamed}
+    datasets = {**run.plan.datasets, **run.plan.streamed}
     return {
-        step: report.read(made[report.dataset].load())
+        step: report.read(datasets[report.dataset].load())
         for step, report in enumerate(project.space.reports)
-        if made[report.dataset].exists()
+        if datasets[report.dataset].exists()
     }
 
 

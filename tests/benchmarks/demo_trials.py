@@ -29,13 +29,6 @@ PIPELINES = ("__default__", "vision", "language")
 TRIALS = {"random": 40, "eeipu": 60}
 
 
-class MeasuringRunner(EEIPURunner):
-    """Takes CPU time for the cost of a node: others may use the machine meanwhile."""
-
-    def _meta(self, number: int) -> dict[str, Any]:
-        return super()._meta(number) | {"clock": "cpu"}
-
-
 def measure(name: str, home: Path) -> dict[str, Any]:
     """Run the trials of a pipeline with a cache and a study of their own."""
     bootstrap_project(Path.cwd())  # anew: after a run Kedro knows the pipelines of that run only
@@ -44,14 +37,16 @@ def measure(name: str, home: Path) -> dict[str, Any]:
     project.store.root = str(home / "cache")
     study = open_study(project.storage, "measured", project.space, create=True)
     for sampler, trials in TRIALS.items():
-        runner = MeasuringRunner(project, study, Limits(trials=trials), sampler=sampler)
+        # CPU time is the cost of a node: others may use the machine meanwhile.
+        limits, meta = Limits(trials=trials), {"clock": "cpu"}
+        runner = EEIPURunner(project, study, limits, sampler=sampler, meta=meta)
         runner.run()
-    sampler = EEIPUSampler(project.space, runner.graph)
+    sampler = EEIPUSampler(project.space, project.stage_graph())
     sign = 1.0 if study.maximize else -1.0
     trials = []
     for trial in study.trials():
         if trial.value is not None:
-            seen = runner.observation(trial, frozenset())
+            seen = runner.observer.observation(trial, frozenset())
             trials.append(
                 {
                     "x": [None if u != u else u for u in sampler.point(trial.params)],
@@ -74,7 +69,7 @@ def measure(name: str, home: Path) -> dict[str, Any]:
         ],
         "stages": [
             {"nodes": list(s.nodes), "parameters": list(s.parameters), "parents": sorted(s.parents)}
-            for s in runner.graph
+            for s in project.stage_graph()
         ],
         "trials": trials,
     }

@@ -80,7 +80,7 @@ def test_what_is_finished_is_not_repeated_after_an_interruption(
         if len(turns) == 7:
             raise KeyboardInterrupt
 
-    compared.told = stop
+    compared.after_trial = stop
     with pytest.raises(KeyboardInterrupt):
         compared.run()
     half = [[t.params for t in c.trials()] for c in compared.contestants()]

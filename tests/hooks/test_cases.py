@@ -581,8 +581,8 @@ def test_case_47_a_hit_is_no_observation_of_cost(project: Any) -> None:
     tuner = project.tuner()
     tuner.evaluate(DEFAULTS)
     again = tuner.evaluate({**DEFAULTS, "shift": 9.0})
-    observed = tuner.observation(again, tuner.project.store.digests())
-    stages = {s.nodes: k for k, s in enumerate(tuner.graph)}
+    observed = tuner.observer.observation(again, tuner.project.store.digests())
+    stages = {s.nodes: k for k, s in enumerate(tuner.project.stage_graph())}
     assert set(observed.costs) == {k for nodes, k in stages.items() if "score" in nodes}
     assert node(again, "clean").seconds == 0.0
 
@@ -591,12 +591,14 @@ def test_case_48_an_evicted_prefix_is_told_as_not_cached(project: Any) -> None:
     tuner = project.tuner()
     record = tuner.evaluate(DEFAULTS)
     kept = tuner.project.store.digests()
-    assert tuner.observation(record, kept).available == frozenset(range(len(list(tuner.graph))))
+    assert tuner.observer.observation(record, kept).available == frozenset(
+        range(len(list(tuner.project.stage_graph())))
+    )
     ((digest, _),) = node(record, "clean").outputs
     next((project.path / ".eeipu" / "cache" / "cas").rglob(digest)).unlink()
-    stage = next(k for k, s in enumerate(tuner.graph) if "clean" in s.nodes)
+    stage = next(k for k, s in enumerate(tuner.project.stage_graph()) if "clean" in s.nodes)
     kept = tuner.project.store.digests()
-    assert stage not in tuner.observation(record, kept).available
+    assert stage not in tuner.observer.observation(record, kept).available
 
 
 def test_case_49_failed_trial_leaves_its_finished_stages(project: Any) -> None:

@@ -71,7 +71,7 @@ def test_two_drivers_share_a_study(make_project: Any, postgresql: Any) -> None:
     # Kedro knows one project in a process: the drivers take turns, trial by trial.
     for turn in range(12):
         projects[turn % 2].bootstrap()
-        done.append(tuners[turn % 2].evaluate(tuners[turn % 2].propose()))
+        done.append(tuners[turn % 2].evaluate(tuners[turn % 2].proposer.propose().params))
     assert [t.number for t in done] == list(range(12))
     trials = tuners[0].study.trials()
     assert [t.state for t in trials] == ["complete"] * 12

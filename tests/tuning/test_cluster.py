@@ -22,7 +22,8 @@ from kedro_eeipu.config.settings import Settings
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.study.limits import Limits
 from kedro_eeipu.study.storage import open_study
-from kedro_eeipu.tuning.cluster import Cluster, ClusterRunner, opener
+from kedro_eeipu.tuning.cluster import Cluster, opener
+from kedro_eeipu.tuning.cluster_runner import ClusterRunner
 from kedro_eeipu.tuning.trial import TrialResult, run_trial
 
 SECONDS = 240.0
@@ -406,7 +407,7 @@ class _Ended:
 def test_small_space_is_tried_once_by_all_workers_together(
     project: Any, lose: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kedro_eeipu.tuning.cluster._LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("kedro_eeipu.tuning.cluster_runner._LOOK_SECONDS", 0.01)
     search(project, **{"right.power": [1, 2, 3], "shift": [3.0]})
     loaded = project.load()
     here = _Here(loaded, lose)

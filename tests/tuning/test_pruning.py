@@ -82,12 +82,12 @@ def test_nothing_is_pruned_before_five_trials_are_complete(project: Any) -> None
 def test_pruned_trials_teach_what_their_stages_cost(project: Any) -> None:
     tuner = after_five(project)
     trial = tuner.evaluate(BAD)
-    observed = tuner.observation(trial, tuner.project.store.digests())
-    ran = {tuner.graph.stage_of(n.name) for n in trial.nodes if n.status == "ran"}
+    observed = tuner.observer.observation(trial, tuner.project.store.digests())
+    ran = {tuner.project.stage_graph().stage_of(n.name) for n in trial.nodes if n.status == "ran"}
     assert set(observed.costs) == ran
     assert observed.available == ran
     study = tuner.study.optuna
-    told = tuner._eeipu()._told(study.get_trials(deepcopy=False), study.direction)[1]
+    told = tuner.proposer.eeipu()._told(study.get_trials(deepcopy=False), study.direction)[1]
     assert [t.number for t in told] == list(range(6))
 
 

@@ -58,11 +58,11 @@ def test_same_seed_same_trials(make_project: Any, sampler: str) -> None:
 def test_overhead_of_a_trial_is_its_time_outside_nodes(project: Any) -> None:
     edit(project, 'ran("score")', 'ran("score"); __import__("time").sleep(0.5)')
     tuner = project.tuner()
-    trial = tuner.evaluate(tuner.propose(), 0.25)
+    trial = tuner.evaluate(tuner.proposer.propose().params, 0.25)
     nodes = trial.cost + sum(n.load for n in trial.nodes)
     assert nodes >= 0.5
     assert trial.overhead == pytest.approx(0.25 + trial.finished - trial.started - nodes)
-    observed = tuner.observation(trial, tuner.project.store.digests())
+    observed = tuner.observer.observation(trial, tuner.project.store.digests())
     assert observed.overhead == trial.overhead
 
 
@@ -100,7 +100,7 @@ class _StopAfter:
     def __init__(self, count: int) -> None:
         self.count = count
 
-    def study_started(self, runner: Any) -> None: ...
+    def study_started(self, study: Any) -> None: ...
     def trial_started(self, *_: Any) -> None: ...
     def trial_finished(self, trial: Any) -> None:
         if trial.number + 1 == self.count and self.count < 12:
@@ -154,7 +154,7 @@ def test_a_failure_that_was_mended_or_interrupted_is_not_held_against_its_parame
     project: Any,
 ) -> None:
     def held(tuner: Any, trial: Any) -> bool:
-        return not tuner.observation(trial, frozenset()).stopped
+        return not tuner.observer.observation(trial, frozenset()).stopped
 
     edit(project, '    ran("join")\n', '    ran("join")\n    raise ValueError("broken")\n')
     tuner = project.tuner()

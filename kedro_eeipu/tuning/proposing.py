@@ -1,0 +1,149 @@
+"""Which parameters the next trial of a study gets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial
+
+from kedro_eeipu.cache.store.listing import Listing
+from kedro_eeipu.project.project import Project
+from kedro_eeipu.study.peers import peer, propose
+from kedro_eeipu.study.records import TrialRecord
+from kedro_eeipu.study.sampler import EEIPUSampler, Observation, levels
+from kedro_eeipu.study.sampler_names import EEIPU
+from kedro_eeipu.study.storage import TrialStudy, distributions
+from kedro_eeipu.tuning.observing import Observer
+
+__all__ = ["Proposed", "Proposer"]
+
+
+@dataclass(frozen=True)
+class Proposed:
+    """Parameters for the next trial.
+
+    Attributes:
+        params: Values by dotted path, of the active parameters.
+        exhausted: Whether they repeat an earlier trial because a finite space has nothing else.
+    """
+
+    params: dict[str, Any]
+    exhausted: bool = False
+
+
+class Proposer:
+    """Proposes the parameters of a study's next trial.
+
+    Args:
+        project: The project and its search.
+        study: Its trials.
+        observer: What they say of today's pipeline.
+        sampler: Name of the sampler: ``eeipu`` or one of its peers.
+        seed: Seed of everything random.
+        choose: The sampler that is asked for the trial of a number. By default always the one
+            named by `sampler`.
+
+    Attributes:
+        payoffs: What each model-based proposal so far was expected to be worth, see
+            `kedro_eeipu.optimizer.Proposal`.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        study: TrialStudy,
+        observer: Observer,
+        *,
+        sampler: str = EEIPU,
+        seed: int = 0,
+        choose: Callable[[int], BaseSampler] | None = None,
+    ) -> None:
+        self.observer = observer
+        self.sampler = sampler
+        self.payoffs: list[float] = []
+        self._project = project
+        self._study = study
+        self._seed = seed
+        self._choose = choose or self._named_sampler
+        self._finite = all(map(levels, distributions(project.space).values()))
+        self._listing = Listing(project.store)
+        self._stored: set[str] = set()  # digests of what the trials in `_accounted` have stored
+        self._accounted: set[int] = set()
+
+    def propose(self, running: Collection[Mapping[str, Any]] = ()) -> Proposed:
+        """Parameters for the next trial: an interrupted one's, the defaults, or the sampler's.
+
+        Args:
+            running: Parameters of trials whose end is awaited.
+        """
+        trials = self._study.trials()
+        interrupted = self._interrupted(trials)
+        if interrupted is not None:
+            return Proposed(interrupted)
+        if not trials:
+            return Proposed(self._project.space.defaults())
+        sampler = self._choose(len(trials))
+        frozen = self._study.frozen()
+        params = propose(sampler, frozen, self._study.direction, self._project.space)
+        if not isinstance(sampler, EEIPUSampler) or sampler.last_proposal is None:
+            return Proposed(params)
+        self.payoffs.append(sampler.last_proposal.info.get("payoff", math.inf))
+        return Proposed(params, self._exhausted(params, trials, running))
+
+    def eeipu(self) -> EEIPUSampler:
+        """The EEIPU sampler, with what the cache holds now."""
+        kept = self._kept()
+
+        def observe(trial: FrozenTrial) -> Observation:
+            return self.observer.observation(self._study.record(trial), kept)
+
+        graph = self._project.stage_graph()
+        return EEIPUSampler(self._project.space, graph, seed=self._seed, observe=observe)
+
+    def _named_sampler(self, number: int) -> BaseSampler:
+        return self.eeipu() if self.sampler == EEIPU else peer(self.sampler, self._seed, number)
+
+    def _kept(self) -> frozenset[str]:
+        """Digests of what the cache holds now."""
+        for trial in self._study.trials():
+            if trial.state != "running" and trial.number not in self._accounted:
+                self._accounted.add(trial.number)
+                self._stored.update(d for n in trial.nodes if n.made for d, _ in n.outputs)
+        return self._listing.digests(self._stored)
+
+    def _interrupted(self, trials: Sequence[TrialRecord]) -> dict[str, Any] | None:
+        """Parameters of the first interrupted trial that no later one has tried again."""
+        for trial in trials:
+            params = dict(trial.params)
+            if not trial.interrupted or any(t.params == params for t in trials[trial.number + 1 :]):
+                continue
+            active = {r.path: r for r in self._project.space.active(params)}
+            if active.keys() == params.keys() and all(
+                active[path].contains(value) for path, value in params.items()
+            ):
+                return params
+        return None
+
+    def _exhausted(
+        self,
+        proposed: Mapping[str, Any],
+        trials: Sequence[TrialRecord],
+        running: Collection[Mapping[str, Any]],
+    ) -> bool:
+        """Whether EEIPU repeats a trial, which it does when a finite space has nothing else.
+
+        The repetition is worth a run all the same where trials are of code that has changed since.
+        """
+        if not self._finite:
+            return False
+        if proposed in running:  # its value is known before long
+            return True
+        ended = [t for t in trials if t.state != "running" and not t.interrupted]
+        if all(t.params != proposed for t in ended):
+            return False
+        current = [t.params for t in ended if not self.observer.of_other_code(t)]
+        return all(t.params in current for t in ended)
