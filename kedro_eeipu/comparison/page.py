@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from html import escape
 from statistics import median
 from typing import Any
-
-from plotly.offline import get_plotlyjs
 
 from kedro_eeipu.comparison.table import COLUMNS, described, rows, verdict
 from kedro_eeipu.reporting.drawing import (
@@ -21,8 +18,7 @@ from kedro_eeipu.reporting.drawing import (
     safe,
     steps,
 )
-from kedro_eeipu.reporting.page import DRAW, POLICY
-from kedro_eeipu.reporting.style import STYLE
+from kedro_eeipu.reporting.shell import figure_html, page_html
 from kedro_eeipu.study.sampler_names import EEIPU
 
 _POINTS = 160
@@ -44,28 +40,15 @@ def comparison_html(document: Mapping[str, Any]) -> str:
         ("Improvement since the warm-up, each seed", dots(document, "improvement"), ""),
         ("Share of node time reused, each seed", dots(document, "reuse"), ""),
     ]
-    shown = "\n".join(
-        f'<figure class="{kind}"><figcaption>{escape(title)}</figcaption><div class="plot"></div>'
-        f'<script type="application/json">{_json(drawn)}</script></figure>'
-        for title, drawn, kind in figures
-    )
-    return "\n".join(
-        [
-            '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
-            f"<title>Samplers on {escape(str(document['pipeline']))}</title>",
-            f"<style>{STYLE}</style>",
-            f"<script>{get_plotlyjs()}</script>",
-            "</head>\n<body>\n<main>",
-            f"<h1>Samplers on <em>{escape(str(document['pipeline']))}</em></h1>",
-            f"<p>{escape(described(document))}. {escape(document['costs'])}</p>",
-            f"<p><b>{escape(verdict(document))}</b></p>",
-            f'<div class="figures">{_table(document)}{shown}</div>',
-            "<noscript>The figures are drawn by JavaScript, which is off.</noscript>",
-            f"</main>\n<script>{DRAW}</script>\n</body>\n</html>\n",
-        ]
-    )
+    shown = "\n".join(figure_html(title, drawn, kind) for title, drawn, kind in figures)
+    pipeline = str(document["pipeline"])
+    content = [
+        f"<h1>Samplers on <em>{escape(pipeline)}</em></h1>",
+        f"<p>{escape(described(document))}. {escape(document['costs'])}</p>",
+        f"<p><b>{escape(verdict(document))}</b></p>",
+        f'<div class="figures">{_table(document)}{shown}</div>',
+    ]
+    return page_html(f"Samplers on {pipeline}", "\n".join(content))
 
 
 def best_so_far(document: Mapping[str, Any]) -> Figure:
@@ -144,7 +127,3 @@ def _colours(document: Mapping[str, Any]) -> dict[str, str]:
 def _at(curve: Sequence[Sequence[float]], x: float) -> float:
     """The best value at a time."""
     return next(value for seconds, value in reversed(curve) if seconds <= x)
-
-
-def _json(drawn: Figure) -> str:
-    return json.dumps(drawn).replace("<", "\\u003c")

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape, unescape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from plotly.offline import get_plotlyjs
 
 from kedro_eeipu.reporting import parameters, spending
-from kedro_eeipu.reporting.drawing import STAGE_COLOURS, Figure
-from kedro_eeipu.reporting.style import STYLE
+from kedro_eeipu.reporting.drawing import STAGE_COLOURS
+from kedro_eeipu.reporting.shell import figure_html, page_html
 from kedro_eeipu.study.costs import StageCosts, expected_costs
 from kedro_eeipu.study.records import TrialRecord, with_defaults
 from kedro_eeipu.wording import duration, scalar
@@ -23,20 +21,6 @@ if TYPE_CHECKING:
 _BEST_TRIALS = 10
 _FAILED_TRIALS = 100
 _LONGEST_REASON = 600
-
-# The page may run its own scripts and nothing else: no address is ever asked for anything.
-# plotly.js compiles the drawing of parallel coordinates, which needs `unsafe-eval`.
-POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
-    "img-src data: blob:"
-)
-DRAW = """
-for (const source of document.querySelectorAll("script[type='application/json']")) {
-  const figure = JSON.parse(source.textContent);
-  Plotly.newPlot(source.previousElementSibling, figure.data, figure.layout,
-    {responsive: true, displayModeBar: false});
-}
-"""
 
 
 def report_html(
@@ -74,20 +58,7 @@ def report_html(
         _best(ranked[:_BEST_TRIALS], space) if ranked else "",
         _failures([t for t in done if t.state == "failed"]),
     ]
-    return "\n".join(
-        [
-            '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
-            f"<title>{escape(study)}: {escape(objective)}</title>",
-            f"<style>{STYLE}</style>",
-            f"<script>{get_plotlyjs()}</script>",
-            "</head>\n<body>\n<main>",
-            *filter(None, sections),
-            "<noscript>The figures are drawn by JavaScript, which is off.</noscript>",
-            f"</main>\n<script>{DRAW}</script>\n</body>\n</html>\n",
-        ]
-    )
+    return page_html(f"{study}: {objective}", "\n".join(filter(None, sections)))
 
 
 def _head(
@@ -140,7 +111,7 @@ def _progress(done: Sequence[TrialRecord], maximize: bool, objective: str) -> st
     return _section(
         "How good, at what cost",
         "The dotted lines are the same trials at the price of running every node.",
-        *(_card_of(title, drawn, kind) for title, drawn in figures.items()),
+        *(figure_html(title, drawn, kind) for title, drawn in figures.items()),
     )
 
 
@@ -154,10 +125,10 @@ def _reuse(done: Sequence[TrialRecord], graph: StageGraph) -> str:
     return _section(
         "What ran and what was reused",
         legend,
-        _card_of("Timeline", spending.timeline(done, totals), "wide scroll"),
-        _card_of("Seconds by stage", spending.seconds_by_stage(totals)),
-        _card_of("Reuse by stage", spending.reuse_by_stage(totals)),
-        _card_of("Reuse over the last ten trials", spending.reuse_by_trial(done, totals)),
+        figure_html("Timeline", spending.timeline(done, totals), "wide scroll"),
+        figure_html("Seconds by stage", spending.seconds_by_stage(totals)),
+        figure_html("Reuse by stage", spending.reuse_by_stage(totals)),
+        figure_html("Reuse over the last ten trials", spending.reuse_by_trial(done, totals)),
     )
 
 
@@ -177,7 +148,7 @@ def _costs(done: Sequence[TrialRecord], graph: StageGraph, space: SearchSpace) -
         "What stages cost, expected and measured",
         "For each run of a stage, what the fitted cost model expects when it has seen all runs "
         "but this one. It is what the optimizer knows of costs. In the table, medians.",
-        _card_of(
+        figure_html(
             "Expected and measured seconds", spending.cost_model(costs, names, totals), "broad"
         ),
         f'<div class="beside">{_table(rows)}</div>',
@@ -196,7 +167,7 @@ def _parameters(
     shares = parameters.parameter_importances(done, columns, maximize)
     if shares:
         note = "Importance: how well a parameter tells the best trials from all (PED-ANOVA)."
-        first = _card_of("Importance", parameters.importances(shares))
+        first = figure_html("Importance", parameters.importances(shares))
     else:
         note = (
             "Importances are left out: they need "
@@ -208,7 +179,7 @@ def _parameters(
         "Which parameters matter",
         f"{note} The best trial is marked in orange.",
         first,
-        _card_of(
+        figure_html(
             f"Parallel coordinates{axes}",
             parameters.parallel(done, columns, maximize, objective, shares),
             "parallel wide" if not first else "parallel broad",
@@ -216,7 +187,7 @@ def _parameters(
     ) + _section(
         "Slices",
         f"{escape(objective)} of every complete trial against each parameter.",
-        *(_card_of(c.range.path, parameters.slice_of(c, maximize), "small") for c in columns),
+        *(figure_html(c.range.path, parameters.slice_of(c, maximize), "small") for c in columns),
         kind="slices",
     )
 
@@ -260,23 +231,6 @@ def _section(title: str, note: str, *content: str, kind: str = "figures") -> str
 
 def _card(name: str, value: str, beside: str) -> str:
     return f"<div><span>{name}</span><strong>{escape(value)}</strong><small>{beside}</small></div>"
-
-
-def _card_of(title: str, figure: Figure, kind: str = "") -> str:
-    """A figure, its data beside the place where the page's script draws it."""
-    # `<` would let a value end the script element that holds it.
-    told = json.dumps(figure, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
-    height = figure["layout"]["height"]
-    return (
-        f'<figure class="{kind}"><figcaption>{_breakable(title)}</figcaption><div class="box">'
-        f'<div class="plot" role="img" aria-label="{escape(title)}" style="height:{height}px">'
-        f'</div><script type="application/json">{told}</script></div></figure>'
-    )
-
-
-def _breakable(text: str) -> str:
-    """A dotted path that may be broken between its words."""
-    return escape(text).replace(".", ".<wbr>").replace("_", "_<wbr>")
 
 
 def _table(rows: Iterable[str], kind: str = "best") -> str:
