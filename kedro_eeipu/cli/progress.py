@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from kedro_eeipu.hooks import PlannedRun
+from kedro_eeipu.hooks.run import PlannedRun
 from kedro_eeipu.study.limits import Limits
 from kedro_eeipu.study.records import TrialRecord
 from kedro_eeipu.study.storage import TrialStudy

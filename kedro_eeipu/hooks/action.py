@@ -3,47 +3,31 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from kedro.io import CatalogProtocol
+from kedro.io.core import is_parameter
 from kedro.pipeline.node import Node
 
-from kedro_eeipu.cache.identity.canonical import Unidentifiable, combine
+from kedro_eeipu._kedro import copy_node, output_structure
+from kedro_eeipu.cache.identity.canonical import Unidentifiable
 from kedro_eeipu.cache.identity.code import CodeIdentity
 from kedro_eeipu.cache.store.store import Blob, CacheMiss, Record, Store
 from kedro_eeipu.hooks.dataset import MemoizedDataset
-from kedro_eeipu.hooks.inputs import FileToken
+from kedro_eeipu.hooks.key import Identity, key_parts, node_key
 from kedro_eeipu.hooks.run_directory import Output, RunDirectory
 from kedro_eeipu.hooks.shared_state import changed, names, reached
 
+__all__ = ["NodeAction", "calling_node", "delivering_node"]
+
 logger = logging.getLogger(__name__)
-
-KEY_SCHEMA = 2
-
-
-@dataclass(frozen=True)
-class Identity:
-    """What is known of a node's key before anything runs.
-
-    Attributes:
-        code: Identity of its function.
-        tokens: Tokens of its parameters and free inputs, by input name.
-        current: For each free input that lies in a file, what makes its token anew.
-        extra: What ``eeipu.yml`` adds: a version, files, environment variables.
-        validators: Token of what validates, and may change, what it loads and saves.
-    """
-
-    code: CodeIdentity
-    tokens: Mapping[str, str]
-    current: Mapping[str, FileToken] = field(default_factory=dict)
-    extra: str = ""
-    validators: str = ""
 
 
 class NodeAction:
@@ -57,15 +41,15 @@ class NodeAction:
         node: The node, with the function it had when the run began.
         identity: What is known of its key, ``None`` when it is never cached.
         inputs: The datasets it loads, parameters among them.
-        outputs: The datasets it saves.
+        outputs: Makers of the datasets it saves, by name; what they make tells the action when
+            an output is saved, or its content is gone.
         catalog: The catalog of the run.
         store: The shared store.
         run: The directory of the run.
+        peers: All actions of the run, by node; it may still be growing.
         why_not: Why it is never cached.
         meta: What its record says of the run that made it.
-
-    Attributes:
-        others: All actions of the run, by node.
+        on_finished: Called with the datasets of its outputs once all of them are saved.
     """
 
     def __init__(
@@ -73,25 +57,31 @@ class NodeAction:
         node: Node,
         identity: Identity | None,
         inputs: Mapping[str, Any],
-        outputs: Mapping[str, MemoizedDataset],
+        outputs: Mapping[str, Callable[..., MemoizedDataset]],
         catalog: CatalogProtocol,
         store: Store,
         run: RunDirectory,
+        *,
+        peers: Mapping[str, NodeAction],
         why_not: str | None = None,
         meta: Mapping[str, Any] | None = None,
+        on_finished: Callable[[Mapping[str, MemoizedDataset]], None] | None = None,
     ) -> None:
         functools.update_wrapper(self, node.func, updated=())
         self.__name__ = getattr(node.func, "__name__", type(node.func).__name__)
         self.node = node
         self.identity = identity
         self.inputs = inputs
-        self.outputs = outputs
+        self.outputs = {
+            name: make(record=self.saved, rebuild=self.rebuild) for name, make in outputs.items()
+        }
         self.catalog = catalog
         self.store = store
         self.run = run
         self.why_not = why_not
         self.meta = dict(meta or {})
-        self.others: Mapping[str, NodeAction] = {}
+        self._peers = peers
+        self._on_finished = on_finished
         self._key: str | None = None
         self._seconds = 0.0
         self._saved: dict[str, Output] = {}
@@ -102,7 +92,7 @@ class NodeAction:
 
     def __getstate__(self) -> dict[str, Any]:
         # Another process has globals of its own.
-        state = {**self.__dict__, "others": {}}
+        state = {**self.__dict__, "_peers": {}}
         del state["_lock"], state["_lease"]
         return state
 
@@ -114,41 +104,11 @@ class NodeAction:
         """The node's key, ``None`` while the content of an input is not known."""
         if self.identity is None:
             return None
-        tokens = dict(self.identity.tokens)
-        for name, dataset in self.inputs.items():
-            if isinstance(dataset, MemoizedDataset):
-                token = produced_token(dataset)
-                if token is None:
-                    return None
-                tokens[name] = token
-        return combine(
-            schema=str(KEY_SCHEMA),
-            code=self.identity.code.digest,
-            inputs=_shaped(self.node._inputs, tokens),
-            outputs=_shape(self.node._outputs),
-            extra=self.identity.extra,
-            validators=self.identity.validators,
-        )
+        return node_key(self.node, self.identity, self.inputs)
 
     def parts(self) -> dict[str, str]:
         """What the key is made of, shortened, to tell later why two runs of a node differ."""
-        if self.identity is None:
-            return {}
-        found = {
-            "code": self.identity.code.digest,
-            "settings": self.identity.extra,
-            "validators": self.identity.validators,
-        }
-        found.update(self.identity.tokens)
-        for name, dataset in self.inputs.items():
-            if isinstance(dataset, MemoizedDataset):
-                found[name] = produced_token(dataset) or ""
-        return {name: token[:12] for name, token in found.items() if token}
-
-    @property
-    def finished(self) -> bool:
-        """Whether all outputs have been saved."""
-        return self._finished
+        return {} if self.identity is None else key_parts(self.identity, self.inputs)
 
     def bypass(self, reason: str) -> None:
         """Neither look up nor record this node in this run."""
@@ -164,7 +124,7 @@ class NodeAction:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self._finished:  # a node after it had to be computed again, and needed it already
             values = {name: output.value() for name, output in self.outputs.items()}
-            return _in_shape(self.node._outputs, values)
+            return self._returned(values)
         self._key = self.key()
         if self._key is not None:
             found = self._served_late()
@@ -191,7 +151,7 @@ class NodeAction:
         except CacheMiss as miss:
             logger.warning("%s is computed again: %s", self.node.name, miss)
             values = self._computed_again()
-        return _in_shape(self.node._outputs, values)
+        return self._returned(values)
 
     def _computed_again(self) -> dict[str, Any]:
         # Of several outputs that are not made alike twice, none may stay from the record.
@@ -199,7 +159,7 @@ class NodeAction:
             output.promise(None)
         inputs = {name: self.catalog.load(name) for name in self.inputs}
         self._key, self._served, self._saved, self._finished = self.key(), None, {}, False
-        outputs: dict[str, Any] = self.node._copy(func=self._timed).run(inputs)
+        outputs: dict[str, Any] = copy_node(self.node, func=self._timed).run(inputs)
         return outputs
 
     def saved(self, name: str, output: Output | None) -> None:
@@ -220,6 +180,8 @@ class NodeAction:
             self._record()
             self._tell("ran")
         self._lease.close()
+        if self._on_finished is not None:
+            self._on_finished(self.outputs)
 
     def failed(self, error: BaseException) -> None:
         """The node raised, or one of its outputs could not be saved."""
@@ -238,29 +200,39 @@ class NodeAction:
         except BaseException as error:
             self.failed(error)
             raise
-        self._beware_of_shared_state(before)
+        self._bypass_what_shares_state(before)
         if not self.node.outputs:
             self._tell("ran")
         return result
 
-    def _beware_of_shared_state(self, before: CodeIdentity | None) -> None:
+    def _bypass_what_shares_state(self, before: CodeIdentity | None) -> None:
         """Record neither this node nor those that reach something which it has changed.
 
         They pass on something else than their outputs: a hit of the one would change what the
         others do, those that are never cached among them.
         """
-        found = changed(before, reached(self.node))
-        for other in self.others.values() if found else ():
-            if other is self:
+        changes = changed(before, reached(self.node))
+        if not changes:
+            return
+        for other in self._peers.values():
+            shared = set() if other is self else other.reachable(changes)
+            if not shared:
                 continue
-            code = other.identity.code if other.identity else reached(other.node)
-            # Of what cannot be identified nobody knows what it reaches.
-            for variable in sorted(found if code is None else found & names(code)):
-                reason = f"nodes pass on values in {variable}, a global variable or what it holds"
-                for action in (self, other):
-                    if action.identity and (action is self or not (action._key or action._served)):
-                        action.bypass(reason)
-                break
+            reason = f"nodes pass on values in {min(shared)}, a global variable or what it holds"
+            if self.identity:
+                self.bypass(reason)
+            if other.identity and not other.is_decided:
+                other.bypass(reason)
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether the node was served, or looked up its key: what it reads is then settled."""
+        return bool(self._key or self._served)
+
+    def reachable(self, candidates: set[str]) -> set[str]:
+        """Which of these names the node's code reaches; all where that cannot be told."""
+        code = self.identity.code if self.identity else reached(self.node)
+        return candidates if code is None else candidates & names(code)
 
     def _timed(self, *args: Any, **kwargs: Any) -> Any:
         # What a run is to be timed by, its records tell, too.
@@ -284,7 +256,7 @@ class NodeAction:
         self._served = record
         self._promise(record)
         self._tell("reused", record=record)
-        return _in_shape(self.node._outputs, values)
+        return self._returned(values)
 
     def _promise(self, record: Record) -> None:
         for name, blob in zip(self.node.outputs, record.outputs, strict=True):
@@ -340,11 +312,40 @@ class NodeAction:
             event["outputs"] = [[o.blob.digest, o.blob.size] for o in self._ordered_outputs()]
         self.run.put_node(self.node.name, event)
 
+    def _returned(self, values: Mapping[str, Any]) -> Any:
+        """Values of the outputs, by name, in the structure that the function returns."""
+        names = output_structure(self.node)
+        if isinstance(names, Mapping):
+            return {key: values[name] for key, name in names.items()}
+        return [values[name] for name in names] if isinstance(names, list) else values[names]
+
     def _ordered_outputs(self) -> Iterator[Output]:
         return (self._saved[name] for name in self.node.outputs)
 
 
-def stream(action: NodeAction, *args: Any, **kwargs: Any) -> Iterator[Any]:
+def calling_node(action: NodeAction) -> Node:
+    """A copy of the action's node that calls the action."""
+    streams = inspect.isgeneratorfunction(action.node.func)
+    func = _named(partial(_stream, action), action) if streams else action
+    return copy_node(action.node, func=func)
+
+
+def delivering_node(action: NodeAction) -> Node:
+    """A copy of a served node that saves what is served.
+
+    Its parameters stay its inputs, for plugins that log them.
+    """
+    parameters = [name for name in action.node.inputs if is_parameter(name)]
+    func = _named(partial(_deliver, action), action)
+    return copy_node(action.node, func=func, inputs=parameters or None)
+
+
+def _named(func: Any, action: NodeAction) -> Any:
+    func.__name__ = action.__name__  # from which Kedro names a node that the user did not name
+    return func
+
+
+def _stream(action: NodeAction, *args: Any, **kwargs: Any) -> Iterator[Any]:
     """Run a generator node chunk by chunk, as Kedro expects of one, and time it."""
     started = time.perf_counter()
     action._tell("running")
@@ -356,43 +357,10 @@ def stream(action: NodeAction, *args: Any, **kwargs: Any) -> Iterator[Any]:
         raise
     finally:
         action._seconds = time.perf_counter() - started
-    action._beware_of_shared_state(before)
+    action._bypass_what_shares_state(before)
     action._tell("ran")
 
 
-def deliver(action: NodeAction, *parameters: Any) -> Any:
+def _deliver(action: NodeAction, *parameters: Any) -> Any:
     """Stand in for the function of a node that is served but whose outputs must be saved."""
     return action.deliver()
-
-
-def produced_token(dataset: MemoizedDataset) -> str | None:
-    """Token of a produced dataset as its consumers see it; ``None`` while it cannot be told."""
-    output = dataset.output
-    if output is None or dataset.seen_as is None:
-        return None
-    return combine(content=output.blob.digest, seen_as=dataset.seen_as)
-
-
-def _shape(names: Any) -> Any:
-    """How a function returns its outputs, in the order in which a record holds them.
-
-    Their names in the catalog are no part of it.
-    """
-    if isinstance(names, Mapping):
-        return list(names)
-    return len(names) if isinstance(names, list) else type(names).__name__
-
-
-def _shaped(names: Any, tokens: Mapping[str, str]) -> Any:
-    """The tokens of a node's inputs as its function takes them: by position or by argument."""
-    if isinstance(names, Mapping):
-        return {argument: tokens[name] for argument, name in names.items()}
-    if isinstance(names, list):
-        return [tokens[name] for name in names]
-    return [] if names is None else [tokens[names]]
-
-
-def _in_shape(names: Any, values: Mapping[str, Any]) -> Any:
-    if isinstance(names, Mapping):
-        return {key: values[name] for key, name in names.items()}
-    return [values[name] for name in names] if isinstance(names, list) else values[names]

@@ -10,6 +10,7 @@ from typing import Any
 
 from kedro.io import AbstractDataset, CachedDataset, MemoryDataset
 
+from kedro_eeipu._kedro import copy_mode, init_config, is_ephemeral, wrapped_dataset
 from kedro_eeipu.cache.store.store import Blob, CacheMiss, Store, Unstorable
 from kedro_eeipu.hooks.run_directory import Output, RunDirectory
 
@@ -128,7 +129,7 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
             self.record(self.name, output)
 
     def _hold(self, value: Any) -> None:
-        self._memory = MemoryDataset(copy_mode=getattr(self.declared, "_copy_mode", None))
+        self._memory = MemoryDataset(copy_mode=copy_mode(self.declared))
         self._memory.save(value)
 
     def _dump(self, data: Any) -> Output | None:
@@ -176,7 +177,7 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
         numpy = sys.modules.get("numpy")
         if numpy is None or is_persistent(self.declared) or not isinstance(value, numpy.ndarray):
             return value
-        copies = getattr(self.declared, "_copy_mode", None) in (None, "copy")
+        copies = copy_mode(self.declared) in (None, "copy")
         return value.copy() if copies and not value.flags.c_contiguous else value
 
     def _exists(self) -> bool:
@@ -255,7 +256,7 @@ def file_config(declared: AbstractDataset | None) -> dict[str, Any] | None:
         return None
     assert declared is not None
     # By its class: Kedro looks for a name in three packages, each time anew.
-    config: dict[str, Any] = {**declared._init_config(), "type": type(declared)}
+    config = {**init_config(declared), "type": type(declared)}
     return config if "filepath" in config or "path" in config else None
 
 
@@ -266,11 +267,9 @@ def changes_content(declared: AbstractDataset | None) -> bool:
 
 def shares_value(declared: AbstractDataset | None) -> bool:
     """Whether its readers are handed one and the same object, which each may change."""
-    return getattr(declared, "_copy_mode", None) == "assign"
+    return copy_mode(declared) == "assign"
 
 
 def is_persistent(declared: AbstractDataset | None) -> bool:
     """Whether a dataset of the user's catalog outlives the process."""
-    if isinstance(declared, CachedDataset):
-        return is_persistent(declared._dataset)
-    return declared is not None and not getattr(declared, "_EPHEMERAL", False)
+    return declared is not None and not is_ephemeral(wrapped_dataset(declared))

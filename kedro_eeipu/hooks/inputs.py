@@ -10,13 +10,20 @@ from typing import Any
 from kedro.io import (
     AbstractDataset,
     AbstractVersionedDataset,
-    CachedDataset,
     CatalogProtocol,
     MemoryDataset,
 )
 from kedro.pipeline.node import Node
 from kedro.utils import load_obj
 
+from kedro_eeipu._kedro import (
+    file_system,
+    init_config,
+    load_path,
+    partitions,
+    validator_specs,
+    wrapped_dataset,
+)
 from kedro_eeipu.cache.identity.canonical import Unidentifiable, combine
 from kedro_eeipu.cache.identity.code import code_identity
 from kedro_eeipu.cache.identity.contents import content_token
@@ -34,7 +41,7 @@ def dataset_identity(dataset: AbstractDataset) -> str:
     Raises:
         Unidentifiable: An argument or the class itself cannot be fingerprinted.
     """
-    config = {k: v for k, v in dataset._init_config().items() if k not in _WHERE}
+    config = {k: v for k, v in init_config(dataset).items() if k not in _WHERE}
     nested = config.get("dataset")
     if isinstance(nested, AbstractDataset):
         config["dataset"] = dataset_identity(nested)
@@ -82,8 +89,7 @@ def free_input(
     Raises:
         Unidentifiable: The content cannot be told; the reason says what to do.
     """
-    if isinstance(dataset, CachedDataset):
-        dataset = dataset._dataset
+    dataset = wrapped_dataset(dataset)
     if name in versions:
         return combine(stated=versions[name]), None
     if isinstance(dataset, MemoryDataset):
@@ -101,7 +107,7 @@ def validators_token(node: Node, catalog: CatalogProtocol) -> str:
     Raises:
         Unidentifiable: A validator's code or options cannot be fingerprinted.
     """
-    declared = getattr(catalog, "_validator_specs", {})
+    declared = validator_specs(catalog)
     if not getattr(catalog, "validation_enabled", True):
         return ""
     sides = [("load", name) for name in node.inputs] + [("save", name) for name in node.outputs]
@@ -121,11 +127,11 @@ def validators_token(node: Node, catalog: CatalogProtocol) -> str:
 def _file_of(name: str, dataset: AbstractDataset) -> tuple[Any, str]:
     kind = f"{type(dataset).__module__}.{type(dataset).__qualname__}"
     if not any(part in kind for part in _NOT_FILES):
-        fs = getattr(dataset, "_fs", None)
+        fs = file_system(dataset)
         if isinstance(dataset, AbstractVersionedDataset) and fs is not None:
-            return fs, str(dataset._get_load_path())
+            return fs, load_path(dataset)
         if type(dataset).__name__ == "PartitionedDataset":
-            return dataset._filesystem, dataset._path  # type: ignore[attr-defined]
+            return partitions(dataset)
     raise Unidentifiable(
         f"the content of input '{name}' ({type(dataset).__name__}) cannot be told; state it in "
         f"eeipu.yml as cache.inputs.{name}.version"

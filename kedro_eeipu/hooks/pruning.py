@@ -8,15 +8,11 @@ earlier trials as soon as the node that makes it has ended. That may be in a pro
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from kedro_eeipu.errors import EEIPUError
-from kedro_eeipu.hooks.action import NodeAction
 from kedro_eeipu.hooks.dataset import MemoizedDataset
-from kedro_eeipu.hooks.plan import RunPlan
-from kedro_eeipu.hooks.run_directory import Output
 from kedro_eeipu.search.space import Objective
 
 
@@ -42,36 +38,28 @@ class Gate:
     earlier: tuple[Mapping[int, float], ...]
     maximize: bool
 
-    def watch(self, plan: RunPlan) -> None:
-        """Let the nodes that make the reported datasets end a run that is about to begin.
+    def steps(self, outputs: Iterable[str]) -> tuple[int, ...]:
+        """Places in `reports` of what is read from datasets of these names."""
+        names = set(outputs)
+        return tuple(step for step, r in enumerate(self.reports) if r.dataset in names)
+
+    def check(self, steps: Iterable[int], datasets: Mapping[str, MemoizedDataset]) -> None:
+        """Read reported values and hold them against the earlier ones.
+
+        Args:
+            steps: Places in `reports`.
+            datasets: Holds what they are read from, by name.
 
         Raises:
-            Pruned: What it would report is in the cache, and not good enough.
+            Pruned: One of them is not good enough.
         """
-        for step, report in enumerate(self.reports):
-            maker = next((a for a in plan.actions.values() if report.dataset in a.outputs), None)
-            if maker is None:  # made by a generator: known only when all is over
-                continue
-            made = maker.outputs[report.dataset]
-            if maker.node.name in plan.reused:
-                self.check(step, made)
-                continue
-            for output in maker.outputs.values():
-                assert output.record is not None
-                output.record = _Watched(output.record, maker, self, step)
-
-    def check(self, step: int, made: MemoizedDataset) -> None:
-        """Read a reported value and hold it against the earlier ones.
-
-        Raises:
-            Pruned: It is not good enough.
-        """
-        report = self.reports[step]
-        # What is wrong with it is said when the trial has ended.
-        with contextlib.suppress(EEIPUError, ValueError):
-            reason = self.verdict({step: report.read(made.value())})
-            if reason:
-                raise Pruned(reason)
+        for step in steps:
+            report = self.reports[step]
+            # What is wrong with it is said when the trial has ended.
+            with contextlib.suppress(EEIPUError, ValueError):
+                reason = self.verdict({step: report.read(datasets[report.dataset].value())})
+                if reason:
+                    raise Pruned(reason)
 
     def verdict(self, reported: Mapping[int, float]) -> str:
         """Why a trial that has reported this is not to go on, empty when it is."""
@@ -99,20 +87,3 @@ class Gate:
         trial = study.ask()
         trial.report(value, step)
         return trial.should_prune()
-
-
-class _Watched:
-    """Called when an output of a node is saved; with the last of them the gate has its say."""
-
-    def __init__(
-        self, record: Callable[[str, Output | None], Any], maker: NodeAction, gate: Gate, step: int
-    ) -> None:
-        self.record = record
-        self.maker = maker
-        self.gate = gate
-        self.step = step
-
-    def __call__(self, name: str, output: Output | None) -> None:
-        self.record(name, output)
-        if self.maker.finished:
-            self.gate.check(self.step, self.maker.outputs[self.gate.reports[self.step].dataset])

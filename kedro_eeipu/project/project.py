@@ -22,9 +22,10 @@ from kedro_eeipu.cache.store.store import Store
 from kedro_eeipu.config.loading import check_store, load_settings, open_store, study_storage
 from kedro_eeipu.config.settings import Settings
 from kedro_eeipu.errors import ConfigurationError
-from kedro_eeipu.hooks import PlannedRun, hooks
 from kedro_eeipu.hooks.plan import Planner, RunPlan
+from kedro_eeipu.hooks.plugin import hooks
 from kedro_eeipu.hooks.pruning import Gate
+from kedro_eeipu.hooks.run import PlannedRun
 from kedro_eeipu.hooks.run_directory import RunDirectory
 from kedro_eeipu.project.checks import (
     check_files,

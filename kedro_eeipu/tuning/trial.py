@@ -9,7 +9,7 @@ from typing import Any
 from kedro.runner import AbstractRunner
 
 from kedro_eeipu.errors import EEIPUError
-from kedro_eeipu.hooks import PlannedRun
+from kedro_eeipu.hooks.run import PlannedRun
 from kedro_eeipu.hooks.run_directory import RunDirectory
 from kedro_eeipu.project.project import Project
 from kedro_eeipu.study.records import NodeRecord

@@ -17,9 +17,9 @@ from kedro.io import MemoryDataset
 from kedro.io.core import is_parameter
 from kedro.pipeline.transcoding import _strip_transcoding
 
+from kedro_eeipu._kedro import replace_dataset
 from kedro_eeipu.cache.store.store import Blob, CacheMiss
 from kedro_eeipu.config.redaction import Redactor
-from kedro_eeipu.hooks import replace_dataset
 from kedro_eeipu.search.space import lookup, override
 from kedro_eeipu.viz.previews import Preview, preview_of
 from kedro_eeipu.wording import duration

@@ -11,10 +11,10 @@ from kedro.framework.context import KedroContext
 from kedro.io import AbstractDataset, CatalogProtocol, MemoryDataset
 from kedro_datasets import _typing as previews
 
+from kedro_eeipu._kedro import replace_dataset
 from kedro_eeipu.cache.store.store import Blob, Store
 from kedro_eeipu.config.loading import load_settings, open_store
 from kedro_eeipu.config.redaction import Redactor
-from kedro_eeipu.hooks import replace_dataset
 from kedro_eeipu.search.space import lookup, override
 from kedro_eeipu.viz.previews import preview_of
 

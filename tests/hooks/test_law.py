@@ -25,8 +25,9 @@ from kedro_datasets.json import JSONDataset
 
 from kedro_eeipu.cache.store.store import Blob, Store
 from kedro_eeipu.config.settings import CacheSettings
-from kedro_eeipu.hooks import PlannedRun
-from kedro_eeipu.hooks.plan import NO_CACHE_TAG, Planner
+from kedro_eeipu.hooks.key import NO_CACHE_TAG
+from kedro_eeipu.hooks.plan import Planner
+from kedro_eeipu.hooks.run import PlannedRun
 from kedro_eeipu.hooks.run_directory import RunDirectory
 
 WALKS = int(os.environ.get("EEIPU_WALKS", "150"))

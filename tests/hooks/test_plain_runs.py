@@ -215,7 +215,9 @@ def test_node_error_is_unchanged_and_nothing_is_left(cached: Any) -> None:
 def test_wrong_settings_mean_an_uncached_run(cached: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     cached.write_settings({"cache": {"runs": True, "credentials": "nowhere"}})
     told: list[str] = []
-    monkeypatch.setattr("kedro_eeipu.hooks.logger.warning", lambda text, *a: told.append(text % a))
+    monkeypatch.setattr(
+        "kedro_eeipu.hooks.plugin.logger.warning", lambda text, *a: told.append(text % a)
+    )
     assert cached.plain_run()["loss"] == 23.0
     assert len(told) == 1
     assert "not cached" in told[0]

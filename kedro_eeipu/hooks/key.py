@@ -1,0 +1,188 @@
+"""What the key of a node is made of.
+
+A key is the code of the node's function, its parameters and the content of its inputs, and what
+``eeipu.yml`` and validators add. Names of nodes and datasets, tags and order are no part of it, so
+a renamed node still hits.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import fsspec
+from kedro.io import AbstractDataset, CatalogProtocol
+from kedro.io.core import is_parameter
+from kedro.pipeline.node import Node
+
+from kedro_eeipu._kedro import input_structure, output_structure
+from kedro_eeipu.cache.identity.canonical import Unidentifiable, combine
+from kedro_eeipu.cache.identity.code import CodeIdentity, code_identity
+from kedro_eeipu.cache.identity.contents import content_token
+from kedro_eeipu.cache.identity.fingerprint import fingerprint
+from kedro_eeipu.config.settings import CacheSettings
+from kedro_eeipu.hooks.dataset import MemoizedDataset
+from kedro_eeipu.hooks.inputs import FileToken, free_input, validators_token
+
+__all__ = ["KEY_SCHEMA", "NO_CACHE_TAG", "Identity", "identify", "key_parts", "node_key"]
+
+KEY_SCHEMA = 2
+NO_CACHE_TAG = "eeipu.no-cache"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What is known of a node's key before anything runs.
+
+    Attributes:
+        code: Identity of its function.
+        tokens: Tokens of its parameters and free inputs, by input name.
+        current: For each free input that lies in a file, what makes its token anew.
+        extra: What ``eeipu.yml`` adds: a version, files, environment variables.
+        validators: Token of what validates, and may change, what it loads and saves.
+    """
+
+    code: CodeIdentity
+    tokens: Mapping[str, str]
+    current: Mapping[str, FileToken] = field(default_factory=dict)
+    extra: str = ""
+    validators: str = ""
+
+
+def identify(
+    node: Node,
+    inputs: Mapping[str, AbstractDataset],
+    catalog: CatalogProtocol,
+    settings: CacheSettings,
+    project: Path,
+) -> Identity:
+    """What can be known of a node's key before the run.
+
+    Args:
+        node: The node.
+        inputs: Its parameters and free inputs, by name.
+        catalog: The catalog of the run.
+        settings: What ``eeipu.yml`` says of the cache.
+        project: Where relative paths in the settings start.
+
+    Raises:
+        Unidentifiable: The node is never cached; the reason says why.
+    """
+    reason = _static_reason(node, settings)
+    if reason:
+        raise Unidentifiable(reason)
+    tokens, current = {}, {}
+    for name, dataset in inputs.items():
+        if is_parameter(name):
+            tokens[name] = fingerprint(dataset.load())
+        else:
+            tokens[name], again = free_input(name, dataset, settings.inputs)
+            if again is not None:
+                current[name] = again
+    return Identity(
+        code_identity(node.func),
+        tokens,
+        current,
+        _settings_token(node, settings, project),
+        validators_token(node, catalog),
+    )
+
+
+def node_key(node: Node, identity: Identity, inputs: Mapping[str, Any]) -> str | None:
+    """The key of a node, ``None`` while the content of an input is not known.
+
+    Args:
+        node: The node.
+        identity: What was known of it before the run.
+        inputs: The datasets it loads, by name.
+    """
+    tokens = dict(identity.tokens)
+    for name, dataset in inputs.items():
+        if isinstance(dataset, MemoizedDataset):
+            token = _produced_token(dataset)
+            if token is None:
+                return None
+            tokens[name] = token
+    return combine(
+        schema=str(KEY_SCHEMA),
+        code=identity.code.digest,
+        inputs=_in_input_structure(input_structure(node), tokens),
+        outputs=_structure_of_outputs(output_structure(node)),
+        extra=identity.extra,
+        validators=identity.validators,
+    )
+
+
+def key_parts(identity: Identity, inputs: Mapping[str, Any]) -> dict[str, str]:
+    """What a key is made of, shortened, to tell later why two runs of a node differ."""
+    parts = {
+        "code": identity.code.digest,
+        "settings": identity.extra,
+        "validators": identity.validators,
+    }
+    parts.update(identity.tokens)
+    for name, dataset in inputs.items():
+        if isinstance(dataset, MemoizedDataset):
+            parts[name] = _produced_token(dataset) or ""
+    return {name: token[:12] for name, token in parts.items() if token}
+
+
+def _static_reason(node: Node, settings: CacheSettings) -> str | None:
+    """Why a node is never cached, as far as the node itself tells."""
+    if not node.outputs:
+        return "it has no outputs, so it is run for its side effects"
+    if node.confirms:
+        return "it confirms a dataset"
+    if inspect.isgeneratorfunction(node.func):
+        return "it is a generator"
+    if NO_CACHE_TAG in node.tags:
+        return f"it is tagged {NO_CACHE_TAG}"
+    if not settings.of_node(node.name).cache:
+        return "eeipu.yml says cache: false"
+    return None
+
+
+def _settings_token(node: Node, settings: CacheSettings, project: Path) -> str:
+    """Token of the version, files and variables that ``eeipu.yml`` names; empty for none."""
+    of_node = settings.of_node(node.name)
+    if not of_node.version and not of_node.depends_on:
+        return ""
+    local = fsspec.filesystem("file")
+    watched = {
+        d: os.environ.get(d[1:], "")
+        if d.startswith("$")
+        else content_token(local, str(project / d))
+        for d in of_node.depends_on
+    }
+    return combine(version=of_node.version, watched=watched)
+
+
+def _produced_token(dataset: MemoizedDataset) -> str | None:
+    """Token of a produced dataset as its consumers see it; ``None`` while it cannot be told."""
+    output = dataset.output
+    if output is None or dataset.seen_as is None:
+        return None
+    return combine(content=output.blob.digest, seen_as=dataset.seen_as)
+
+
+def _in_input_structure(names: Any, tokens: Mapping[str, str]) -> Any:
+    """The tokens of a node's inputs as its function takes them: by position or by argument."""
+    if isinstance(names, Mapping):
+        return {argument: tokens[name] for argument, name in names.items()}
+    if isinstance(names, list):
+        return [tokens[name] for name in names]
+    return [] if names is None else [tokens[names]]
+
+
+def _structure_of_outputs(names: Any) -> Any:
+    """How a function returns its outputs, in the order in which a record holds them.
+
+    Their names in the catalog are no part of it.
+    """
+    if isinstance(names, Mapping):
+        return list(names)
+    return len(names) if isinstance(names, list) else type(names).__name__

@@ -1,0 +1,92 @@
+"""One run that goes through the cache, from the moment Kedro starts it to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kedro.io import CatalogProtocol
+from kedro.pipeline import Pipeline
+
+from kedro_eeipu._kedro import replace_content, replace_dataset
+from kedro_eeipu.cache.store.size_limit import SizeLimit
+from kedro_eeipu.hooks.plan import Planner, RunPlan
+from kedro_eeipu.hooks.pruning import Gate
+from kedro_eeipu.hooks.run_directory import RunDirectory
+
+__all__ = ["PlannedRun"]
+
+
+@dataclass
+class PlannedRun:
+    """A run that goes through the cache.
+
+    Attributes:
+        run_id: Kedro's id of the run.
+        planner: Plans it.
+        directory: Its run directory.
+        write_through: Whether outputs are also written where the user's catalog declares them.
+        meta: What new records say of this run.
+        gate: Ends it early when what it reports on the way is not good enough.
+        plan: What it does, once Kedro has started it.
+    """
+
+    run_id: str
+    planner: Planner
+    directory: RunDirectory
+    write_through: bool = False
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    gate: Gate | None = None
+    plan: RunPlan | None = None
+    _pipeline: Pipeline | None = None
+    _outputs: set[str] = field(default_factory=set)
+    _whole: dict[str, Any] = field(default_factory=dict)
+
+    def begin(self, pipeline: Pipeline, catalog: CatalogProtocol) -> RunPlan:
+        """Plan the run, and put the plan in the place of the pipeline and the catalog."""
+        self.plan = self.planner.plan(
+            pipeline,
+            catalog,
+            self.directory,
+            write_through=self.write_through,
+            meta=self.meta,
+            gate=self.gate,
+        )
+        for name, dataset in {**self.plan.datasets, **self.plan.streamed}.items():
+            replace_dataset(catalog, name, dataset)
+        self._pipeline, self._whole = pipeline, dict(pipeline.__dict__)
+        self._outputs = pipeline.outputs()
+        # The runner gets this very object next, so its content is what must change.
+        replace_content(pipeline, Pipeline(self.plan.nodes_to_run()).__dict__)
+        if self.gate is not None:
+            for name in self.plan.reused:
+                outputs = self.plan.actions[name].outputs
+                self.gate.check(self.gate.steps(outputs), outputs)
+        return self.plan
+
+    def complete(self, result: dict[str, Any], catalog: CatalogProtocol) -> None:
+        """Turn the result of the nodes that were called into that of the whole run."""
+        result.clear()
+        for name in self._outputs:
+            dataset = None if self.plan is None else self.plan.datasets.get(name)
+            if dataset is not None and self.write_through:
+                dataset.keep()
+            delivered = dataset is not None and dataset.delivers
+            result[name] = dataset.declared if dataset and delivered else catalog[name]
+
+    def keep_limit(self) -> None:
+        """Make room in the store for what the run has written."""
+        events = self.directory.nodes().values()
+        recorded = [e for e in events if e["status"] == "ran" and not e.get("why_not")]
+        SizeLimit(self.planner.store, self.planner.settings.max_size).written(
+            sum(size for event in recorded for _, size in event.get("outputs", ()))
+        )
+
+    def end(self) -> None:
+        """Give the pipeline its nodes back and the leases up; safe to call twice."""
+        if self._pipeline is not None:
+            replace_content(self._pipeline, self._whole)
+            self._pipeline = None
+        if self.plan is not None:
+            self.plan.close()

@@ -1,0 +1,220 @@
+"""What stands in for the nodes' functions and the catalog's datasets during one run."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from kedro.io import AbstractDataset, CatalogProtocol, MemoryDataset
+from kedro.io.core import is_parameter
+from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
+
+from kedro_eeipu._kedro import strip_transcoding
+from kedro_eeipu.cache.identity.canonical import Unidentifiable, combine
+from kedro_eeipu.cache.store.store import Store
+from kedro_eeipu.config.settings import CacheSettings
+from kedro_eeipu.errors import ConfigurationError
+from kedro_eeipu.hooks.action import NodeAction
+from kedro_eeipu.hooks.dataset import (
+    MemoizedDataset,
+    TranscodedDataset,
+    changes_content,
+    file_config,
+    is_persistent,
+    private_copy,
+    shares_value,
+)
+from kedro_eeipu.hooks.inputs import dataset_identity
+from kedro_eeipu.hooks.key import Identity, identify
+from kedro_eeipu.hooks.pruning import Gate
+from kedro_eeipu.hooks.run_directory import RunDirectory
+
+__all__ = ["StandIns"]
+
+
+class StandIns:
+    """Makes the actions and datasets of a run, node by node, each complete when it is made.
+
+    Args:
+        pipeline: The nodes of the run.
+        catalog: The catalog of the run; it is only read.
+        run: The directory of the run.
+        store: The shared store.
+        settings: What ``eeipu.yml`` says of the cache.
+        project: Where relative paths in the settings start.
+        write_through: Whether outputs are also written where the user's catalog declares them.
+        meta: What new records say of this run.
+        gate: Ends the run early when what it reports on the way is not good enough.
+
+    Attributes:
+        actions: The action of every node added, by node name.
+        datasets: What stands in the catalog for every dataset that they produce.
+        streamed: What stands there for the outputs of generators, which are never cached.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        catalog: CatalogProtocol,
+        run: RunDirectory,
+        *,
+        store: Store,
+        settings: CacheSettings,
+        project: Path,
+        write_through: bool,
+        meta: Mapping[str, Any],
+        gate: Gate | None,
+    ) -> None:
+        self.actions: dict[str, NodeAction] = {}
+        self.datasets: dict[str, MemoizedDataset] = {}
+        self.streamed: dict[str, AbstractDataset] = {}
+        self._catalog = catalog
+        self._run = run
+        self._store = store
+        self._settings = settings
+        self._project = project
+        self._write_through = write_through
+        self._meta = meta
+        self._gate = gate
+        # Asked of the pipeline once: each answer walks through all nodes.
+        self._read = {strip_transcoding(name) for name in pipeline.all_inputs()}
+        self._producers = {strip_transcoding(name): name for name in pipeline.all_outputs()}
+
+    def add(self, node: Node) -> NodeAction:
+        """Make the stand-ins of a node; those of the nodes that it depends on are there.
+
+        Raises:
+            ConfigurationError: Trials could not pass a dataset on without writing over the user's.
+        """
+        inputs = {name: self._input(name) for name in node.inputs}
+        outputs: dict[str, Callable[..., MemoizedDataset]] = {}
+        identity, why_not = self._identity(node, inputs)
+        if inspect.isgeneratorfunction(node.func):
+            for name in node.outputs:
+                self.streamed[name] = self._stream(name)
+        else:
+            declared = {name: self._declared_output(name) for name in node.outputs}
+            seen_as: dict[str, str | None] = dict.fromkeys(declared, "")
+            for name, dataset in declared.items():
+                # Of a node that is never cached, too: its consumers may be, and what they see
+                # counts.
+                if dataset is not None and changes_content(dataset):
+                    try:
+                        seen_as[name] = dataset_identity(dataset)
+                    except Unidentifiable as reason:
+                        seen_as[name], identity, why_not = None, None, str(reason)
+            outputs = {
+                name: partial(
+                    MemoizedDataset,
+                    name,
+                    self._store,
+                    self._run,
+                    dataset,
+                    write_through=self._write_through,
+                    seen_as=seen_as[name],
+                    stored=identity is not None,
+                )
+                for name, dataset in declared.items()
+            }
+        action = self.actions[node.name] = NodeAction(
+            node,
+            identity,
+            inputs,
+            outputs,
+            self._catalog,
+            self._store,
+            self._run,
+            peers=self.actions,
+            why_not=why_not,
+            meta=self._meta,
+            on_finished=self._check(node),
+        )
+        self.datasets.update(action.outputs)
+        return action
+
+    def _identity(
+        self, node: Node, inputs: Mapping[str, AbstractDataset]
+    ) -> tuple[Identity | None, str | None]:
+        """What is known of the node's key, or why it is never cached."""
+        free = {n: d for n, d in inputs.items() if n not in self.datasets}
+        try:
+            for name in free:
+                if name in self.streamed:
+                    raise Unidentifiable(f"its input '{name}' is made by a generator")
+            for name in (*node.inputs, *node.outputs):
+                if shares_value(self._declared(name)):
+                    raise Unidentifiable(f"'{name}' is handed on without a copy: copy_mode assign")
+            identity = identify(node, free, self._catalog, self._settings, self._project)
+        except Unidentifiable as reason:
+            return None, str(reason)
+        return identity, None
+
+    def _check(self, node: Node) -> Callable[[Mapping[str, MemoizedDataset]], None] | None:
+        """What holds the values that a node reports against those of earlier trials."""
+        steps = () if self._gate is None else self._gate.steps(node.outputs)
+        return partial(self._gate.check, steps) if self._gate is not None and steps else None
+
+    def _declared(self, name: str) -> AbstractDataset:
+        dataset = self._catalog.get(name, fallback_to_runtime_pattern=True)
+        return MemoryDataset() if dataset is None else dataset
+
+    def _declared_output(self, name: str) -> AbstractDataset | None:
+        # What nobody reads back need not make the trip through its file.
+        read = strip_transcoding(name) in self._read
+        return self._declared(name) if read or self._write_through else None
+
+    def _input(self, name: str) -> AbstractDataset:
+        """What a node loads: produced by the run, read as another kind, or from outside."""
+        produced = self.datasets.get(name) or self.streamed.get(name)
+        if produced is not None:
+            return produced
+        declared = self._declared(name)
+        source = self._producers.get(strip_transcoding(name))
+        if is_parameter(name) or source is None:
+            return declared
+        config = file_config(declared)
+        if source in self.streamed:
+            if config is None or self._write_through:
+                self.streamed[name] = declared
+            else:
+                self.streamed[name] = private_copy(config, name, _path(self.streamed[source]))
+            return self.streamed[name]
+        written = self.datasets[source].declared
+        if written is None or file_config(written) is None or config is None:
+            raise ConfigurationError(
+                f"'{source}' and '{name}' are one dataset, and not both lie in a file, so a trial "
+                "cannot pass it on without writing over yours",
+                where="catalog.yml",
+                remedy="Declare both with a filepath, or tune a pipeline without them.",
+            )
+        seen_as = combine(written=dataset_identity(written), read=dataset_identity(declared))
+        self.datasets[name] = TranscodedDataset(name, self.datasets[source], declared, seen_as)
+        return self.datasets[name]
+
+    def _stream(self, name: str) -> AbstractDataset:
+        """Where the chunks of a generator go: each is saved by itself, so no record is made.
+
+        Raises:
+            ConfigurationError: They would go to a place of the user's that is not a file.
+        """
+        declared = self._declared(name)
+        if self._write_through or not is_persistent(declared):
+            return declared
+        config = file_config(declared)
+        if config is None:
+            raise ConfigurationError(
+                f"a generator writes '{name}', which does not lie in a file, so a trial would "
+                "write over yours",
+                where="catalog.yml",
+                remedy="Declare it with a filepath, or tune a pipeline without it.",
+            )
+        return private_copy(config, name, self._run.private_path(name, config))
+
+
+def _path(dataset: AbstractDataset) -> str:
+    config = file_config(dataset) or {}
+    return str(config.get("filepath", config.get("path")))
