@@ -22,6 +22,7 @@ __all__ = [
     "copy_mode",
     "copy_node",
     "credentials_of",
+    "file_path",
     "file_system",
     "hook_manager",
     "init_config",
@@ -103,6 +104,11 @@ def is_ephemeral(dataset: AbstractDataset | None) -> bool:
 def wrapped_dataset(dataset: AbstractDataset) -> AbstractDataset:
     """What a dataset that only keeps another one's value in memory wraps; else the dataset."""
     return dataset._dataset if isinstance(dataset, CachedDataset) else dataset
+
+
+def file_path(dataset: AbstractDataset) -> str:
+    """Path of a dataset that lies in one file, empty for others."""
+    return str(getattr(dataset, "_filepath", ""))
 
 
 def location(dataset: AbstractDataset | None) -> str:

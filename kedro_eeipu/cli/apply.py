@@ -54,7 +54,7 @@ def apply(
     Writes the values into a configuration environment and saves the outputs, from the cache, where
     the catalog declares them. Nothing is run.
     """
-    from kedro_eeipu.config.loading import study_storage
+    from kedro_eeipu.config.opening import study_storage
     from kedro_eeipu.project.apply import Adoption
     from kedro_eeipu.study.storage import open_study
 

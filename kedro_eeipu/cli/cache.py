@@ -58,7 +58,7 @@ class _Cache:
     """The cache of a project; no search has to be declared for it."""
 
     def __init__(self, metadata: ProjectMetadata, env: str | None, conf_source: str | None) -> None:
-        from kedro_eeipu.config.loading import check_store, open_store, study_storage
+        from kedro_eeipu.config.opening import check_store, open_store, study_storage
 
         context, settings = open_settings(metadata, env, {}, conf_source)
         self.max_size = settings.cache.max_size

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from kedro.framework.cli.utils import _split_params
 
+from kedro_eeipu._kedro import split_params
 from kedro_eeipu.errors import ConfigurationError, EEIPUError
 from kedro_eeipu.logs import logs_to_stderr
 
@@ -69,7 +69,7 @@ def project_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--pipeline", "-p", default="__default__", help="Registered pipeline."),
         click.option("--env", "-e", default=None, help="Configuration environment."),
         click.option(
-            "--params", default="", callback=_split_params, help="Parameters, as for `kedro run`."
+            "--params", default="", callback=split_params, help="Parameters, as for `kedro run`."
         ),
         click.option("--conf-source", default=None, help="Path of the configuration folder."),
     ):
@@ -142,7 +142,7 @@ def recorded_trials(
     conf_source: str | None,
 ) -> list[TrialRecord]:
     """The trials of a study, which may be of a pipeline that no longer loads."""
-    from kedro_eeipu.config.loading import study_storage
+    from kedro_eeipu.config.opening import study_storage
     from kedro_eeipu.study.fast_read import read_trials
 
     storage = study_storage(*open_settings(metadata, env, params, conf_source))

@@ -48,7 +48,7 @@ def report(
     opened = open_recorded(project, study)
     redactor = Redactor.of(project.session.load_context(project.runtime_params))
     page = report_html(
-        [redactor.trial(t) for t in opened.trials()],
+        [t.redacted(redactor.text, redactor.value) for t in opened.trials()],
         project.stage_graph(),
         project.space,
         study=opened.name,

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from kedro.config import MissingConfigException
 from kedro.framework.context import KedroContext
 
-from kedro_eeipu.study.records import TrialRecord
+__all__ = ["HIDDEN", "Redactor", "is_secret"]
 
 HIDDEN = "•••"
 _NAMES = re.compile(
@@ -57,17 +56,6 @@ class Redactor:
         if isinstance(value, (list, tuple)):
             return [self.value(v) for v in value]
         return value
-
-    def trial(self, trial: TrialRecord) -> TrialRecord:
-        """A trial, the secrets in its values and errors hidden."""
-        hide = self.text
-        nodes = (replace(n, error=n.error and hide(n.error)) for n in trial.nodes)
-        return replace(
-            trial,
-            params=self.value(trial.params),
-            error=trial.error and hide(trial.error),
-            nodes=tuple(nodes),
-        )
 
     def parameters(self, value: Any, path: str = "", shown: Iterable[str] = ()) -> Any:
         """Values of parameters; those that are named like secrets are hidden as a whole.

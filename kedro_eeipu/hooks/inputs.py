@@ -17,6 +17,7 @@ from kedro.pipeline.node import Node
 from kedro.utils import load_obj
 
 from kedro_eeipu._kedro import (
+    file_path,
     file_system,
     init_config,
     load_path,
@@ -49,7 +50,7 @@ def dataset_identity(dataset: AbstractDataset) -> str:
         config["dataset"] = code_identity(nested).digest
     elif isinstance(nested, Mapping):
         config["dataset"] = {k: v for k, v in nested.items() if k not in _WHERE - {"type"}}
-    suffix = "".join(PurePosixPath(str(getattr(dataset, "_filepath", ""))).suffixes)
+    suffix = "".join(PurePosixPath(file_path(dataset)).suffixes)
     return combine(
         kind=code_identity(type(dataset)).digest, arguments=fingerprint(config), suffix=suffix
     )

@@ -10,7 +10,8 @@ from typing import Any
 from kedro.framework.context import KedroContext
 from kedro.pipeline import Pipeline
 
-from kedro_eeipu.config.loading import load_settings, open_store
+from kedro_eeipu.config.loading import load_settings
+from kedro_eeipu.config.opening import open_store
 from kedro_eeipu.hooks.plan import Planner
 from kedro_eeipu.hooks.run import PlannedRun
 from kedro_eeipu.hooks.run_directory import RunDirectory

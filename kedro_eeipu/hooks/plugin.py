@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 from kedro.framework.hooks import hook_impl
 from kedro.io.core import is_parameter
 
+from kedro_eeipu._kedro import hook_manager
+
 if TYPE_CHECKING:
     from kedro.framework.context import KedroContext
     from kedro.io import CatalogProtocol
@@ -137,7 +139,7 @@ class EEIPUHooks:
 
     def _tell_other_plugins(self, plan: RunPlan, catalog: CatalogProtocol, run_id: str) -> None:
         """Other plugins log parameters and follow a run node by node: let them see it whole."""
-        manager = self._local.context._hook_manager
+        manager = hook_manager(self._local.context)
         before = manager.subset_hook_caller("before_node_run", [self])
         after = manager.subset_hook_caller("after_node_run", [self])
         for name in plan.actions:

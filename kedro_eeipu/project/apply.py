@@ -14,6 +14,7 @@ import yaml
 from kedro.config import MissingConfigException
 from omegaconf.errors import OmegaConfBaseException
 
+from kedro_eeipu._kedro import catalog_of, is_ephemeral
 from kedro_eeipu.cache.store.store import Blob, CacheMiss
 from kedro_eeipu.errors import ConfigurationError, EEIPUError
 from kedro_eeipu.project.parameters import read_parameters
@@ -200,12 +201,12 @@ class Adoption:
         """Save the outputs where the catalog declares them, from the cache; nothing is run."""
         project, trial = self.project, self.trial
         runtime = {**trial.runtime_params, **override(project.parameters, trial.params)}
-        catalog: Any = project.session.load_context(runtime)._get_catalog()
+        catalog: Any = catalog_of(project.session.load_context(runtime))
         outputs = SavedOutputs()
         names = {n.name: n.outputs for n in project.pipeline.nodes}
         for node in trial.nodes:
             for name, (digest, size) in zip(names.get(node.name, []), node.outputs, strict=False):
-                if name not in catalog or getattr(catalog[name], "_EPHEMERAL", False):
+                if name not in catalog or is_ephemeral(catalog[name]):
                     continue
                 if not digest:
                     outputs.missing[name] = "it cannot be stored in the cache"

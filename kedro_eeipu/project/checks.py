@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Collection, Iterator
-from typing import Any
 
 from kedro.io import CatalogProtocol
 from kedro.io.core import is_parameter
 from kedro.pipeline import Pipeline
-from kedro.pipeline.transcoding import _strip_transcoding
 
+from kedro_eeipu._kedro import location, protocol, strip_transcoding
 from kedro_eeipu.config.settings import FILE, CacheSettings
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.search import SearchSpace
@@ -96,9 +95,9 @@ def check_files(pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         ConfigurationError: There is one.
     """
     files = {name: _file(catalog, name) for name in pipeline.all_outputs()}
-    produced = {_strip_transcoding(name) for name in files}
+    produced = {strip_transcoding(name) for name in files}
     for name in sorted(pipeline.inputs()):
-        if is_parameter(name) or _strip_transcoding(name) in produced:
+        if is_parameter(name) or strip_transcoding(name) in produced:
             continue
         own = _file(catalog, name)
         for other, written in files.items():
@@ -112,9 +111,9 @@ def check_files(pipeline: Pipeline, catalog: CatalogProtocol) -> None:
 
 def _file(catalog: CatalogProtocol, name: str) -> str:
     """Where a declared dataset lies, empty for one that does not lie in files."""
-    dataset: Any = catalog.get(name) if name in catalog else None
-    path = getattr(dataset, "_filepath", None) or getattr(dataset, "_path", None)
-    return "" if path is None else f"{getattr(dataset, '_protocol', '')}:{path}"
+    dataset = catalog.get(name) if name in catalog else None
+    path = location(dataset)
+    return f"{protocol(dataset)}:{path}" if path else ""
 
 
 def unmatched_settings(cache: CacheSettings, pipeline: Pipeline) -> Iterator[str]:

@@ -18,8 +18,10 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.runner import AbstractRunner
 
+from kedro_eeipu._kedro import catalog_of, hook_manager
 from kedro_eeipu.cache.store.store import Store
-from kedro_eeipu.config.loading import check_store, load_settings, open_store, study_storage
+from kedro_eeipu.config.loading import load_settings
+from kedro_eeipu.config.opening import check_store, open_store, study_storage
 from kedro_eeipu.config.settings import Settings
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.hooks.plan import Planner, RunPlan
@@ -155,7 +157,7 @@ class Project:
             context = self.session.load_context(self.runtime_params)
             directory = RunDirectory(self.home / "runs" / f"plan-{os.getpid()}")
             try:
-                catalog: CatalogProtocol = context._get_catalog()
+                catalog: CatalogProtocol = catalog_of(context)
                 check_files(self.pipeline, catalog)
                 self._dry = self.planner.plan(self.pipeline, catalog, directory)
             finally:
@@ -247,7 +249,7 @@ class Project:
     @contextmanager
     def quiet(self) -> Iterator[None]:
         """Let Kedro and plugins that only slow a search down be silent while trials run."""
-        manager = self.session._hook_manager
+        manager = hook_manager(self.session)
         silenced = [
             (name, plugin)
             for name, plugin in manager.list_name_plugin()

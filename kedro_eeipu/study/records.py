@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -130,6 +130,20 @@ class TrialRecord:
             proposing=float(run.get("proposing", 0.0)),
             started=started,
             finished=finished,
+        )
+
+    def redacted(self, text: Callable[[str], str], value: Callable[[Any], Any]) -> TrialRecord:
+        """The trial as it may be shown.
+
+        Args:
+            text: Hides secrets in an error.
+            value: Hides secrets in the values of parameters.
+        """
+        return replace(
+            self,
+            params=value(self.params),
+            error=self.error and text(self.error),
+            nodes=tuple(replace(n, error=n.error and text(n.error)) for n in self.nodes),
         )
 
     @property

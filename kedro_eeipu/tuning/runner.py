@@ -16,7 +16,6 @@ from kedro.runner import AbstractRunner, SequentialRunner
 from kedro_eeipu.cache.store.size_limit import SizeLimit
 from kedro_eeipu.errors import ConfigurationError, StudyStopped
 from kedro_eeipu.hooks.pruning import Gate
-from kedro_eeipu.hooks.run import PlannedRun
 from kedro_eeipu.hooks.run_directory import RunDirectory
 from kedro_eeipu.project.project import Project
 from kedro_eeipu.study.driver import only_driver

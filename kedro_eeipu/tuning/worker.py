@@ -13,6 +13,7 @@ from typing import Any
 from kedro.framework.hooks import hook_impl
 from kedro.framework.startup import bootstrap_project
 
+from kedro_eeipu._kedro import hook_manager
 from kedro_eeipu.errors import ConfigurationError, EEIPUError
 from kedro_eeipu.hooks.pruning import Gate
 from kedro_eeipu.logs import logs_to_stderr
@@ -93,13 +94,13 @@ def run(assignment: Assignment) -> TrialResult:
 
         planned = project.new_run(assignment.run_id, assignment.meta, assignment.gate)
         stop = _StopWhenCancelled(_cancelled())
-        project.session._hook_manager.register(stop)
+        hook_manager(project.session).register(stop)
         try:
             with project.quiet():
                 runner = load_obj(assignment.runner)()
                 return run_trial(project, planned, assignment.params, runner)
         finally:
-            project.session._hook_manager.unregister(stop)
+            hook_manager(project.session).unregister(stop)
 
 
 class _StopWhenCancelled:

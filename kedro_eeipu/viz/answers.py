@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from kedro.io import MemoryDataset
 from kedro.io.core import is_parameter
-from kedro.pipeline.transcoding import _strip_transcoding
 
-from kedro_eeipu._kedro import replace_dataset
+from kedro_eeipu._kedro import catalog_of, replace_dataset, strip_transcoding
 from kedro_eeipu.cache.store.store import Blob, CacheMiss
 from kedro_eeipu.config.redaction import Redactor
 from kedro_eeipu.search.space import lookup, override
@@ -53,7 +52,7 @@ class Answers:
         self._previews: OrderedDict[str, Preview] = OrderedDict()
         self._nodes = {n.name: n for n in project.pipeline.nodes}
         self._outputs = {name for n in project.pipeline.nodes for name in n.outputs}
-        self._produced = {_strip_transcoding(name) for name in self._outputs}
+        self._produced = {strip_transcoding(name) for name in self._outputs}
         self._types: dict[str, str] = {}
         self._unseen: set[str] = set()
         self._graph = self._describe()
@@ -197,14 +196,14 @@ class Answers:
         from kedro_viz.data_access import DataAccessManager
         from kedro_viz.server import populate_data
 
-        catalog: Any = self.project.session.load_context(self.project.runtime_params)._get_catalog()
+        catalog: Any = catalog_of(self.project.session.load_context(self.project.runtime_params))
         for name in self._outputs:
             kind = ".".join((catalog.get_type(name) or "in memory only").split(".")[-3:])
-            self._types[_strip_transcoding(name)] = kind
+            self._types[strip_transcoding(name)] = kind
             declared = catalog.get(name, fallback_to_runtime_pattern=True)
             metadata = getattr(declared, "metadata", None)
             if ((metadata or {}).get("kedro-viz") or {}).get("preview") is False:
-                self._unseen.add(_strip_transcoding(name))
+                self._unseen.add(strip_transcoding(name))
             replace_dataset(catalog, name, MemoryDataset(metadata=metadata))
         manager = DataAccessManager()
         populate_data(manager, catalog, {PIPELINE: self.project.pipeline}, {})
@@ -290,7 +289,7 @@ class Answers:
     def _blobs(self, trial: TrialRecord) -> dict[str, Blob]:
         """What the trial made or was served, by name of the dataset."""
         return {
-            _strip_transcoding(name): Blob(digest, size, 0.0)
+            strip_transcoding(name): Blob(digest, size, 0.0)
             for node in trial.nodes
             if node.name in self._nodes
             for name, (digest, size) in zip(

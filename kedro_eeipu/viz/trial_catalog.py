@@ -13,7 +13,8 @@ from kedro_datasets import _typing as previews
 
 from kedro_eeipu._kedro import replace_dataset
 from kedro_eeipu.cache.store.store import Blob, Store
-from kedro_eeipu.config.loading import load_settings, open_store
+from kedro_eeipu.config.loading import load_settings
+from kedro_eeipu.config.opening import open_store
 from kedro_eeipu.config.redaction import Redactor
 from kedro_eeipu.search.space import lookup, override
 from kedro_eeipu.viz.previews import preview_of

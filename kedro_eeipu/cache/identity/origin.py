@@ -14,9 +14,14 @@ import types
 from dataclasses import dataclass
 from typing import Any
 
+import kedro_eeipu
+
 __all__ = ["PYTHON", "Origin", "is_compiled", "is_project_object", "origin_of"]
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+_OWN = __name__.partition(".")[0]
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,9 @@ def origin_of(module: str) -> Origin:
 
     A module is a library's if its file lies in a ``site-packages`` folder and a distribution
     with a version owns it. Everything else that is not part of Python is project code: so are
-    editable installs, ``__main__`` and modules without a file.
+    editable installs, ``__main__`` and modules without a file. This package is always a library's,
+    however it is installed: what it stores names its own modules, and who develops it is to share
+    hits with who uses it.
     """
     loaded = sys.modules.get(module)
     return _origin(module, _file_of(loaded) if loaded is not None else None, loaded is not None)
@@ -78,6 +85,8 @@ def _file_of(module: Any) -> str | None:
 @functools.lru_cache(maxsize=65536)
 def _origin(module: str, file: str | None, loaded: bool) -> Origin:
     top = module.partition(".")[0]
+    if top == _OWN:
+        return Origin(top, _library_version(top) or f"kedro-eeipu {kedro_eeipu.__version__}")
     if not loaded:
         file = _locate(module)
     if file is None:
