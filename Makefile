@@ -2,6 +2,7 @@
 # make demo-vision     tune its U-Net
 # make demo-language   tune its T5
 # make test            run the tests in another
+# make prove           compare hundreds of edits with plain runs, in half an hour
 # make lint            check style and types
 # make bench           compare the samplers on synthetic pipelines
 # make compare         compare them on the three pipelines of the demo project, in hours
@@ -17,7 +18,7 @@ export DO_NOT_TRACK = 1
 export OMP_NUM_THREADS = 1
 
 .DEFAULT_GOAL := demo
-.PHONY: demo demo-vision demo-language test lint bench compare clean
+.PHONY: demo demo-vision demo-language test prove lint bench compare clean
 
 demo: .venv/.installed
 	cd demo_project && ../.venv/bin/kedro eeipu tune
@@ -27,6 +28,10 @@ demo-vision demo-language: demo-%: .venv/.installed
 
 test: .venv-test/.installed
 	.venv-test/bin/python -m pytest -n auto $(PYTEST_ARGS)
+
+prove: .venv-test/.installed
+	mkdir -p build
+	.venv-test/bin/python tests/proof/run.py --edits -1 --behind -1 --out build/proof.jsonl
 
 lint: .venv-test/.installed
 	.venv-test/bin/ruff check .
