@@ -17,14 +17,13 @@ from botorch.models.transforms.input import NumericToCategoricalEncoding
 from botorch.optim.optimize_mixed import optimize_acqf_mixed_alternating
 from botorch.utils.transforms import t_batch_mode_transform
 from gpytorch.mlls import ExactMarginalLogLikelihood
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 from torch import Tensor
 
 from kedro_eeipu.search import SearchSpace
-from kedro_eeipu.study.sampler import from_unit, levels, to_unit
-from kedro_eeipu.study.storage import distributions
+from kedro_eeipu.study.encoding import distributions, from_unit, to_unit
 
 _LEAST_SECONDS = 1e-3
 
@@ -84,8 +83,8 @@ class LogEISampler(BaseSampler):
         finally:
             torch.set_num_threads(threads)
         values = {
-            path: d.choices[round(u)] if isinstance(d, CategoricalDistribution) else from_unit(d, u)
-            for (path, d), u in zip(self._distributions.items(), best, strict=True)
+            r.path: r.choices[round(u)] if r.kind == "categorical" else from_unit(r, u)
+            for r, u in zip(self.space, best, strict=True)
         }
         return {r.path: values[r.path] for r in self.space.active(values)}
 
@@ -103,10 +102,10 @@ class LogEISampler(BaseSampler):
         parameter is inactive."""
         values = self._defaults | params
         return [
-            float(d.to_internal_repr(values[path]))
-            if isinstance(d, CategoricalDistribution)
-            else to_unit(d, values[path])
-            for path, d in self._distributions.items()
+            float(self._distributions[r.path].to_internal_repr(values[r.path]))
+            if r.kind == "categorical"
+            else to_unit(r, values[r.path])
+            for r in self.space
         ]
 
     def _acquisition(self, x: Tensor, y: Tensor, done: list[FrozenTrial]) -> LogExpectedImprovement:
@@ -126,28 +125,24 @@ class LogEISampler(BaseSampler):
 
     def _encoding(self) -> NumericToCategoricalEncoding | None:
         """Categories as one column each."""
-        categories = {
-            j: len(d.choices)
-            for j, d in enumerate(self._distributions.values())
-            if isinstance(d, CategoricalDistribution)
-        }
+        categories = {j: r.levels for j, r in enumerate(self.space) if r.kind == "categorical"}
         if not categories:
             return None
         return NumericToCategoricalEncoding(
-            dim=len(self._distributions),
+            dim=len(self.space),
             categorical_features=categories,
             encoders={j: partial(_one_hot, n) for j, n in categories.items()},
         )
 
     def _maximised(self, acquisition: LogExpectedImprovement) -> list[float]:
         bounds, discrete, categories = [], {}, {}
-        for j, d in enumerate(self._distributions.values()):
+        for j, r in enumerate(self.space):
             bounds.append((0.0, 1.0))
-            if isinstance(d, CategoricalDistribution):
-                bounds[j] = (0.0, len(d.choices) - 1.0)
-                categories[j] = [float(i) for i in range(len(d.choices))]
-            elif levels(d) and not getattr(d, "log", False):
-                discrete[j] = [i / max(1, levels(d) - 1) for i in range(levels(d))]
+            if r.kind == "categorical":
+                bounds[j] = (0.0, r.levels - 1.0)
+                categories[j] = [float(i) for i in range(r.levels)]
+            elif r.levels and not r.log:
+                discrete[j] = [i / max(1, r.levels - 1) for i in range(r.levels)]
         best, _ = optimize_acqf_mixed_alternating(
             acquisition,
             torch.tensor(bounds, dtype=torch.float64).T,

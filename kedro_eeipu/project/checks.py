@@ -14,7 +14,6 @@ from kedro_eeipu.config.settings import FILE, CacheSettings
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.search import SearchSpace
 from kedro_eeipu.search.stages import reaching_parameters
-from kedro_eeipu.study.steps import last_value
 from kedro_eeipu.wording import did_you_mean
 
 __all__ = [
@@ -137,10 +136,10 @@ def uneven_steps(space: SearchSpace, where: str) -> Iterator[str]:
         where: The file and the block that declare it.
     """
     for r in space:
-        if r.step is not None and last_value(r) < r.high:
+        if r.step is not None and r.last < r.high:
             yield (
                 f"{where}.space.{r.path}: steps of {r.step:g} from {r.low:g} do not reach "
-                f"{r.high:g}; the last value is {last_value(r):g}"
+                f"{r.high:g}; the last value is {r.last:g}"
             )
 
 

@@ -10,11 +10,28 @@ import math
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 from kedro_eeipu.errors import ConfigurationError
 
+__all__ = [
+    "Objective",
+    "Range",
+    "Scalar",
+    "SearchSpace",
+    "lookup",
+    "override",
+    "same_scalar",
+    "scalar_paths",
+]
+
 Scalar = bool | int | float | str | None
+
+# A range with more values than this is searched as a continuous one and rounded: neighbours are
+# then closer than any surrogate can tell apart.
+_MOST_LEVELS = 10_000
 
 
 @dataclass(frozen=True)
@@ -43,6 +60,32 @@ class Range:
     choices: tuple[Scalar, ...] = ()
     when: tuple[tuple[str, tuple[Scalar, ...]], ...] = ()
 
+    @property
+    def spacing(self) -> float | None:
+        """Distance between neighbouring values; ``None`` for a continuous float or a category."""
+        return 1 if self.step is None and self.kind == "int" else self.step
+
+    @cached_property
+    def last(self) -> float:
+        """The largest value: below `high` where the steps do not reach it (numeric kinds).
+
+        In decimals, as Optuna counts: three steps of 0.1 are 0.3. It would warn for every trial.
+        """
+        if self.step is None:
+            return self.high
+        low, high, step = (Decimal(str(value)) for value in (self.low, self.high, self.step))
+        return float(low + (high - low) // step * step)
+
+    @cached_property
+    def levels(self) -> int:
+        """Number of values; 0 where the range is searched as a continuous one."""
+        if self.kind == "categorical":
+            return len(self.choices)
+        if not self.spacing:
+            return 0
+        count = round((self.last - self.low) / self.spacing) + 1
+        return count if count <= _MOST_LEVELS else 0
+
     def contains(self, value: Any) -> bool:
         """Whether ``value`` is of the range's type, inside it and on its grid."""
         if self.kind == "categorical":
@@ -64,10 +107,9 @@ class Range:
             return next((c for c in self.choices if same_scalar(value, c)), self.choices[0])
         if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
             value = self.low
-        clipped = min(max(value, self.low), self.high)
+        clipped = min(max(value, self.low), self.last)
         if self.step is not None:
-            count = math.floor((self.high - self.low) / self.step + 1e-8)
-            clipped = self.low + self.step * min(round((clipped - self.low) / self.step), count)
+            clipped = self.low + self.step * round((clipped - self.low) / self.step)
         return int(clipped) if self.kind == "int" else float(clipped)
 
     def describe(self) -> str:

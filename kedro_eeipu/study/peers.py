@@ -12,8 +12,8 @@ from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial
 
 from kedro_eeipu.search import Range, SearchSpace
+from kedro_eeipu.study.encoding import distribution
 from kedro_eeipu.study.sampler import EEIPUSampler
-from kedro_eeipu.study.storage import distribution
 
 __all__ = ["peer", "propose"]
 

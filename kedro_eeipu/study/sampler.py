@@ -11,26 +11,17 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from kedro_eeipu.search import SearchSpace, StageGraph
-from kedro_eeipu.study.storage import distributions
+from kedro_eeipu.study.encoding import dimension, distributions, from_unit, to_unit
 
 if TYPE_CHECKING:
-    from kedro_eeipu.optimizer import Dimension, Optimizer, Proposal
+    from kedro_eeipu.optimizer import Optimizer, Proposal
 
-# A range with more values than this is searched as a continuous one and rounded: neighbours are
-# then closer than any surrogate can tell apart.
-_MOST_LEVELS = 10_000
-# As in `kedro_eeipu.optimizer.unit_cube.RESOLUTION`, which is not imported for it brings torch.
-_RESOLUTION = 1e12
+__all__ = ["EEIPUSampler", "Observation"]
 
 # Choosing a trial takes longer the more there are.
 _LAST_OVERHEADS = 10
@@ -51,8 +42,8 @@ class Observation:
         loads: Seconds that reading the outputs of each reused stage took.
         available: Stages whose outputs can be served now to a trial that shares their parameters.
         overhead: Seconds that the trial took besides: choosing it, Kedro's own work, storing.
-        stopped: Whether that it has no value says nothing of its parameters: it was interrupted, or
-            failed for a reason that has been mended.
+        stopped: True if a missing value is not its parameters' fault: it was interrupted, or failed
+            for a reason that has been fixed.
     """
 
     costs: Mapping[int, float] = field(default_factory=dict)
@@ -138,16 +129,18 @@ class EEIPUSampler(BaseSampler):
             trials: All trials so far, running ones among them.
             direction: Whether larger or smaller values are better.
         """
-        optimizer, told, seen = self._told(trials, direction)
+        finished = [t for t in trials if t.state in _ENDED and self.fits(t.params)]
+        observations = [self.observe(t) for t in finished]
+        optimizer = self._informed(finished, observations, direction)
         running = [self._proposed(t) for t in trials if t.state == TrialState.RUNNING]
         pending = [params for params in running if self.fits(params)]
         proposal = optimizer.ask(
-            overhead=median([o.overhead for o in seen[-_LAST_OVERHEADS:]] or [0.0]),
-            available={i: o.available for i, o in enumerate(seen)},
+            overhead=median([o.overhead for o in observations[-_LAST_OVERHEADS:]] or [0.0]),
+            available={i: o.available for i, o in enumerate(observations)},
             pending=[self.point(params) for params in pending],
         )
         self.last_proposal = proposal
-        return self._values(proposal, [*(t.params for t in told), *pending])
+        return self._values(proposal, [*(t.params for t in finished), *pending])
 
     def _proposed(self, running: FrozenTrial) -> Mapping[str, Any]:
         """Parameters of a trial, also of one that has not suggested all of them yet."""
@@ -171,7 +164,7 @@ class EEIPUSampler(BaseSampler):
         from kedro_eeipu.optimizer import Optimizer, Stage
 
         return Optimizer(
-            [self._dimension(path) for path in self.space.paths],
+            [dimension(self.space, r) for r in self.space],
             [
                 Stage(
                     parameters=frozenset(map(self.space.paths.index, s.parameters)),
@@ -185,121 +178,52 @@ class EEIPUSampler(BaseSampler):
 
     def _read_attribute(self, trial: FrozenTrial) -> Observation:
         ids = {stage.id: s for s, stage in enumerate(self.graph)}
-        told = trial.user_attrs.get("stage_costs", {})
-        unknown = [name for name in told if name not in ids]
+        stage_costs = trial.user_attrs.get("stage_costs", {})
+        unknown = [name for name in stage_costs if name not in ids]
         if unknown:
             raise ValueError(
                 f"trial {trial.number} has stage_costs of {unknown}: the stages are {list(ids)}"
             )
-        costs = {ids[name]: float(seconds) for name, seconds in told.items()}
+        costs = {ids[name]: float(seconds) for name, seconds in stage_costs.items()}
         return Observation(costs=costs, available=frozenset(costs))
 
-    def _told(
-        self, trials: Sequence[FrozenTrial], direction: optuna.study.StudyDirection
-    ) -> tuple[Optimizer, list[FrozenTrial], list[Observation]]:
-        """An optimizer that knows the finished trials, these in the order told, what each says."""
+    def _informed(
+        self,
+        trials: Sequence[FrozenTrial],
+        observations: Sequence[Observation],
+        direction: optuna.study.StudyDirection,
+    ) -> Optimizer:
+        """An optimizer that has been told of finished trials, in their order."""
         optimizer = self.new_optimizer()
         sign = 1.0 if direction == optuna.study.StudyDirection.MAXIMIZE else -1.0
-        told, seen = [], []
-        for t in trials:
-            # A trial from outside today's ranges teaches nothing about the inside that its
-            # surrogates could place.
-            if t.state not in _ENDED or not self.fits(t.params):
-                continue
+        for t, o in zip(trials, observations, strict=True):
             y = sign * t.value if t.state == TrialState.COMPLETE and t.value is not None else None
-            told.append(t)
-            seen.append(self.observe(t))
-            said = seen[-1]
-            optimizer.tell(self.point(t.params), y, said.costs, said.loads, stopped=said.stopped)
-        return optimizer, told, seen
+            optimizer.tell(self.point(t.params), y, o.costs, o.loads, stopped=o.stopped)
+        return optimizer
 
     def fits(self, params: Mapping[str, Any]) -> bool:
-        """Whether these are values of all active parameters, each within its range."""
+        """Whether these are values of all active parameters, each within its range.
+
+        Of a trial with others the surrogates could not place what it says.
+        """
         active = {r.path: r for r in self.space.active(params)}
         return set(active) == set(params) and all(
             active[path].contains(value) for path, value in params.items()
         )
 
-    def _values(self, proposal: Proposal, told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    def _values(self, proposal: Proposal, params: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         values: dict[str, Any] = {}
-        for path, u, owner in zip(self.space.paths, proposal.x, proposal.owners, strict=True):
-            if owner is not None and path in told[owner]:
+        for r, u, owner in zip(self.space, proposal.x, proposal.owners, strict=True):
+            if owner is not None and r.path in params[owner]:
                 # The exact value: one rebuilt from the unit cube may differ in its last bit,
                 # and then its key misses.
-                values[path] = told[owner][path]
+                values[r.path] = params[owner][r.path]
             elif not math.isnan(u):
-                values[path] = from_unit(self._distributions[path], u)
+                values[r.path] = from_unit(r, u)
         return {r.path: values[r.path] for r in self.space.active(values)}
 
     def point(self, params: Mapping[str, Any]) -> tuple[float, ...]:
         """Values as the optimizer knows them, on the unit cube, NaN where inactive."""
         return tuple(
-            to_unit(self._distributions[path], params[path]) if path in params else math.nan
-            for path in self.space.paths
+            to_unit(r, params[r.path]) if r.path in params else math.nan for r in self.space
         )
-
-    def _dimension(self, path: str) -> Dimension:
-        from kedro_eeipu.optimizer import Dimension
-
-        r = next(r for r in self.space if r.path == path)
-        condition = None
-        for parent, allowed in r.when:
-            at = frozenset(_level(self._distributions[parent], value) for value in allowed)
-            condition = (self.space.paths.index(parent), at)
-        own = self._distributions[path]
-        places: tuple[float, ...] = ()
-        if isinstance(own, IntDistribution) and own.log and levels(own):
-            places = tuple(to_unit(own, value) for value in range(own.low, own.high + 1))
-        return Dimension(
-            levels=levels(own),
-            ordered=r.kind != "categorical",
-            active_when=condition,
-            places=places,
-        )
-
-
-def _level(d: BaseDistribution, value: Any) -> int:
-    """Which of the values of a distribution this one is."""
-    if isinstance(d, CategoricalDistribution):
-        return int(d.to_internal_repr(value))
-    assert isinstance(d, (IntDistribution, FloatDistribution))
-    return round((value - d.low) / float(d.step or 1))
-
-
-def levels(d: BaseDistribution) -> int:
-    """Number of values of a distribution, 0 where it is searched as continuous."""
-    if isinstance(d, CategoricalDistribution):
-        return len(d.choices)
-    if isinstance(d, (IntDistribution, FloatDistribution)) and d.step:
-        count = round((d.high - d.low) / d.step) + 1
-        return count if count <= _MOST_LEVELS else 0
-    return 0
-
-
-def to_unit(d: BaseDistribution, value: Any) -> float:
-    """Place of a value on the unit interval, on the optimizer's grid."""
-    if isinstance(d, CategoricalDistribution):
-        return d.to_internal_repr(value) / max(1, len(d.choices) - 1)
-    assert isinstance(d, (IntDistribution, FloatDistribution))
-    if d.high == d.low:
-        return 0.0
-    if levels(d) and not d.log:
-        return round((value - d.low) / float(d.step or 1)) / (levels(d) - 1)
-    u = (
-        math.log(value / d.low) / math.log(d.high / d.low)
-        if d.log
-        else ((value - d.low) / (d.high - d.low))
-    )
-    return round(u * _RESOLUTION) / _RESOLUTION
-
-
-def from_unit(d: BaseDistribution, u: float) -> Any:
-    """The value at a place on the unit interval."""
-    if isinstance(d, CategoricalDistribution):
-        return d.choices[round(u * (len(d.choices) - 1))]
-    assert isinstance(d, (IntDistribution, FloatDistribution))
-    value = d.low * (d.high / d.low) ** u if d.log else d.low + u * (d.high - d.low)
-    if d.step and not d.log:
-        value = d.low + d.step * round((value - d.low) / d.step)
-    value = min(max(value, d.low), d.high)
-    return round(value) if isinstance(d, IntDistribution) else float(value)

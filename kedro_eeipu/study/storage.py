@@ -16,7 +16,6 @@ import optuna
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
-    FloatDistribution,
     IntDistribution,
 )
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
@@ -26,13 +25,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.processes import machine
-from kedro_eeipu.search import Range, SearchSpace
+from kedro_eeipu.search import SearchSpace
 from kedro_eeipu.study.database import open_database
 from kedro_eeipu.study.driver import beginning_alone, driver_ended
+from kedro_eeipu.study.encoding import distributions
 from kedro_eeipu.study.heartbeat import Heartbeat
 from kedro_eeipu.study.limits import counted_trials
 from kedro_eeipu.study.records import NodeRecord, TrialRecord
-from kedro_eeipu.study.steps import last_value
 
 _OBJECTIVE = "eeipu:objective"
 
@@ -299,20 +298,6 @@ def open_study(
         _check_objective(study, space)
         _check_ranges(study, space)
     return TrialStudy(study, shared=not storage.startswith("sqlite:"))
-
-
-def distribution(r: Range) -> BaseDistribution:
-    """A range as Optuna knows it."""
-    if r.kind == "categorical":
-        return CategoricalDistribution(r.choices)
-    if r.kind == "int":
-        return IntDistribution(int(r.low), int(last_value(r)), log=r.log, step=int(r.step or 1))
-    return FloatDistribution(r.low, last_value(r), log=r.log, step=r.step)
-
-
-def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
-    """All ranges of a space as Optuna knows them, by path."""
-    return {r.path: distribution(r) for r in space}
 
 
 def _record(trial: FrozenTrial) -> TrialRecord:

@@ -14,9 +14,9 @@ from kedro_eeipu.cache.store.listing import Listing
 from kedro_eeipu.project.project import Project
 from kedro_eeipu.study.peers import peer, propose
 from kedro_eeipu.study.records import TrialRecord
-from kedro_eeipu.study.sampler import EEIPUSampler, Observation, levels
+from kedro_eeipu.study.sampler import EEIPUSampler, Observation
 from kedro_eeipu.study.sampler_names import EEIPU
-from kedro_eeipu.study.storage import TrialStudy, distributions
+from kedro_eeipu.study.storage import TrialStudy
 from kedro_eeipu.tuning.observing import Observer
 
 __all__ = ["Proposed", "Proposer"]
@@ -69,7 +69,7 @@ class Proposer:
         self._study = study
         self._seed = seed
         self._choose = choose or self._named_sampler
-        self._finite = all(map(levels, distributions(project.space).values()))
+        self._finite = all(r.levels for r in project.space)
         self._listing = Listing(project.store)
         self._stored: set[str] = set()  # digests of what the trials in `_accounted` have stored
         self._accounted: set[int] = set()

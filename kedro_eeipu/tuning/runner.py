@@ -19,10 +19,11 @@ from kedro_eeipu.hooks.pruning import Gate
 from kedro_eeipu.hooks.run_directory import RunDirectory
 from kedro_eeipu.project.project import Project
 from kedro_eeipu.study.driver import only_driver
+from kedro_eeipu.study.encoding import distributions
 from kedro_eeipu.study.limits import NOT_WORTH_IT, NOTHING_NEW, Limits, not_worth_it
 from kedro_eeipu.study.records import NodeRecord, TrialRecord
 from kedro_eeipu.study.sampler_names import EEIPU
-from kedro_eeipu.study.storage import LimitReached, TrialStudy, distributions
+from kedro_eeipu.study.storage import LimitReached, TrialStudy
 from kedro_eeipu.tuning.listener import Listener
 from kedro_eeipu.tuning.observing import Observer
 from kedro_eeipu.tuning.proposing import Proposed, Proposer

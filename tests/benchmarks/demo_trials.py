@@ -19,6 +19,7 @@ from typing import Any
 from kedro.framework.startup import bootstrap_project
 
 from kedro_eeipu.project.project import Project
+from kedro_eeipu.study.encoding import dimension
 from kedro_eeipu.study.limits import Limits
 from kedro_eeipu.study.sampler import EEIPUSampler
 from kedro_eeipu.study.storage import open_study
@@ -55,7 +56,7 @@ def measure(name: str, home: Path) -> dict[str, Any]:
                     "loads": {s: round(seconds, 4) for s, seconds in seen.loads.items()},
                 }
             )
-    dimensions = [sampler._dimension(path) for path in project.space.paths]
+    dimensions = [dimension(project.space, r) for r in project.space]
     return {
         "parameters": list(project.space.paths),
         "dimensions": [

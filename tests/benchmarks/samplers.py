@@ -30,9 +30,9 @@ from kedro_eeipu.optimizer.cuts import CacheView
 from kedro_eeipu.optimizer.training import Groups, Training
 from kedro_eeipu.optimizer.warping import Warped
 from kedro_eeipu.search import Objective, Range, SearchSpace, StageGraph
+from kedro_eeipu.study.encoding import distributions, from_unit
 from kedro_eeipu.study.peers import propose
-from kedro_eeipu.study.sampler import EEIPUSampler, from_unit
-from kedro_eeipu.study.storage import distributions
+from kedro_eeipu.study.sampler import EEIPUSampler
 
 Make = Callable[[Problem, int], Sampler]
 
@@ -280,9 +280,7 @@ class MixedSampler:
         load_costs: Mapping[int, float],
     ) -> None:
         params = self.params or {
-            path: from_unit(d, u)
-            for (path, d), u in zip(self.distributions.items(), x, strict=True)
-            if u == u
+            r.path: from_unit(r, u) for r, u in zip(self.space, x, strict=True) if u == u
         }
         self.params = None
         trial = optuna.trial.create_trial(

@@ -1,4 +1,4 @@
-"""The Optuna sampler: values to the unit cube and back, and plain Optuna use."""
+"""The Optuna sampler: plain Optuna use, and what it learns from."""
 
 from __future__ import annotations
 
@@ -10,15 +10,13 @@ from typing import Any
 
 import optuna
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
 from kedro_eeipu.optimizer import Optimizer, Proposal
 from kedro_eeipu.search import Stage, StageGraph, parse_space
+from kedro_eeipu.study.encoding import from_unit, to_unit
 from kedro_eeipu.study.peers import propose
-from kedro_eeipu.study.sampler import EEIPUSampler, Observation, from_unit, levels, to_unit
+from kedro_eeipu.study.sampler import EEIPUSampler, Observation
 
 PARAMETERS = {
     "early": {"n": 4, "rate": 0.01},
@@ -42,29 +40,6 @@ GRAPH = StageGraph(
         Stage("s1", ("b",), SPACE.paths, frozenset({0})),
     )
 )
-
-
-@given(st.floats(0, 1), st.booleans(), st.floats(1e-6, 1e3), st.floats(1.01, 1e6))
-def test_floats_round_trip(u: float, log: bool, low: float, factor: float) -> None:
-    d = FloatDistribution(low, low * factor, log=log)
-    value = from_unit(d, u)
-    assert d.low <= value <= d.high
-    # The unit interval has a grid of 1e-12.
-    span = low * factor * (1 + 30 * log)
-    assert from_unit(d, to_unit(d, value)) == pytest.approx(value, abs=1e-12 * span)
-
-
-@given(st.integers(1, 60), st.integers(1, 400), st.integers(1, 20), st.booleans())
-def test_every_integer_round_trips(low: int, span: int, step: int, log: bool) -> None:
-    d = IntDistribution(low, low + span, log=log, step=1 if log else step)
-    values = range(d.low, d.high + 1, d.step)
-    assert levels(d) == len(values)
-    assert [from_unit(d, to_unit(d, v)) for v in values] == list(values)
-
-
-def test_categories_round_trip() -> None:
-    d = CategoricalDistribution([None, True, 3, "x"])
-    assert [from_unit(d, to_unit(d, c)) for c in d.choices] == list(d.choices)
 
 
 def suggest(trial: optuna.Trial) -> tuple[int, float, float]:
@@ -138,8 +113,8 @@ def test_proposal_that_shares_a_running_trials_stage_has_its_exact_values(
 ) -> None:
     """Rebuilt from the unit cube they may differ in the last bit, and the stage would run twice."""
     sampler = EEIPUSampler(SPACE, GRAPH)
-    d = sampler._distributions["early.rate"]
-    rate = next(r for r in (k / 997 for k in range(1, 997)) if from_unit(d, to_unit(d, r)) != r)
+    r = next(r for r in SPACE if r.path == "early.rate")
+    rate = next(v for v in (k / 997 for k in range(1, 997)) if from_unit(r, to_unit(r, v)) != v)
     params = {**SPACE.defaults(), "early.rate": rate}
     study = optuna.create_study(direction="maximize")
     study.add_trial(
@@ -209,22 +184,6 @@ def test_trials_that_teach_nothing_are_told_of() -> None:
     study.tell(trial, 1.0)
     with pytest.warns(UserWarning, match=r"learns from none of 1 trials.*early\.extra"):
         assert study.ask().relative_params
-
-
-def test_a_parameter_that_depends_on_an_integer_on_a_logarithm() -> None:
-    parameters = {
-        "model": {"layers": 1, "width": 4},
-        "eeipu": {
-            "objective": {"dataset": "m", "direction": "minimize"},
-            "space": {
-                "model.layers": {"low": 1, "high": 8, "log": True},
-                "model.width": {"low": 1, "high": 9, "when": {"model.layers": [3, 4]}},
-            },
-        },
-    }
-    space = parse_space(parameters)
-    dimension = EEIPUSampler(space, StageGraph(()))._dimension("model.width")
-    assert dimension.active_when == (0, frozenset({2, 3}))
 
 
 def test_example_of_the_documentation() -> None:

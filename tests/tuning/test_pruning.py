@@ -12,6 +12,7 @@ from optuna.trial import TrialState
 
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.study.limits import Limits
+from kedro_eeipu.tuning.proposing import Proposed
 
 GOOD = {"clean.scale": 0.5, "left.weight": 0.1, "right.power": 1, "shift": 0.0}
 BAD = {"clean.scale": 2.0, "left.weight": 10.0, "right.power": 3, "shift": 0.0}
@@ -67,7 +68,8 @@ def test_a_budget_ends_though_nothing_but_pruned_prefixes_is_proposed(
     tuner = after_five(project, limits=Limits(budget=3600.0))
     tuner.evaluate(BAD)
     shifts = itertools.count()
-    monkeypatch.setattr(tuner, "propose", lambda: {**BAD, "shift": 0.1 * next(shifts)})
+    propose = lambda: Proposed({**BAD, "shift": 0.1 * next(shifts)})  # noqa: E731
+    monkeypatch.setattr(tuner.proposer, "propose", propose)
     outcome = tuner.run()
     assert outcome.stopped == "the last 10 trials were pruned before a node ran"
     assert len(outcome.trials) == 16
@@ -87,8 +89,11 @@ def test_pruned_trials_teach_what_their_stages_cost(project: Any) -> None:
     assert set(observed.costs) == ran
     assert observed.available == ran
     study = tuner.study.optuna
-    told = tuner.proposer.eeipu()._told(study.get_trials(deepcopy=False), study.direction)[1]
-    assert [t.number for t in told] == list(range(6))
+    sampler, numbers = tuner.proposer.eeipu(), []
+    observe = sampler.observe
+    sampler.observe = lambda t: numbers.append(t.number) or observe(t)
+    sampler.propose(study.get_trials(deepcopy=False), study.direction)
+    assert numbers == list(range(6))
 
 
 @pytest.mark.parametrize("sampler", ["eeipu", "tpe"])
