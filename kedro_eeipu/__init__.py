@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kedro_eeipu.cli.notebook import load_ipython_extension
+
+__all__ = ["__version__", "load_ipython_extension"]
 
 __version__ = "0.1.0"
 
+# The module that holds each public name: it is imported when the name is asked for.
+_MODULES = {"load_ipython_extension": "kedro_eeipu.cli.notebook"}
 
-def load_ipython_extension(ipython: Any) -> None:
-    """What ``%load_ext kedro_eeipu`` calls: adds the magic ``%eeipu``."""
-    from kedro_eeipu.cli.notebook import register
 
-    register(ipython)
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is asked for: each run of a project imports this package."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_MODULES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

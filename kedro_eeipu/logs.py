@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import warnings
 
+__all__ = ["logs_to_stderr"]
+
 
 def logs_to_stderr() -> None:
     """Keep stdout for what the command prints: Kedro's log goes there by default."""

@@ -12,12 +12,14 @@ from kedro.utils import find_kedro_project
 
 from kedro_eeipu.errors import ConfigurationError
 
+__all__ = ["load_ipython_extension"]
+
 # They end with a click of their own, or wait for Ctrl-C.
 _NOT_HERE = ("viz",)
 
 
-def register(ipython: Any) -> None:
-    """Add the magic to a shell."""
+def load_ipython_extension(ipython: Any) -> None:
+    """What ``%load_ext kedro_eeipu`` calls: adds the magic ``%eeipu`` to a shell."""
     ipython.register_magic_function(eeipu, magic_kind="line", magic_name="eeipu")
 
 

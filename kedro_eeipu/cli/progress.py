@@ -19,6 +19,8 @@ from kedro_eeipu.study.storage import TrialStudy
 from kedro_eeipu.tuning.listener import Listener
 from kedro_eeipu.wording import counted, duration, scalar
 
+__all__ = ["LiveView", "PlainView", "sparkline", "time_left"]
+
 _MARKS = {
     "ran": ("●", "green"),
     "reused": ("◌", "cyan"),
@@ -27,8 +29,8 @@ _MARKS = {
     "skipped": ("·", "dim"),
     "waiting": ("·", "dim"),
 }
-# Of a study, from which the rest can be told.
-_TELLING_SHARE = 0.03
+# Share of a study that must be done before the time left is estimated.
+_ESTIMATE_SHARE = 0.03
 _SPARKS = "▁▂▃▄▅▆▇█"
 
 
@@ -90,7 +92,7 @@ class PlainView(Listener):
 
 
 class LiveView(PlainView):
-    """A row per trial, and below them the trial in hand, node by node, redrawn in place."""
+    """A row per trial, and below them the running trial, node by node, redrawn in place."""
 
     def __init__(self, console: Console, limits: Limits) -> None:
         super().__init__(console, limits)
@@ -158,7 +160,7 @@ class LiveView(PlainView):
         return Group("", *self._trial(events), grid)
 
     def _trial(self, events: Mapping[str, Mapping[str, Any]]) -> list[RenderableType]:
-        """What the trial in hand tries, and what has become of each node."""
+        """What the running trial tries, and what has become of each node."""
         run = self._run
         if self._elsewhere:
             return [self._on_workers()]
@@ -179,8 +181,8 @@ class LiveView(PlainView):
 
     def _tried(self, params: Mapping[str, Any]) -> Text:
         """The values of a trial that are not the best trial's."""
-        known = {} if self.best is None else self.best.params
-        differs = {p: v for p, v in params.items() if p not in known or known[p] != v}
+        best = {} if self.best is None else self.best.params
+        differs = {p: v for p, v in params.items() if p not in best or best[p] != v}
         text = "  ".join(f"{p}={scalar(v)}" for p, v in differs.items())
         return Text(text, style="magenta", overflow="ellipsis", no_wrap=True)
 
@@ -199,8 +201,8 @@ class LiveView(PlainView):
         columns = max(1, self._width() // (max(map(len, states)) + 4))
         most = columns * max(3, self.console.height - 10)
         if len(states) > most:  # the counts below tell of the others
-            told = {n: s for n, s in states.items() if s not in ("reused", "waiting")}
-            states = dict(list(told.items())[-most:])
+            busy = {n: s for n, s in states.items() if s not in ("reused", "waiting")}
+            states = dict(list(busy.items())[-most:])
         cells = []
         for name, state in states.items():
             mark, style = _MARKS[state]
@@ -273,7 +275,7 @@ def time_left(began: float | None, share: float | None, seconds: float) -> str:
         share: Share that is done now.
         seconds: Between the two.
     """
-    if began is None or share is None or share - began < _TELLING_SHARE:
+    if began is None or share is None or share - began < _ESTIMATE_SHARE:
         return "not known yet"
     return f"about {duration(seconds * (1.0 - share) / (share - began))}"
 

@@ -185,13 +185,13 @@ def _nearest(graph: StageGraph, stage: Stage, own: Collection[str]) -> set[int]:
         return set(graph[i].parents).union(*map(ancestors, graph[i].parents))
 
     # A stage that is never served is nobody's parent, but its ranges reach what comes after it.
-    known = set(own).union(*(graph[p].parameters for p in stage.parents))
+    reached = set(own).union(*(graph[p].parameters for p in stage.parents))
     passed_on = {
         i
         for i, s in enumerate(graph)
         if not s.cacheable
         and s is not stage
-        and set(s.parameters) - known
+        and set(s.parameters) - reached
         and set(s.parameters) <= set(stage.parameters)
     }
     return set(stage.parents).difference(*map(ancestors, stage.parents)) | passed_on

@@ -13,6 +13,26 @@ from typing import Any
 
 import numpy as np
 
+__all__ = [
+    "ACCENT",
+    "FAILED",
+    "GREY",
+    "LEGEND",
+    "SECOND",
+    "STAGE_COLOURS",
+    "Figure",
+    "axis",
+    "figure",
+    "line",
+    "pale",
+    "rows",
+    "safe",
+    "shortened",
+    "steps",
+    "to_numbers",
+    "to_seconds",
+]
+
 Figure = dict[str, Any]
 
 GREY = "#767c84"
@@ -55,7 +75,7 @@ def figure(
 def rows(
     labels: Sequence[str],
     series: Sequence[tuple[str, Sequence[Any], str]],
-    told: str,
+    hover: str,
     x: dict[str, Any],
 ) -> Figure:
     """Horizontal bars, the first label on top.
@@ -63,7 +83,7 @@ def rows(
     Args:
         labels: One per row, escaped.
         series: Name, lengths and colour of the bars that are set end to end.
-        told: What a bar says of its length, in plotly.js's template language.
+        hover: What a bar says of its length, in plotly.js's template language.
         x: The axis of the lengths.
     """
     places = list(range(len(labels)))
@@ -76,7 +96,7 @@ def rows(
             "y": places,
             "text": list(labels),
             "textposition": "none",
-            "hovertemplate": f"%{{text}}<br>{told}<extra>{name}</extra>",
+            "hovertemplate": f"%{{text}}<br>{hover}<extra>{name}</extra>",
             "marker": {"color": colour, "line": {"width": 0}},
         }
         for name, lengths, colour in series

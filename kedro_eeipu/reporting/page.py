@@ -1,4 +1,4 @@
-"""One self-contained HTML page about a study: what was found, what it cost, what was reused."""
+"""One self-contained HTML page about a study: its best trials, their cost, what was reused."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from kedro_eeipu.wording import duration, scalar
 
 if TYPE_CHECKING:
     from kedro_eeipu.search import SearchSpace, StageGraph
+
+__all__ = ["report_html"]
 
 _BEST_TRIALS = 10
 _FAILED_TRIALS = 100
@@ -73,11 +75,13 @@ def _head(
     reused = sum(n.status == "reused" for n in nodes)
     spent, saved = sum(t.cost for t in trials), sum(t.saved for t in trials)
     states = [t.state for t in trials]
-    told = {s: states.count(s) for s in ("complete", "pruned", "failed", "running") if s in states}
+    counts = {
+        s: states.count(s) for s in ("complete", "pruned", "failed", "running") if s in states
+    }
     share = f"{reused / (ran + reused):.0%} of executions" if ran + reused else ""
     cards = [
         _card("best value", *_best_beside_defaults(ranked, space)),
-        _card("trials", str(len(trials)), ", ".join(f"{n} {s}" for s, n in told.items())),
+        _card("trials", str(len(trials)), ", ".join(f"{n} {s}" for s, n in counts.items())),
         _card("nodes run", f"{ran:,}", f"in {duration(spent)}"),
         _card("nodes reused", f"{reused:,}", share),
         _card("time saved", duration(saved), f"{duration(spent + saved)} without reuse"),
@@ -201,7 +205,7 @@ def _best(best: Sequence[TrialRecord], space: SearchSpace) -> str:
         _row("td", ["seconds saved", "", *(f"{t.saved:.2f}" for t in best)]),
     ]
     rows += [
-        _row("td", [path, _told(defaults, path), *(_told(t.params, path) for t in best)])
+        _row("td", [path, _written(defaults, path), *(_written(t.params, path) for t in best)])
         for path in space.paths
     ]
     return _section(f"Best {len(best)} trials" if len(best) > 1 else "Best trial", "", _table(rows))
@@ -225,8 +229,8 @@ def _failures(failed: Sequence[TrialRecord]) -> str:
 
 
 def _section(title: str, note: str, *content: str, kind: str = "figures") -> str:
-    told = f"<p>{note}</p>" if note else ""
-    return f'<section><h2>{title}</h2>{told}<div class="{kind}">{"".join(content)}</div></section>'
+    head = f"<h2>{title}</h2>" + (f"<p>{note}</p>" if note else "")
+    return f'<section>{head}<div class="{kind}">{"".join(content)}</div></section>'
 
 
 def _card(name: str, value: str, beside: str) -> str:
@@ -241,7 +245,7 @@ def _row(tag: str, cells: Iterable[str], kind: str = "") -> str:
     return f'<tr class="{kind}">{"".join(f"<{tag}>{escape(c)}</{tag}>" for c in cells)}</tr>'
 
 
-def _told(values: Mapping[str, Any], path: str) -> str:
+def _written(values: Mapping[str, Any], path: str) -> str:
     return scalar(values[path]) if path in values else "–"
 
 

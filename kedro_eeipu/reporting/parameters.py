@@ -35,6 +35,16 @@ if TYPE_CHECKING:
     from kedro_eeipu.search import Range, SearchSpace
     from kedro_eeipu.study.records import TrialRecord
 
+__all__ = [
+    "IMPORTANCE_TRIALS",
+    "PARALLEL_AXES",
+    "columns",
+    "importances",
+    "parallel",
+    "parameter_importances",
+    "slice_of",
+]
+
 IMPORTANCE_TRIALS = 20
 PARALLEL_AXES = 8
 
@@ -115,12 +125,12 @@ class Column:
 
 def columns(trials: Sequence[TrialRecord], space: SearchSpace) -> list[Column]:
     """The parameters that some complete trial uses, in the order of the space."""
-    found = (Column.of(r, trials) for r in space)
-    return [c for c in found if c.trials]
+    every = (Column.of(r, trials) for r in space)
+    return [c for c in every if c.trials]
 
 
 def parameter_importances(
-    trials: Sequence[TrialRecord], found: Sequence[Column], maximize: bool
+    trials: Sequence[TrialRecord], used: Sequence[Column], maximize: bool
 ) -> dict[str, float]:
     """PED-ANOVA importances by path, most important first; empty while trials are too few.
 
@@ -132,10 +142,10 @@ def parameter_importances(
     if len(complete) < IMPORTANCE_TRIALS:
         return {}
     params: dict[int, dict[str, Any]] = {t.number: {} for t in complete}
-    for column in found:
+    for column in used:
         for t, value in zip(column.trials, column.values, strict=True):
             params[t.number][column.range.path] = value if column.numeric else scalar(value)
-    distributions = {c.range.path: c.distribution() for c in found}
+    distributions = {c.range.path: c.distribution() for c in used}
     study = optuna.create_study(direction="maximize" if maximize else "minimize")
     study.add_trials(
         create_trial(
@@ -150,18 +160,20 @@ def parameter_importances(
     return get_param_importances(study, evaluator=evaluator)
 
 
-def importances(found: Mapping[str, float]) -> Figure:
+def importances(shares: Mapping[str, float]) -> Figure:
     """Importances as bars, most important on top."""
-    shares = [round(v, 4) for v in found.values()]
+    lengths = [round(v, 4) for v in shares.values()]
     x = axis("share of importance", tickformat=".0%")
-    return rows([safe(path, 32) for path in found], [("importance", shares, ACCENT)], "%{x:.0%}", x)
+    return rows(
+        [safe(path, 32) for path in shares], [("importance", lengths, ACCENT)], "%{x:.0%}", x
+    )
 
 
 def slice_of(column: Column, maximize: bool) -> Figure:
     """The values of the complete trials against one parameter, the best trial marked."""
     y = [t.value or 0.0 for t in column.trials]
     best = int(np.argmax(y) if maximize else np.argmin(y))
-    x, told = column.places(), [safe(scalar(v)) for v in column.values]
+    x, values = column.places(), [safe(scalar(v)) for v in column.values]
     numbers = [t.number for t in column.trials]
     dots = {
         "type": "scatter",
@@ -169,12 +181,12 @@ def slice_of(column: Column, maximize: bool) -> Figure:
         "showlegend": False,
         "hovertemplate": "%{text}<br>%{y:.6~g}<extra>trial %{customdata}</extra>",
     }
-    every: dict[str, list[Any]] = {"x": x, "y": y, "text": told, "customdata": numbers}
+    every: dict[str, list[Any]] = {"x": x, "y": y, "text": values, "customdata": numbers}
     data = [
         {**dots, **every, "marker": {"color": ACCENT, "size": 6, "opacity": 0.65}},
         {
             **dots,
-            **{key: [values[best]] for key, values in every.items()},
+            **{key: [entries[best]] for key, entries in every.items()},
             "marker": {"color": SECOND, "size": 11, "symbol": "diamond"},
         },
     ]
@@ -198,7 +210,7 @@ def _slice_axis(column: Column) -> dict[str, Any]:
 
 def parallel(
     trials: Sequence[TrialRecord],
-    found: Sequence[Column],
+    used: Sequence[Column],
     maximize: bool,
     objective: str,
     shares: Mapping[str, float],
@@ -210,8 +222,8 @@ def parallel(
     complete = (t for t in trials if t.value is not None)
     ranked = sorted(complete, key=lambda t: t.value or 0.0, reverse=not maximize)
     ranks = {path: i for i, path in enumerate(shares)}
-    kept = sorted(found, key=lambda c: ranks.get(c.range.path, len(ranks)))[:PARALLEL_AXES]
-    dimensions = [_dimension(c, ranked) for c in found if c in kept]
+    kept = sorted(used, key=lambda c: ranks.get(c.range.path, len(ranks)))[:PARALLEL_AXES]
+    dimensions = [_dimension(c, ranked) for c in used if c in kept]
     dimensions.append({"label": safe(objective), "values": [t.value for t in ranked]})
     data = {
         "type": "parcoords",

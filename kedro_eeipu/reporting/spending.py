@@ -1,4 +1,4 @@
-"""Figures of what the search found and what it cost: convergence, timeline, seconds, reuse."""
+"""Figures of what the search achieved and what it cost: convergence, timeline, seconds, reuse."""
 
 from __future__ import annotations
 
@@ -32,6 +32,22 @@ if TYPE_CHECKING:
     from kedro_eeipu.search import Stage, StageGraph
     from kedro_eeipu.study.costs import StageCosts
     from kedro_eeipu.study.records import TrialRecord
+
+__all__ = [
+    "StageTotals",
+    "best_against_seconds",
+    "best_against_wall_time",
+    "best_by_trial",
+    "best_so_far",
+    "cost_model",
+    "elapsed",
+    "reuse_by_stage",
+    "reuse_by_trial",
+    "seconds_by_stage",
+    "seconds_by_trial",
+    "stage_label",
+    "timeline",
+]
 
 _STAGE_ROWS = 25
 _SMOOTHED_TRIALS = 10
@@ -74,9 +90,9 @@ class StageTotals:
                 ran_nodes[i, j] += node.status in ("ran", "failed")
                 reused_nodes[i, j] += node.status == "reused"
         labels = (*(stage_label(s) for s in graph), "no longer in the pipeline")
-        seen = np.flatnonzero((ran_nodes + reused_nodes).sum(axis=1))
-        totals = (a[seen] for a in (ran, saved, failed, ran_nodes, reused_nodes))
-        return cls(tuple(labels[i] for i in seen), *totals)
+        used = np.flatnonzero((ran_nodes + reused_nodes).sum(axis=1))
+        totals = (a[used] for a in (ran, saved, failed, ran_nodes, reused_nodes))
+        return cls(tuple(labels[i] for i in used), *totals)
 
     def heaviest(self, count: int) -> StageTotals:
         """The stages that cost most, in order; the others added up when there are more."""
@@ -115,13 +131,13 @@ def best_against_seconds(trials: Sequence[TrialRecord], maximize: bool, objectiv
 
 
 def elapsed(trials: Sequence[TrialRecord]) -> np.ndarray:
-    """Seconds that the study had been at work when each trial ended, NaN where that is not known.
+    """Seconds that the study had worked when each trial ended, NaN where that is not recorded.
 
-    A trial counts from when its parameters were being chosen. Time at which no trial was in hand
+    A trial counts from when its parameters were being chosen. Time at which no trial was running
     is left out, as after a study was stopped; what several workers do at once counts once.
     """
-    known = [t for t in trials if t.started is not None and t.finished is not None]
-    spans = sorted(((t.started or 0.0) - t.proposing, t.finished or 0.0) for t in known)
+    ended = [t for t in trials if t.started is not None and t.finished is not None]
+    spans = sorted(((t.started or 0.0) - t.proposing, t.finished or 0.0) for t in ended)
     at, worked = [0.0], [0.0]
     for begin, end in spans:
         begin = max(begin, at[-1])
@@ -164,9 +180,9 @@ def cost_model(costs: Sequence[StageCosts], labels: Sequence[str], totals: Stage
         labels: Their labels, escaped.
         totals: Of the timeline, for the same colours.
     """
-    known = totals.heaviest(len(STAGE_COLOURS)).labels
-    colours = dict(zip(known, STAGE_COLOURS, strict=False))
-    # Stages without a colour in the timeline are told from each other by their shape.
+    labelled = totals.heaviest(len(STAGE_COLOURS)).labels
+    colours = dict(zip(labelled, STAGE_COLOURS, strict=False))
+    # Stages without a colour in the timeline are distinguished by their shape.
     shapes = iter(_SHAPES)
     markers = {
         label: {"color": colours[label], "symbol": "circle"}

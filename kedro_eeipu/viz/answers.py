@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from kedro_eeipu.study.explain import History
     from kedro_eeipu.study.records import NodeRecord, TrialRecord
 
+__all__ = ["PIPELINE", "Answers"]
+
 # Kedro-Viz's page shows the run status of the pipeline with this id alone.
 PIPELINE = "__default__"
 STATES = ("ran", "reused", "failed", "skipped")
@@ -41,7 +43,7 @@ class Answers:
 
     Args:
         project: The project; its pipeline is what is drawn.
-        redactor: Hides secrets in all that is told.
+        redactor: Hides secrets in all answers.
     """
 
     def __init__(self, project: Project, redactor: Redactor) -> None:
@@ -54,7 +56,7 @@ class Answers:
         self._outputs = {name for n in project.pipeline.nodes for name in n.outputs}
         self._produced = {strip_transcoding(name) for name in self._outputs}
         self._types: dict[str, str] = {}
-        self._unseen: set[str] = set()
+        self._not_previewed: set[str] = set()
         self._graph = self._describe()
         self._main = self._base()
         self._names = {n["id"]: _full_name(n) for n in self._main["nodes"]}
@@ -95,20 +97,24 @@ class Answers:
         name, kind = self._names[node], self._kinds[node]
         if kind == "modularPipeline":
             return {}
-        told = self._detail(node)
+        answer = self._detail(node)
         if kind == "task":
-            told["parameters"] = self._taken(name, self._parameters(trial))
+            answer["parameters"] = self._taken(name, self._parameters(trial))
             record = next((n for n in trial.nodes if n.name == name), None)
             if record is not None:
                 why = history.reason(trial.number, record)
-                told["preview"] = {"kind": "text", "content": self.card(record, why), "meta": None}
+                answer["preview"] = {
+                    "kind": "text",
+                    "content": self.card(record, why),
+                    "meta": None,
+                }
         elif kind == "parameters":
             path = name.removeprefix("params:")
             value = _value(self._parameters(trial), name)
-            told["parameters"] = value if name == "parameters" else {path: value}
+            answer["parameters"] = value if name == "parameters" else {path: value}
         elif name in self._produced:
-            told |= self._recorded(trial, name)
-        return {k: v for k, v in told.items() if v is not None}
+            answer |= self._recorded(trial, name)
+        return {k: v for k, v in answer.items() if v is not None}
 
     def run_status(self, trial: TrialRecord) -> dict[str, Any]:
         """The trial as a run of the pipeline, for ``/api/run-status``."""
@@ -146,19 +152,19 @@ class Answers:
         dataset and the value of each parameter.
         """
         parameters = self._parameters(trial)
-        told: dict[str, Any] = {
+        content: dict[str, Any] = {
             self._tasks[n.name]: n.key or dict(n.parts)
             for n in trial.nodes
             if n.name in self._tasks
         }
-        told |= {self._data[name]: blob.digest for name, blob in self._blobs(trial).items()}
-        told |= {i: _value(parameters, name) for name, i in self._taken_in.items()}
+        content |= {self._data[name]: blob.digest for name, blob in self._blobs(trial).items()}
+        content |= {i: _value(parameters, name) for name, i in self._taken_in.items()}
         ran = {self._tasks[n.name]: n.status for n in trial.nodes if n.name in self._tasks}
         return {
             "number": trial.number,
             "params": self._shown(trial.params),
             "status": ran,
-            "content": told,
+            "content": content,
         }
 
     def listed(self, trial: TrialRecord) -> dict[str, Any]:
@@ -203,7 +209,7 @@ class Answers:
             declared = catalog.get(name, fallback_to_runtime_pattern=True)
             metadata = getattr(declared, "metadata", None)
             if ((metadata or {}).get("kedro-viz") or {}).get("preview") is False:
-                self._unseen.add(strip_transcoding(name))
+                self._not_previewed.add(strip_transcoding(name))
             replace_dataset(catalog, name, MemoryDataset(metadata=metadata))
         manager = DataAccessManager()
         populate_data(manager, catalog, {PIPELINE: self.project.pipeline}, {})
@@ -236,55 +242,53 @@ class Answers:
         from kedro_viz.api.rest.responses.utils import get_encoded_response
         from kedro_viz.models.flowchart import node_metadata as metadata
 
-        with self._lock:  # Kedro-Viz keeps the node in hand in the class
+        with self._lock:  # Kedro-Viz keeps the current node in the class
             if node not in self._details:
-                found = self._graph.nodes.get_node_by_id(node)
+                item = self._graph.nodes.get_node_by_id(node)
                 make: Any = {
-                    "TaskNode": lambda: metadata.TaskNodeMetadata(task_node=found),
-                    "DataNode": lambda: metadata.DataNodeMetadata(data_node=found),
+                    "TaskNode": lambda: metadata.TaskNodeMetadata(task_node=item),
+                    "DataNode": lambda: metadata.DataNodeMetadata(data_node=item),
                     "TranscodedDataNode": lambda: metadata.TranscodedDataNodeMetadata(
-                        transcoded_data_node=found
+                        transcoded_data_node=item
                     ),
-                    "ParametersNode": lambda: metadata.ParametersNodeMetadata(
-                        parameters_node=found
-                    ),
-                }[type(found).__name__]
-                told = json.loads(get_encoded_response(make()))
-                self._details[node] = self.redactor.value(told)
+                    "ParametersNode": lambda: metadata.ParametersNodeMetadata(parameters_node=item),
+                }[type(item).__name__]
+                detail = json.loads(get_encoded_response(make()))
+                self._details[node] = self.redactor.value(detail)
             return dict(self._details[node])
 
     def _recorded(self, trial: TrialRecord, name: str) -> dict[str, Any]:
         """What the panel shows of a dataset that the trial produced, or did not."""
-        told: dict[str, Any] = {"type": self._types[name], "original_type": None}
+        answer: dict[str, Any] = {"type": self._types[name], "original_type": None}
         blob = self._blobs(trial).get(name)
         if blob is None:
             preview = Preview("JSONPreview", json.dumps(f"trial {trial.number} did not make it"))
-            return {**told, "preview": preview.content, "preview_type": preview.kind}
-        if name in self._unseen:
-            return {**told, "stats": {"file_size": blob.size}}
+            return {**answer, "preview": preview.content, "preview_type": preview.kind}
+        if name in self._not_previewed:
+            return {**answer, "stats": {"file_size": blob.size}}
         preview = self._preview(blob)
-        told["preview"] = self.redactor.value(preview.content)
-        told["preview_type"] = preview.kind
-        told["stats"] = {**preview.stats, "file_size": blob.size}
-        return told
+        answer["preview"] = self.redactor.value(preview.content)
+        answer["preview_type"] = preview.kind
+        answer["stats"] = {**preview.stats, "file_size": blob.size}
+        return answer
 
     def _preview(self, blob: Blob) -> Preview:
-        found = self._previews.get(blob.digest)
-        if found is None:
+        preview = self._previews.get(blob.digest)
+        if preview is None:
             if blob.size > _LARGEST:
-                told = f"{blob.size / 1e9:.1f} GB, too large for a preview"
-                return Preview("JSONPreview", json.dumps(told))
+                problem = f"{blob.size / 1e9:.1f} GB, too large for a preview"
+                return Preview("JSONPreview", json.dumps(problem))
             try:
-                found = preview_of(self.project.store.load(blob))
+                preview = preview_of(self.project.store.load(blob))
             except CacheMiss as reason:
                 return Preview("JSONPreview", json.dumps(f"no longer to be seen: {reason}"))
             except Exception as error:
-                told = f"no preview: {type(error).__name__}: {error}"
-                return Preview("JSONPreview", json.dumps(told))
-            self._previews[blob.digest] = found
+                problem = f"no preview: {type(error).__name__}: {error}"
+                return Preview("JSONPreview", json.dumps(problem))
+            self._previews[blob.digest] = preview
             while len(self._previews) > _KEPT_PREVIEWS:
                 self._previews.popitem(last=False)
-        return found
+        return preview
 
     def _blobs(self, trial: TrialRecord) -> dict[str, Blob]:
         """What the trial made or was served, by name of the dataset."""
@@ -299,10 +303,10 @@ class Answers:
         }
 
     def _parameters(self, trial: TrialRecord) -> dict[str, Any]:
-        known = self.project.parameters
+        own = self.project.parameters
         if trial.runtime_params != self.project.runtime_params:
-            known = self.project.session.load_context(dict(trial.runtime_params)).params
-        values = {**known, **override(known, trial.params)}
+            own = self.project.session.load_context(dict(trial.runtime_params)).params
+        values = {**own, **override(own, trial.params)}
         hidden: dict[str, Any] = self.redactor.parameters(values, shown=self.project.space.paths)
         return hidden
 

@@ -26,6 +26,19 @@ if TYPE_CHECKING:
     from kedro_eeipu.study.records import TrialRecord
     from kedro_eeipu.study.storage import TrialStudy
 
+__all__ = [
+    "STATIC",
+    "TESTED",
+    "Pages",
+    "about",
+    "create_app",
+    "encoded",
+    "kedro_viz_html",
+    "require_kedro_viz",
+    "shown_trial",
+    "view_page",
+]
+
 # Kedro-Viz's page looks for this one, without which it offers no publishing of its own.
 PACKAGES = [{"package_name": "fsspec", "package_version": "", "is_compatible": False}]
 TESTED = SpecifierSet(">=12.5,<13")
@@ -66,15 +79,15 @@ class Pages:
 
     def _in_list(self, trial: TrialRecord) -> dict[str, Any]:
         """A trial as the picker lists it; one that has ended never changes."""
-        known = self._listed.get(trial.number)
-        if known is None:
-            known = self.answers.listed(trial)
+        listed = self._listed.get(trial.number)
+        if listed is None:
+            listed = self.answers.listed(trial)
             if trial.state != "running":
-                self._listed[trial.number] = known
-        return known
+                self._listed[trial.number] = listed
+        return listed
 
-    def _told(self, trials: Sequence[TrialRecord]) -> History:
-        """What has happened so far."""
+    def _ended(self, trials: Sequence[TrialRecord]) -> History:
+        """The trials that have ended so far."""
         with self._lock:
             for trial in trials:
                 if trial.state != "running" and trial.number not in self._history:
@@ -103,7 +116,7 @@ class Pages:
         if path == "api/run-status":
             return self.answers.run_status(trial)
         if path.startswith("api/nodes/"):
-            return self.answers.node(trial, self._told(trials), path.removeprefix("api/nodes/"))
+            return self.answers.node(trial, self._ended(trials), path.removeprefix("api/nodes/"))
         raise KeyError(path)
 
 
@@ -134,10 +147,10 @@ def create_app(project: Project, study: TrialStudy) -> Any:
 
     def document(request: Request) -> Response:
         try:
-            told = pages.trial(request.path_params["number"], request.path_params["path"])
+            answer = pages.trial(request.path_params["number"], request.path_params["path"])
         except KeyError:
             raise HTTPException(404, "there is no such thing") from None
-        return Response(encoded(told), media_type="application/json")
+        return Response(encoded(answer), media_type="application/json")
 
     def file(path: Path) -> Callable[[Request], Response]:
         return lambda request: FileResponse(path)
@@ -154,7 +167,7 @@ def create_app(project: Project, study: TrialStudy) -> Any:
             Route("/trials/{number:int}/{path:path}", document),
             Route("/view/", page),
             Route("/view/workflow", page),
-            *(Route(f"/view/api/{name}", fixed(told)) for name, told in about().items()),
+            *(Route(f"/view/api/{name}", fixed(answer)) for name, answer in about().items()),
             Route("/favicon.ico", file(html / "favicon.ico")),
             Route("/", file(STATIC / "shell.html")),
             Mount("/view/assets", StaticFiles(directory=html / "assets")),
@@ -206,8 +219,8 @@ def encoded(document: Any) -> bytes:
     """A document as JSON; numbers that JSON does not know become null."""
     import orjson
 
-    told: bytes = orjson.dumps(document, default=str, option=orjson.OPT_NON_STR_KEYS)
-    return told
+    text: bytes = orjson.dumps(document, default=str, option=orjson.OPT_NON_STR_KEYS)
+    return text
 
 
 def shown_trial(study: TrialStudy, number: int | None) -> TrialRecord:

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+__all__ = ["ROWS", "Preview", "png", "preview_of", "summary"]
+
 ROWS = 40
 COLUMNS = 60
 _DEPTH = 4
@@ -39,11 +41,11 @@ class Preview:
 
 
 def preview_of(value: Any) -> Preview:
-    """The preview of any value; what is neither table nor picture is told as JSON."""
+    """The preview of any value; what is neither table nor picture is shown as JSON."""
     for make in (_table, _picture, _plotly):
-        made = make(value)
-        if made is not None:
-            return made
+        preview = make(value)
+        if preview is not None:
+            return preview
     return Preview("JSONPreview", json.dumps(summary(value), indent=2))
 
 
@@ -56,8 +58,8 @@ def summary(value: Any, depth: int = 0) -> Any:
     if isinstance(value, str):
         return value if len(value) <= _TEXT else f"{value[:_TEXT]}… ({len(value):,} characters)"
     if isinstance(value, Mapping) and depth < _DEPTH:
-        told = {str(k): summary(v, depth + 1) for k, v in list(value.items())[:ROWS]}
-        return told if len(value) <= ROWS else {**told, "…": f"{len(value) - ROWS:,} more"}
+        entries = {str(k): summary(v, depth + 1) for k, v in list(value.items())[:ROWS]}
+        return entries if len(value) <= ROWS else {**entries, "…": f"{len(value) - ROWS:,} more"}
     if isinstance(value, (list, tuple, set, frozenset)) and depth < _DEPTH:
         items = [summary(v, depth + 1) for v in list(value)[:ROWS]]
         return items if len(value) <= ROWS else [*items, f"… {len(value) - ROWS:,} more"]
@@ -66,24 +68,24 @@ def summary(value: Any, depth: int = 0) -> Any:
 
 def _features(value: Any, depth: int) -> dict[str, Any]:
     """Type, shape, size and statistics of an array, tensor, frame or model."""
-    told: dict[str, Any] = {"type": f"{type(value).__module__}.{type(value).__qualname__}"}
+    features: dict[str, Any] = {"type": f"{type(value).__module__}.{type(value).__qualname__}"}
     for name in ("shape", "dtype", "device"):
-        found = getattr(value, name, None)
-        if found is not None and not callable(found) and str(found) != "cpu":
-            told[name] = str(tuple(found)) if name == "shape" else str(found)
+        attribute = getattr(value, name, None)
+        if attribute is not None and not callable(attribute) and str(attribute) != "cpu":
+            features[name] = str(tuple(attribute)) if name == "shape" else str(attribute)
     if getattr(value, "nbytes", None) is not None and isinstance(value.nbytes, int):
-        told["bytes"] = value.nbytes
-    told |= _statistics(value)
+        features["bytes"] = value.nbytes
+    features |= _statistics(value)
     columns = getattr(value, "columns", None)
     if columns is not None and not callable(columns):
-        told["columns"] = [str(c) for c in list(columns)[:COLUMNS]]
+        features["columns"] = [str(c) for c in list(columns)[:COLUMNS]]
     if callable(getattr(value, "get_params", None)):
-        told["parameters"] = summary(value.get_params(), depth + 1)
+        features["parameters"] = summary(value.get_params(), depth + 1)
     if callable(getattr(value, "state_dict", None)) and callable(
         getattr(value, "parameters", None)
     ):
-        told["parameters"] = sum(p.numel() for p in value.parameters())
-    return told if len(told) > 1 else {**told, "value": repr(value)[:_TEXT]}
+        features["parameters"] = sum(p.numel() for p in value.parameters())
+    return features if len(features) > 1 else {**features, "value": repr(value)[:_TEXT]}
 
 
 def _statistics(value: Any) -> dict[str, float | int]:
@@ -97,12 +99,12 @@ def _statistics(value: Any) -> dict[str, float | int]:
         finite = np.isfinite(array)
         missing = int(array.size - finite.sum())
         numbers = array[finite] if missing else array
-    told: dict[str, float | int] = {}
+    statistics: dict[str, float | int] = {}
     if numbers.size:
         # A sum of half precision overflows.
         mean = numbers.mean(dtype=np.float64)
-        told = {"min": float(numbers.min()), "mean": float(mean), "max": float(numbers.max())}
-    return {**told, "not finite": missing} if missing else told
+        statistics = {"min": float(numbers.min()), "mean": float(mean), "max": float(numbers.max())}
+    return {**statistics, "not finite": missing} if missing else statistics
 
 
 def _as_array(value: Any) -> np.ndarray | None:

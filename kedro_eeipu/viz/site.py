@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from kedro_eeipu.project.project import Project
     from kedro_eeipu.study.storage import TrialStudy
 
+__all__ = ["save_site"]
+
 BEST = 10
 
 
@@ -58,10 +60,10 @@ def _write(pages: Pages, listing: dict[str, Any], target: Path) -> None:
     shutil.copy(STATIC / "shell.html", target / "index.html")
     shutil.copy(html / "favicon.ico", target / "favicon.ico")
     (target / "view" / "index.html").write_text(view_page(html), encoding="utf-8")
-    documents: dict[str, Any] = {f"view/api/{name}": told for name, told in about().items()}
+    documents: dict[str, Any] = {f"view/api/{name}": answer for name, answer in about().items()}
     documents["trials.json"] = listing
-    for path, told in documents.items():
-        _put(target / path, told)
+    for path, document in documents.items():
+        _put(target / path, document)
     paths = ["facts", "api/main", "api/run-status", f"api/pipelines/{PIPELINE}"]
     paths += [f"api/nodes/{i}" for i in pages.answers.ids]
     for trial in listing["trials"]:
