@@ -14,7 +14,7 @@ from kedro_eeipu.study.records import TrialRecord, with_defaults
 from kedro_eeipu.wording import counted, duration, in_bytes, scalar
 
 if TYPE_CHECKING:
-    from kedro_eeipu.search.stages import Stage, StageGraph
+    from kedro_eeipu.search.stages import PipelineStage, StageGraph
     from kedro_eeipu.tuning.runner import Outcome
 
 __all__ = [
@@ -178,7 +178,7 @@ def _in_order(follows: Sequence[Collection[int]]) -> list[int]:
     return order
 
 
-def _nearest(graph: StageGraph, stage: Stage, own: Collection[str]) -> set[int]:
+def _nearest(graph: StageGraph, stage: PipelineStage, own: Collection[str]) -> set[int]:
     """The stages that a stage directly follows, those left out that another of them follows."""
 
     def ancestors(i: int) -> set[int]:

@@ -12,6 +12,8 @@ from dataclasses import replace
 
 from kedro_eeipu.study.records import NodeRecord, TrialRecord
 
+__all__ = ["charge", "paid_for", "price"]
+
 
 def paid_for(trials: Iterable[TrialRecord]) -> set[str]:
     """Keys of all computations that these trials have paid for."""

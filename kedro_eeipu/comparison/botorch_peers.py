@@ -25,6 +25,8 @@ from torch import Tensor
 from kedro_eeipu.search import SearchSpace
 from kedro_eeipu.study.encoding import distributions, from_unit, to_unit
 
+__all__ = ["LogEIPerCost", "LogEISampler"]
+
 _LEAST_SECONDS = 1e-3
 
 

@@ -32,6 +32,8 @@ from kedro_eeipu.tuning.observing import Observer
 from kedro_eeipu.tuning.proposing import Proposer
 from kedro_eeipu.tuning.runner import EEIPURunner
 
+__all__ = ["SAMPLERS", "Comparison", "Contestant"]
+
 SAMPLERS = (EEIPU, *PEERS, "logei", "carbo")
 
 

@@ -21,6 +21,8 @@ from kedro_eeipu.reporting.drawing import (
 from kedro_eeipu.reporting.shell import figure_html, page_html
 from kedro_eeipu.study.sampler_names import EEIPU
 
+__all__ = ["comparison_html"]
+
 _POINTS = 160
 
 

@@ -12,6 +12,8 @@ from kedro_eeipu.comparison.account import price
 from kedro_eeipu.study.records import TrialRecord
 from kedro_eeipu.study.sampler_names import EEIPU
 
+__all__ = ["RATIOS", "Run", "as_json", "ratios", "run_of", "summaries"]
+
 FIGURES = ("candidates", "best", "improvement", "reuse", "proposing_seconds")
 # Those of which more is better for whoever is compared.
 RATIOS = ("candidates", "improvement")

@@ -12,6 +12,8 @@ from kedro_eeipu.comparison.results import RATIOS
 from kedro_eeipu.study.sampler_names import EEIPU
 from kedro_eeipu.wording import counted
 
+__all__ = ["COLUMNS", "described", "markdown_table", "rows", "terminal_tables", "verdict"]
+
 COLUMNS = (
     "sampler",
     "candidates",

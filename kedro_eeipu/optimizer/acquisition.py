@@ -15,6 +15,8 @@ from torch import Tensor
 from kedro_eeipu.optimizer.inverse_cost import log_inverse_cost
 from kedro_eeipu.optimizer.surrogates import Surrogates
 
+__all__ = ["EEIPU", "log_expected_improvement"]
+
 _COARSE_SAMPLES = 32
 _LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
 _SQRT_PI_OVER_2 = math.sqrt(math.pi / 2)

@@ -20,6 +20,8 @@ from kedro_eeipu.optimizer.cuts import Cut
 from kedro_eeipu.optimizer.lbfgs import minimize_rows
 from kedro_eeipu.optimizer.unit_cube import Space
 
+__all__ = ["Candidate", "CutSearch", "CutTable"]
+
 _FREE_SAMPLES = 384
 _CUT_SAMPLES = 16
 _LOCAL_SPREAD = 0.1

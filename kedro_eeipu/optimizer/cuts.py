@@ -12,7 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from kedro_eeipu.optimizer.stages import StageGraph
+from kedro_eeipu.optimizer.stages import ReuseGraph
+from kedro_eeipu.optimizer.unit_cube import identity
+
+__all__ = ["CacheView", "Cut", "candidate_cuts"]
 
 # A stage that another worker is computing is on average half done.
 _WAITING_SHARE = 0.5
@@ -38,7 +41,8 @@ class Cut:
 
 
 def _key(values: Mapping[int, float]) -> Values:
-    return tuple((j, -1.0 if values[j] != values[j] else values[j]) for j in sorted(values))
+    columns = sorted(values)
+    return tuple(zip(columns, identity(values[j] for j in columns), strict=True))
 
 
 class CacheView:
@@ -46,13 +50,13 @@ class CacheView:
 
     Args:
         graph: the stage graph.
-        points: told configurations, n of length d.
+        points: configurations of the trials, each of length d; pending ones last.
         available: for each trial index, the stages whose outputs are in the cache.
     """
 
     def __init__(
         self,
-        graph: StageGraph,
+        graph: ReuseGraph,
         points: Sequence[Sequence[float]],
         available: Mapping[int, frozenset[int]],
     ) -> None:
@@ -64,7 +68,7 @@ class CacheView:
                 self._owner.setdefault((s, self._stage_key(s, points[t])), t)
 
     def _stage_key(self, s: int, x: Sequence[float]) -> tuple[float, ...]:
-        return tuple([-1.0 if x[j] != x[j] else x[j] for j in self._columns[s]])
+        return identity([x[j] for j in self._columns[s]])
 
     def owner(self, s: int, x: Sequence[float]) -> int | None:
         """The first trial whose output of stage s is the one that x would compute, if cached."""
@@ -84,7 +88,7 @@ class CacheView:
         reused: frozenset[int],
         x: Sequence[float],
         load_seconds: Sequence[float],
-        told: int,
+        finished: int,
     ) -> tuple[list[float], float]:
         """What x pays where it reuses these stages.
 
@@ -92,7 +96,7 @@ class CacheView:
             reused: stages, closed under ancestors.
             x: configuration, NaN where it does not reach them.
             load_seconds: of each stage's outputs.
-            told: trials from this one on are pending.
+            finished: number of finished trials; those from it on are pending.
 
         Returns:
             The share of each stage's cost, and the seconds of loading what has to be loaded.
@@ -100,7 +104,7 @@ class CacheView:
         share, load = [1.0] * len(self.graph), 0.0
         for s in reused:
             owner = self.owner(s, x)
-            share[s] = 0.0 if owner is None or owner < told else _WAITING_SHARE
+            share[s] = 0.0 if owner is None or owner < finished else _WAITING_SHARE
             if not self.graph.children[s] <= reused:
                 load += load_seconds[s]
         return share, load
@@ -151,17 +155,17 @@ def _cached(
 
 
 def _add(
-    cuts: dict[Values, Cut], graph: StageGraph, stages: frozenset[int], x: Sequence[float]
+    cuts: dict[Values, Cut], graph: ReuseGraph, stages: frozenset[int], x: Sequence[float]
 ) -> None:
     values = {j: x[j] for j in graph.columns_of(stages)}
     if values:
         cut = Cut(stages, values)
-        known = cuts.get(cut.key())
-        if known is None or len(known.stages) < len(stages):
+        other = cuts.get(cut.key())
+        if other is None or len(other.stages) < len(stages):
             cuts[cut.key()] = cut
 
 
-def _add_unions(cuts: dict[Values, Cut], graph: StageGraph, limit: int) -> None:
+def _add_unions(cuts: dict[Values, Cut], graph: ReuseGraph, limit: int) -> None:
     """Add unions of cuts of different trials that agree on the columns they share."""
     for a, b in combinations(list(cuts.values())[1:], 2):
         if len(cuts) >= limit:

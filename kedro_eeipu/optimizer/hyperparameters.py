@@ -1,7 +1,27 @@
 """Hyperparameters of the surrogates: priors and the fit that maximises the posterior density.
 
 In plain torch with an analytic gradient: with a few hundred points a library's overhead would be
-most of the time. The kernel and the notation are those of `surrogates.py`.
+most of the time. The model is that of `surrogates.py`:
+
+    K = sum_c o_c k(r_c) + sum_s e_s [same execution of stage s] + noise I,    y ~ N(constant, K)
+
+Notation:
+
+==========  =======================================================================
+n           training points
+P           pairs of different training points, n (n - 1) / 2
+d           columns of x
+C, S        kernel components; stages whose executions have a random effect
+k           columns that some component sees; only they have a lengthscale to fit
+l           lengthscales, k
+o           outputscales, C
+e           execution scales, S
+theta       log of (l, o, noise, e), the k + C + 1 + S numbers that are fitted
+r2          squared distance of a pair as a component sees it, C x P
+t           sqrt(5 r2): Matern-5/2 is (1 + t + t^2 / 3) exp(-t)
+K, L        covariance of y, n x n, and its Cholesky factor
+a           K^-1 (y - constant), n
+==========  =======================================================================
 """
 
 from __future__ import annotations
@@ -14,6 +34,15 @@ import numpy as np
 import torch
 from scipy.optimize import minimize
 from torch import Tensor
+
+__all__ = [
+    "JITTER",
+    "SQRT5",
+    "Hyperparameters",
+    "column_shares",
+    "fit_hyperparameters",
+    "fitted_points",
+]
 
 SQRT5 = math.sqrt(5.0)
 JITTER = 1e-8
@@ -48,12 +77,13 @@ class Gamma:
         return math.log(self.concentration / self.rate)
 
 
-# The priors of BoTorch up to 0.11; components after the first are there only if the data want them.
+# The priors of BoTorch up to 0.11. The prior of further components peaks at zero: none of them
+# unless the data support one.
 LENGTHSCALE_PRIOR = Gamma(3.0, 6.0)
 OUTPUTSCALE_PRIOR = Gamma(2.0, 0.15)
 FURTHER_OUTPUTSCALE_PRIOR = Gamma(1.0, 1.0)
 NOISE_PRIOR = Gamma(1.1, 0.05)
-# Chance, too, is there only if the data want it.
+# This one peaks at zero, too: no random effect unless the data support one.
 EXECUTION_SCALE_PRIOR = Gamma(1.0, 20.0)
 
 
@@ -89,8 +119,8 @@ def _squared_differences(
 
 def column_shares(groups: Sequence[frozenset[int]], d: int) -> Tensor:
     """Weight of each column in the squared distance of each component, `C x d`."""
-    seen = _membership(groups, d)
-    return seen * (_UNSCALED_COLUMNS / seen.sum(1, keepdim=True).clamp(min=1)).clamp(max=1)
+    member = _membership(groups, d)
+    return member * (_UNSCALED_COLUMNS / member.sum(1, keepdim=True).clamp(min=1)).clamp(max=1)
 
 
 def fitted_points(n: int) -> Tensor:
@@ -113,108 +143,203 @@ def fit_hyperparameters(
         features: `n x D`.
         y: `n`, standardised targets.
         feature_column: `D`, the column of x that each feature belongs to.
-        groups: the columns that each of the C kernel components sees.
+        groups: the columns that each of the C kernel components sees; others have no effect.
         d: number of columns of x.
         start: of a similar fit, to start from; by default the middle of the priors.
         executions: the columns that reach each of the S stages whose executions have an effect.
     """
-    shares, seen = column_shares(groups, d), _membership(executions, d)
-    n, components, stages = len(y), len(groups), len(executions)
-    if n > _MAX_FIT_POINTS:
-        keep = fitted_points(n)
-        features, y, n = features[keep], y[keep], _MAX_FIT_POINTS
-    used = shares.sum(0).nonzero()[:, 0]
-    k = len(used)
-    first, second = torch.triu_indices(n, n, offset=1)
-    differences = _squared_differences(features, feature_column, d, first, second)
-    same = (seen @ differences == 0).to(torch.float64)  # S x pairs
-    differences = differences[used]
-    shares = shares[:, used]
-    constant = 0.0
-    scales, noise_at = slice(k, k + components), k + components
-    effects = slice(noise_at + 1, noise_at + 1 + stages)
+    if len(y) > _MAX_FIT_POINTS:
+        keep = fitted_points(len(y))
+        features, y = features[keep], y[keep]
+    posterior = _Posterior(features, y, feature_column, groups, d, executions)
+    result = minimize(
+        posterior.negative_log_density,
+        posterior.start(start),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=posterior.bounds,
+        options={"maxiter": _MAX_ITERATIONS, "ftol": 1e-5},
+    )
+    return posterior.hyperparameters(result.x)
 
-    def negative_log_posterior(theta: np.ndarray) -> tuple[float, np.ndarray]:
-        nonlocal constant
-        weight = torch.from_numpy(np.exp(-2 * theta[:k]))
-        outputscale = torch.from_numpy(np.exp(theta[scales]))
-        noise = math.exp(theta[noise_at])
-        t = SQRT5 * ((shares * weight) @ differences).clamp(min=0).sqrt()
-        decay = outputscale[:, None] * torch.exp(-t)
-        kernel = (1 + t + t * t / 3) * decay
-        execution_scale = torch.from_numpy(np.exp(theta[effects]))
-        variance = float(outputscale.sum() + execution_scale.sum())
-        covariance = torch.zeros(n, n, dtype=torch.float64)
-        # the lower triangle is all that is read
-        covariance[second, first] = kernel.sum(0) + execution_scale @ same
-        covariance.diagonal().fill_(variance * (1 + JITTER) + noise)
-        factor, failed = torch.linalg.cholesky_ex(covariance)
-        if int(failed):
+
+class _Posterior:
+    """The posterior density of one surrogate's hyperparameters, as a function of theta.
+
+    Args: as for `fit_hyperparameters`.
+    """
+
+    def __init__(
+        self,
+        features: Tensor,
+        y: Tensor,
+        feature_column: Tensor,
+        groups: Sequence[frozenset[int]],
+        d: int,
+        executions: Sequence[frozenset[int]],
+    ) -> None:
+        self.y, self.d = y, d
+        self.components = len(groups)
+        # What a pair of points has in common does not depend on theta.
+        self.first, self.second = torch.triu_indices(len(y), len(y), offset=1)
+        differences = _squared_differences(features, feature_column, d, self.first, self.second)
+        self.same = (_membership(executions, d) @ differences == 0).to(torch.float64)  # S x P
+        shares = column_shares(groups, d)
+        self.used = shares.sum(0).nonzero()[:, 0]
+        self.differences = differences[self.used]  # k x P
+        self.shares = shares[:, self.used]  # C x k
+        # Where each kind of hyperparameter stands in theta.
+        k, o = len(self.used), len(self.used) + self.components
+        self.lengthscales = slice(0, k)
+        self.outputscales = slice(k, o)
+        self.noise = o
+        self.execution_scales = slice(o + 1, o + 1 + len(executions))
+        self.size = o + 1 + len(executions)
+        self.priors = _priors(k, self.components, len(executions))
+
+    @property
+    def bounds(self) -> list[tuple[float, float]]:
+        """Lower and upper bound of each entry of theta."""
+        variances = self.size - self.noise  # of the noise, and of the executions likewise
+        return (
+            [_BOUNDS["lengthscale"]] * len(self.used)
+            + [_BOUNDS["outputscale"]] * self.components
+            + [_BOUNDS["noise"]] * variances
+        )
+
+    def start(self, like: Hyperparameters | None) -> np.ndarray:
+        """Where a fit starts: at those of a similar one, else at the middle of the priors."""
+        theta = np.empty(self.size)
+        if like is None:
+            theta[self.lengthscales] = LENGTHSCALE_PRIOR.log_start
+            theta[self.outputscales] = -math.log(self.components)
+            theta[self.noise] = math.log(1e-2)
+            theta[self.execution_scales] = math.log(1e-2)
+        else:
+            theta[self.lengthscales] = like.lengthscale[self.used].log().numpy()
+            theta[self.outputscales] = like.outputscale.log().numpy()
+            theta[self.noise] = math.log(like.noise)
+            theta[self.execution_scales] = like.execution_scale.log().numpy()
+        return theta
+
+    def hyperparameters(self, theta: np.ndarray) -> Hyperparameters:
+        """Those that theta stands for, with the constant that suits them best."""
+        value, _ = self.negative_log_density(theta)
+        lengthscale = torch.ones(self.d, dtype=torch.float64)
+        lengthscale[self.used] = torch.from_numpy(np.exp(theta[self.lengthscales]))
+        return Hyperparameters(
+            lengthscale,
+            outputscale=torch.from_numpy(np.exp(theta[self.outputscales])),
+            noise=math.exp(theta[self.noise]),
+            constant=self._constant(theta),
+            log_posterior=-value,
+            execution_scale=torch.from_numpy(np.exp(theta[self.execution_scales])),
+        )
+
+    def negative_log_density(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
+        """-log p(theta | y) up to a constant, and its gradient; 1e10 where K is singular."""
+        kernel = self._kernel(theta)
+        if kernel is None:
             return 1e10, np.zeros_like(theta)
-        inverse = torch.cholesky_inverse(factor)
-        inverse_ones = inverse.sum(-1)
-        constant = float((inverse_ones @ y) / inverse_ones.sum())
-        residual = y - constant
+        inverse = kernel.inverse
+        residual = self.y - _best_constant(inverse, self.y)
         a = inverse @ residual
-        value = 0.5 * float(residual @ a) + float(factor.diagonal().log().sum())
-        # d value / d K, then the chain rule down to the logarithms of l, outputscale, noise.
-        # Pairs stand for both triangles of the symmetric K.
-        slope = inverse[first, second] - a[first] * a[second]
+        value = 0.5 * float(residual @ a) + float(kernel.factor.diagonal().log().sum())
+        # d value / d K = (K^-1 - a a') / 2, then the chain rule down to theta. An entry of `slope`
+        # stands for both triangles of the symmetric K, `trace` for its diagonal. Further,
+        # d value / d r2 = slope (-5/6) (1 + t) exp(-t) o,  d r2 / d log l = -2 differences / l^2.
+        slope = inverse[self.first, self.second] - a[self.first] * a[self.second]
         trace = 0.5 * float(inverse.diagonal().sum() - a @ a)
-        slope_r2 = (-5 / 6) * slope * (1 + t) * decay
+        slope_r2 = (-5 / 6) * slope * (1 + kernel.t) * kernel.decay
+        slope_l2 = ((self.shares.T @ slope_r2) * self.differences).sum(-1)
         gradient = np.empty_like(theta)
-        gradient[:k] = (-2 * weight * ((shares.T @ slope_r2) * differences).sum(-1)).numpy()
-        gradient[scales] = (kernel @ slope + outputscale * trace).numpy()
-        gradient[noise_at] = noise * trace
-        gradient[effects] = (execution_scale * (same @ slope + trace)).numpy()
-        for prior, part in _priors(k, components, stages):
+        gradient[self.lengthscales] = (-2 * kernel.weight * slope_l2).numpy()
+        gradient[self.outputscales] = (kernel.parts @ slope + kernel.outputscale * trace).numpy()
+        gradient[self.noise] = kernel.noise * trace
+        gradient[self.execution_scales] = (
+            kernel.execution_scale * (self.same @ slope + trace)
+        ).numpy()
+        for prior, part in self.priors:
             value -= float(prior.log_density(theta[part]).sum())
             gradient[part] -= prior.slope(theta[part])
         return value, gradient
 
-    theta = np.empty(k + components + 1 + stages)
-    if start is None:
-        theta[:k] = LENGTHSCALE_PRIOR.log_start
-        theta[scales] = -math.log(components)
-        theta[noise_at] = math.log(1e-2)
-        theta[effects] = math.log(1e-2)
-    else:
-        theta[:k] = start.lengthscale[used].log().numpy()
-        theta[scales] = start.outputscale.log().numpy()
-        theta[noise_at] = math.log(start.noise)
-        theta[effects] = start.execution_scale.log().numpy()
-    bounds = [_BOUNDS["lengthscale"]] * k
-    bounds += [_BOUNDS["outputscale"]] * components + [_BOUNDS["noise"]] * (1 + stages)
-    result = minimize(
-        negative_log_posterior,
-        theta,
-        jac=True,
-        method="L-BFGS-B",
-        bounds=bounds,
-        options={"maxiter": _MAX_ITERATIONS, "ftol": 1e-5},
-    )
-    value, _ = negative_log_posterior(result.x)
-    lengthscale = torch.ones(d, dtype=torch.float64)
-    lengthscale[used] = torch.from_numpy(np.exp(result.x[:k]))
-    outputscale = torch.from_numpy(np.exp(result.x[scales]))
-    noise = math.exp(result.x[noise_at])
-    execution_scale = torch.from_numpy(np.exp(result.x[effects]))
-    return Hyperparameters(lengthscale, outputscale, noise, constant, -value, execution_scale)
+    def _constant(self, theta: np.ndarray) -> float:
+        kernel = self._kernel(theta)
+        return 0.0 if kernel is None else _best_constant(kernel.inverse, self.y)
+
+    def _kernel(self, theta: np.ndarray) -> _Kernel | None:
+        """K at theta and what it is made of, ``None`` where it is singular."""
+        weight = torch.from_numpy(np.exp(-2 * theta[self.lengthscales]))
+        outputscale = torch.from_numpy(np.exp(theta[self.outputscales]))
+        execution_scale = torch.from_numpy(np.exp(theta[self.execution_scales]))
+        noise = math.exp(theta[self.noise])
+        t = SQRT5 * ((self.shares * weight) @ self.differences).clamp(min=0).sqrt()
+        decay = outputscale[:, None] * torch.exp(-t)
+        parts = (1 + t + t * t / 3) * decay
+        n = len(self.y)
+        covariance = torch.zeros(n, n, dtype=torch.float64)
+        # The Cholesky factorisation reads the lower triangle only.
+        covariance[self.second, self.first] = parts.sum(0) + execution_scale @ self.same
+        variance = float(outputscale.sum() + execution_scale.sum())
+        covariance.diagonal().fill_(variance * (1 + JITTER) + noise)
+        factor, failed = torch.linalg.cholesky_ex(covariance)
+        if int(failed):
+            return None
+        inverse = torch.cholesky_inverse(factor)
+        return _Kernel(
+            weight, outputscale, execution_scale, noise, t, decay, parts, factor, inverse
+        )
+
+
+@dataclass(frozen=True)
+class _Kernel:
+    """K at one theta, and what it is made of.
+
+    Args:
+        weight: `k`, 1 / l^2.
+        outputscale: `C`.
+        execution_scale: `S`.
+        noise: variance of the observations.
+        t: `C x P`.
+        decay: `C x P`, o exp(-t).
+        parts: `C x P`, each component's part of K.
+        factor: L, `n x n`.
+        inverse: K^-1, `n x n`.
+    """
+
+    weight: Tensor
+    outputscale: Tensor
+    execution_scale: Tensor
+    noise: float
+    t: Tensor
+    decay: Tensor
+    parts: Tensor
+    factor: Tensor
+    inverse: Tensor
+
+
+def _best_constant(inverse: Tensor, y: Tensor) -> float:
+    """The prior mean of highest density, given K: 1' K^-1 y / 1' K^-1 1."""
+    inverse_ones = inverse.sum(-1)
+    return float((inverse_ones @ y) / inverse_ones.sum())
 
 
 def _membership(groups: Sequence[frozenset[int]], d: int) -> Tensor:
     """Which columns each group has, 0 or 1, `S x d`."""
-    seen = torch.zeros(len(groups), d, dtype=torch.float64)
+    member = torch.zeros(len(groups), d, dtype=torch.float64)
     for s, group in enumerate(groups):
-        seen[s, sorted(group)] = 1.0
-    return seen
+        member[s, sorted(group)] = 1.0
+    return member
 
 
 def _priors(k: int, components: int, stages: int = 0) -> list[tuple[Gamma, slice]]:
+    """The priors, each with its place in theta."""
+    o = k + components
     return [
         (LENGTHSCALE_PRIOR, slice(0, k)),
         (OUTPUTSCALE_PRIOR, slice(k, k + 1)),
-        (FURTHER_OUTPUTSCALE_PRIOR, slice(k + 1, k + components)),
-        (NOISE_PRIOR, slice(k + components, k + components + 1)),
-        (EXECUTION_SCALE_PRIOR, slice(k + components + 1, k + components + 1 + stages)),
+        (FURTHER_OUTPUTSCALE_PRIOR, slice(k + 1, o)),
+        (NOISE_PRIOR, slice(o, o + 1)),
+        (EXECUTION_SCALE_PRIOR, slice(o + 1, o + 1 + stages)),
     ]

@@ -22,6 +22,8 @@ import torch
 from torch import Tensor
 from torch.quasirandom import SobolEngine
 
+__all__ = ["base_samples", "inverse_cost_by_quadrature", "log_inverse_cost"]
+
 SAMPLES = 256
 
 

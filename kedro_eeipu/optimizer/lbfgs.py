@@ -12,6 +12,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+__all__ = ["minimize_rows"]
+
 _ARMIJO = 1e-4
 _MAX_FIRST_STEP = 0.1
 _PATIENCE = 3

@@ -22,11 +22,13 @@ from kedro_eeipu.optimizer.cut_search import Candidate, CutSearch, CutTable
 from kedro_eeipu.optimizer.cuts import CacheView, candidate_cuts
 from kedro_eeipu.optimizer.hyperparameters import Hyperparameters
 from kedro_eeipu.optimizer.inverse_cost import base_samples
-from kedro_eeipu.optimizer.stages import Stage, StageGraph
+from kedro_eeipu.optimizer.stages import ReuseGraph, Stage
 from kedro_eeipu.optimizer.surrogates import Surrogates, TrainingData
 from kedro_eeipu.optimizer.training import Training, Trial, load_seconds, usual_costs
-from kedro_eeipu.optimizer.unit_cube import Dimension, Space
+from kedro_eeipu.optimizer.unit_cube import Dimension, Space, identity
 from kedro_eeipu.optimizer.warmup import warmup_points, warmup_trials
+
+__all__ = ["Optimizer", "Proposal"]
 
 _MAX_CUTS = 48
 _INCUMBENTS = 4
@@ -89,7 +91,7 @@ class Optimizer:
         warmup: int | None = None,
     ) -> None:
         self._space = Space(dimensions)
-        self._graph = StageGraph(stages, self._space)
+        self._graph = ReuseGraph(stages, self._space)
         self.training = self.trained_by(self._space, self._graph)
         if default is not None:
             self._space.check(default, "the default")
@@ -169,15 +171,15 @@ class Optimizer:
                     t: frozenset(trial.stage_costs) | frozenset(trial.load_costs)
                     for t, trial in enumerate(self._trials)
                 }
-            told = [trial.x for trial in self._trials]
-            view = CacheView(self._graph, told, available)
+            finished = [trial.x for trial in self._trials]
+            view = CacheView(self._graph, finished, available)
             # With what is being computed now, whose exact values a proposal may share.
-            soon = CacheView(self._graph, [*told, *running], self._with(available, running))
-            known = {_key(x) for x in [*(trial.x for trial in self._trials), *running]}
+            soon = CacheView(self._graph, [*finished, *running], self._with(available, running))
+            tried = {identity(x) for x in [*finished, *running]}
             successes = sum(trial.y is not None for trial in self._trials)
             if successes < 2 or len(self._trials) + len(running) < self._warmup:
-                return _proposal(self._warmup_x(known), view, soon, {})
-            return self._model_based(budget_left, overhead, running, known, view, soon)
+                return _proposal(self._warmup_x(tried), view, soon, {})
+            return self._model_based(budget_left, overhead, running, tried, view, soon)
 
     def left_out_costs(self, stages: Sequence[int]) -> dict[int, dict[int, float]]:
         """What stages were expected to cost where they ran, had that one run not been seen.
@@ -194,11 +196,11 @@ class Optimizer:
             data = [costs[s] for s in stages]
             fitted = [self.training.fit(part) for part in data]
             surrogates = Surrogates(data, fitted, self._space.feature_column)
-            told = {}
+            left_out = {}
             for i, s in enumerate(stages):
                 ran = [t for t, trial in enumerate(self._trials) if s in trial.stage_costs]
-                told[s] = dict(zip(ran, surrogates.left_out(i).exp().tolist(), strict=True))
-            return told
+                left_out[s] = dict(zip(ran, surrogates.left_out(i).exp().tolist(), strict=True))
+            return left_out
 
     def _check(
         self,
@@ -223,32 +225,32 @@ class Optimizer:
         self, available: Mapping[int, frozenset[int]], pending: Sequence[object]
     ) -> dict[int, frozenset[int]]:
         """What is cached, and every stage of the pending trials, which are numbered after."""
-        every, told = frozenset(range(len(self._graph))), len(self._trials)
-        return {**available, **{told + i: every for i in range(len(pending))}}
+        every, finished = frozenset(range(len(self._graph))), len(self._trials)
+        return {**available, **{finished + i: every for i in range(len(pending))}}
 
-    def _warmup_x(self, known: set[tuple[float, ...]]) -> tuple[float, ...]:
-        count = max(self._warmup, len(known) + 1)
+    def _warmup_x(self, tried: set[tuple[float, ...]]) -> tuple[float, ...]:
+        count = max(self._warmup, len(tried) + 1)
         for x in warmup_points(self._space, self._graph, count, self._seed, self._default):
             point = tuple(x.tolist())
-            if _key(point) not in known:
+            if identity(point) not in tried:
                 return point
-        return self._new_point(known) or point
+        return self._new_point(tried) or point
 
-    def _new_point(self, known: set[tuple[float, ...]]) -> tuple[float, ...] | None:
-        """Some configuration that is not known; None when a finite space has no other."""
-        engine = SobolEngine(self._space.d, scramble=True, seed=self._seed + len(known))
+    def _new_point(self, tried: set[tuple[float, ...]]) -> tuple[float, ...] | None:
+        """Some configuration that was not tried; None when a finite space has no other."""
+        engine = SobolEngine(self._space.d, scramble=True, seed=self._seed + len(tried))
         for z in engine.draw(128, dtype=torch.float64):
             x = tuple(self._space.hide(self._space.snap(z)).tolist())
-            if _key(x) not in known:
+            if identity(x) not in tried:
                 return x
-        return next((x for x in self._space.configurations() if _key(x) not in known), None)
+        return next((x for x in self._space.configurations() if identity(x) not in tried), None)
 
     def _model_based(
         self,
         budget_left: float,
         overhead: float,
         pending: list[tuple[float, ...]],
-        known: set[tuple[float, ...]],
+        tried: set[tuple[float, ...]],
         view: CacheView,
         soon: CacheView,
     ) -> Proposal:
@@ -258,7 +260,8 @@ class Optimizer:
         surrogates = Surrogates(data, fitted, self._space.feature_column)
         if pending:
             surrogates = self._imagine(pending, surrogates, data, fitted)
-        fitted_values = surrogates.fitted(0)  # of pending trials too: what they find is found
+        # Of pending trials, too: the value to improve on may be one that is being computed.
+        fitted_values = surrogates.fitted(0)
         succeeded = [t for t, trial in enumerate(self._trials) if trial.y is not None]
         scores = fitted_values[: len(succeeded)]
         samples = base_samples(max(1, len(self._graph)))[:, : len(self._graph)]
@@ -273,9 +276,9 @@ class Optimizer:
             self._space, acquisition, table, incumbents, self._proposal_seed(pending)
         )
         candidates = search.run()
-        best = next((c for c in candidates if _key(c.x) not in known), None)
+        best = next((c for c in candidates if identity(c.x) not in tried), None)
         if best is None:
-            fallback = self._new_point(known)
+            fallback = self._new_point(tried)
             best = candidates[0] if fallback is None else Candidate(fallback, 0, -math.inf)
         return _proposal(best.x, view, soon, self._info(acquisition, best.x, soon, overhead))
 
@@ -368,11 +371,6 @@ def _proposal(
     x: tuple[float, ...], view: CacheView, soon: CacheView, info: dict[str, float]
 ) -> Proposal:
     return Proposal(x, soon.owners(x), view.reused(x), info)
-
-
-def _key(x: Sequence[float]) -> tuple[float, ...]:
-    """Identity of a configuration, NaN equal to NaN."""
-    return tuple(-1.0 if v != v else v for v in x)
 
 
 @contextmanager

@@ -8,6 +8,8 @@ from itertools import combinations, pairwise
 
 from kedro_eeipu.optimizer.unit_cube import Space
 
+__all__ = ["ReuseGraph", "Stage"]
+
 # Above this many closed sets only single and paired changes are enumerated.
 _MAX_SETS = 64
 
@@ -25,7 +27,7 @@ class Stage:
     parents: frozenset[int]
 
 
-class StageGraph:
+class ReuseGraph:
     """Stages, their order and the sets of stages that one set of fixed columns makes reusable.
 
     A parameter whose condition is decided by another column is, for the cache, a function of both,

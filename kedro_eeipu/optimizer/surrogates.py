@@ -7,10 +7,10 @@ how much of the function is a sum over stages and how much is interaction. The s
 a component of many columns is divided by half their number: distances grow with the root of it, and
 with priors that know nothing of it all points of a large space would be strangers to each other.
 
-Training a model anew with hardly other parameters gives a somewhat other model, and all that is
-computed from it inherits what chance made of it. So the objective has a random effect per execution
-of a stage: two trials share it if the stage's output is the same in both. A smooth function alone
-would take trials that share a trained model for proof that there is no noise at all.
+Retraining a model with almost the same parameters gives a slightly different model, and everything
+downstream inherits that noise. So the objective has a random effect per execution of a stage: two
+trials share it if the stage's output is the same in both. A smooth function alone would take trials
+that share a trained model for proof that there is no noise at all.
 
 Hyperparameters maximise the posterior density (`hyperparameters.py`). Written out in plain torch,
 because predicting with a few hundred points is otherwise dominated by overhead: all surrogates
@@ -42,6 +42,8 @@ import torch
 from torch import Tensor
 
 from kedro_eeipu.optimizer.hyperparameters import JITTER, SQRT5, Hyperparameters, column_shares
+
+__all__ = ["Surrogates", "TrainingData"]
 
 
 class _Matern52(torch.autograd.Function):

@@ -1,4 +1,4 @@
-"""What the surrogates learn from the trials told: targets, kernels, fits."""
+"""What the surrogates learn from finished trials: targets, kernels, fits."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from kedro_eeipu.optimizer.hyperparameters import (
     fit_hyperparameters,
     fitted_points,
 )
-from kedro_eeipu.optimizer.stages import StageGraph
+from kedro_eeipu.optimizer.stages import ReuseGraph
 from kedro_eeipu.optimizer.surrogates import TrainingData
 from kedro_eeipu.optimizer.unit_cube import Space
 from kedro_eeipu.optimizer.warping import Warped, warpings
+
+__all__ = ["Groups", "Training", "Trial", "load_seconds", "usual_costs"]
 
 _SMALLEST_COST = 1e-6
 _SMALLEST_LOG_COST_SCALE = 1e-2
@@ -31,7 +33,7 @@ Groups = tuple[frozenset[int], ...]
 
 @dataclass(frozen=True)
 class Trial:
-    """What was told of a trial.
+    """A finished trial.
 
     Args:
         x: configuration of length d on the unit cube, NaN where a parameter is inactive.
@@ -61,7 +63,7 @@ class Training:
         graph: the stages.
     """
 
-    def __init__(self, space: Space, graph: StageGraph) -> None:
+    def __init__(self, space: Space, graph: ReuseGraph) -> None:
         self.space = space
         self.graph = graph
 
@@ -86,12 +88,12 @@ class Training:
         which count as the worst of the others does. Unknown as they are, an optimizer that does
         not learn from them proposes the neighbours of what failed again and again.
         """
-        told = [t for t in trials if t.y is not None]
+        valued = [t for t in trials if t.y is not None]
         failed = [t for t in trials if t.failed]
-        features = self.features([t.x for t in [*told, *failed]])
-        y = torch.tensor([t.y for t in told], dtype=torch.float64)
-        seen = fitted_points(len(features))
-        seen = seen[seen < len(told)]
+        features = self.features([t.x for t in [*valued, *failed]])
+        y = torch.tensor([t.y for t in valued], dtype=torch.float64)
+        fitted = fitted_points(len(features))
+        fitted = fitted[fitted < len(valued)]
         models: list[tuple[TrainingData, Hyperparameters]] = []
         evidence: list[float] = []
         for warped, groups in self.objective_models(y):
@@ -100,8 +102,8 @@ class Training:
             data = TrainingData(features, targets, groups, executions=self.executions())
             same = [fit for other, fit in models if other.groups == groups]
             models.append((data, self.fit(data, same[-1] if same else None)))
-            # Densities of the same points: those that the fit has seen.
-            slope = float(warped.log_slope[seen].sum())
+            # Densities of the same points: those of the fit.
+            slope = float(warped.log_slope[fitted].sum())
             evidence.append(models[-1][1].log_posterior + slope + warped.log_prior)
         return models[max(range(len(evidence)), key=evidence.__getitem__)]
 

@@ -4,7 +4,7 @@ Notation, used throughout the package:
 
 ========  ===========================================================================
 d         number of tuned parameters (columns)
-n         number of told trials
+n         number of trials that the optimizer has been told of
 x         a configuration, length d, in [0, 1], NaN where a parameter is inactive
 z         a latent configuration, length d, no NaN: x before its inactive columns are hidden
 phi(z)    features of z, length D >= d: what the surrogates' distances are taken on
@@ -14,11 +14,13 @@ phi(z)    features of z, length D >= d: what the surrogates' distances are taken
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+__all__ = ["Dimension", "Space", "identity"]
 
 # Where an inactive parameter stands for the surrogates: all inactive values are the same point.
 _INACTIVE = 0.5
@@ -45,6 +47,11 @@ class Dimension:
     ordered: bool = True
     active_when: tuple[int, frozenset[int]] | None = None
     places: tuple[float, ...] = ()
+
+
+def identity(x: Iterable[float]) -> tuple[float, ...]:
+    """Hashable identity of values on the unit interval, NaN equal to NaN."""
+    return tuple([-1.0 if u != u else u for u in x])
 
 
 class Space:

@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 from torch.quasirandom import SobolEngine
 
-from kedro_eeipu.optimizer.stages import StageGraph
+from kedro_eeipu.optimizer.stages import ReuseGraph
 from kedro_eeipu.optimizer.unit_cube import Space
+
+__all__ = ["warmup_points", "warmup_trials"]
 
 # Columns of the last stages change with every point, all others with every second one.
 _EARLY_PERIOD = 2
@@ -21,7 +23,7 @@ def warmup_trials(d: int) -> int:
 
 
 def warmup_points(
-    space: Space, graph: StageGraph, count: int, seed: int, default: Sequence[float] | None
+    space: Space, graph: ReuseGraph, count: int, seed: int, default: Sequence[float] | None
 ) -> list[Tensor]:
     """`count` configurations of length d, NaN where inactive.
 

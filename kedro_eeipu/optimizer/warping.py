@@ -18,6 +18,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+__all__ = ["Warped", "warpings"]
+
 # r in medians of the distance, with the logarithm of the prior density.
 _BENDS = ((4.0, 0.0), (1.0, -5.0))
 
@@ -39,14 +41,14 @@ class Warped:
 
 def warpings(y: Tensor) -> list[Warped]:
     """Candidate warpings of objectives `y`, `n`; the same for a y + b, a > 0."""
-    found = [_standardise(y, torch.zeros_like(y))]
+    candidates = [_standardise(y, torch.zeros_like(y))]
     distance = y.max() - y
     if distance.median() > 0:
         for medians, log_prior in _BENDS:
             r = medians * distance.median()
             warped = -torch.log1p(distance / r)
-            found.append(replace(_standardise(warped, warped - r.log()), log_prior=log_prior))
-    return found
+            candidates.append(replace(_standardise(warped, warped - r.log()), log_prior=log_prior))
+    return candidates
 
 
 def _standardise(y: Tensor, log_slope: Tensor) -> Warped:

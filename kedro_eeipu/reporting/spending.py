@@ -29,7 +29,7 @@ from kedro_eeipu.reporting.drawing import (
 )
 
 if TYPE_CHECKING:
-    from kedro_eeipu.search import Stage, StageGraph
+    from kedro_eeipu.search import PipelineStage, StageGraph
     from kedro_eeipu.study.costs import StageCosts
     from kedro_eeipu.study.records import TrialRecord
 
@@ -304,7 +304,7 @@ def reuse_by_trial(trials: Sequence[TrialRecord], totals: StageTotals) -> Figure
     return figure(data, 340, axis("trial"), share)
 
 
-def stage_label(stage: Stage) -> str:
+def stage_label(stage: PipelineStage) -> str:
     """Id and first node of a stage, escaped."""
     more = f" +{len(stage.nodes) - 1}" if len(stage.nodes) > 1 else ""
     return f"{stage.id} {safe(stage.nodes[0], 32)}{more}"

@@ -2,6 +2,6 @@
 
 from kedro_eeipu.search.block import parse_space
 from kedro_eeipu.search.space import Objective, Range, SearchSpace
-from kedro_eeipu.search.stages import Stage, StageGraph
+from kedro_eeipu.search.stages import PipelineStage, StageGraph
 
-__all__ = ["Objective", "Range", "SearchSpace", "Stage", "StageGraph", "parse_space"]
+__all__ = ["Objective", "PipelineStage", "Range", "SearchSpace", "StageGraph", "parse_space"]

@@ -11,6 +11,8 @@ from kedro_eeipu.errors import ConfigurationError, refuse_unknown_keys
 from kedro_eeipu.search.space import Objective, Range, Scalar, SearchSpace, lookup, scalar_paths
 from kedro_eeipu.wording import did_you_mean
 
+__all__ = ["block_of", "example_block", "is_block", "parse_budget", "parse_space", "parse_trials"]
+
 RANGE_KEYS = {"low", "high", "log", "step", "choices", "when"}
 
 

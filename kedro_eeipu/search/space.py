@@ -23,7 +23,6 @@ __all__ = [
     "SearchSpace",
     "lookup",
     "override",
-    "same_scalar",
     "scalar_paths",
 ]
 

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
+__all__ = ["PipelineStage", "StageGraph", "holds", "reaching_parameters", "touches"]
+
 
 @dataclass(frozen=True)
-class Stage:
+class PipelineStage:
     """Nodes that the same tuned parameters can change.
 
     Attributes:
@@ -43,15 +45,15 @@ class StageGraph:
     being served. Stages therefore have as parents their nearest cacheable ancestors.
     """
 
-    stages: tuple[Stage, ...]
+    stages: tuple[PipelineStage, ...]
 
-    def __iter__(self) -> Iterator[Stage]:
+    def __iter__(self) -> Iterator[PipelineStage]:
         return iter(self.stages)
 
     def __len__(self) -> int:
         return len(self.stages)
 
-    def __getitem__(self, index: int) -> Stage:
+    def __getitem__(self, index: int) -> PipelineStage:
         return self.stages[index]
 
     def stage_of(self, node: str) -> int:
@@ -81,7 +83,7 @@ class StageGraph:
         parents = _cacheable_parents(pipeline, uncacheable)
         return cls(
             tuple(
-                Stage(
+                PipelineStage(
                     id=f"s{i}",
                     nodes=tuple(groups[g]),
                     parameters=tuple(p for p in paths if p in g[0]),

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kedro_eeipu.search import SearchSpace, Stage, StageGraph
+from kedro_eeipu.search import PipelineStage, SearchSpace, StageGraph
 from kedro_eeipu.study.records import TrialRecord
 from kedro_eeipu.study.sampler import EEIPUSampler
+
+__all__ = ["StageCosts", "expected_costs"]
 
 # A prediction from fewer other runs says nothing.
 FEWEST_RUNS = 8
@@ -68,7 +70,7 @@ def expected_costs(
     ]
 
 
-def _cost(trial: TrialRecord, stage: Stage) -> float:
+def _cost(trial: TrialRecord, stage: PipelineStage) -> float:
     """Seconds of a stage all of whose nodes ran, else 0."""
     found = [n for n in trial.nodes if n.name in stage.nodes]
     whole = len(found) == len(stage.nodes) and all(n.status == "ran" for n in found)

@@ -14,6 +14,8 @@ from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from kedro_eeipu.study.heartbeat import GRACE_SECONDS, INTERVAL_SECONDS
 
+__all__ = ["open_database"]
+
 
 def open_database(url: str) -> BaseStorage:
     """Open a database as Optuna's storage; its tables are made when they are not there."""

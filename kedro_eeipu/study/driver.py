@@ -21,6 +21,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from kedro_eeipu.errors import ConfigurationError, StudyStopped
 from kedro_eeipu.processes import has_ended, machine
 
+__all__ = ["beginning_alone", "check_name", "driver_ended", "only_driver"]
+
 _LONGEST_NAME = 200  # a file's may have 255, and ours has an ending
 _LOCK = 0x6565_6970  # "eeip": advisory locks of a database are shared by all that use it
 

@@ -20,6 +20,8 @@ from typing import Any
 
 from kedro_eeipu.study.records import TrialRecord
 
+__all__ = ["read_trials"]
+
 _TABLES = "v3.2.0.a"
 _NOT_FINITE = {"INF_POS": math.inf, "INF_NEG": -math.inf}
 _OF_STUDY = "FROM {} AS t JOIN trials USING (trial_id) WHERE study_id = ? ORDER BY t.rowid"

@@ -6,6 +6,8 @@ import logging
 import threading
 from typing import Any
 
+__all__ = ["GRACE_SECONDS", "INTERVAL_SECONDS", "Heartbeat"]
+
 logger = logging.getLogger(__name__)
 
 INTERVAL_SECONDS = 20

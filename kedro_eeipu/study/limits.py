@@ -8,6 +8,16 @@ from dataclasses import dataclass
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.study.records import TrialRecord
 
+__all__ = [
+    "NOTHING_NEW",
+    "NOT_WORTH_IT",
+    "Limits",
+    "counted_trials",
+    "not_worth_it",
+    "pruned_at_once",
+    "repeats",
+]
+
 # A study that ends by itself does so when this many proposals in a row promise less than this
 # share of a standard deviation of the values seen for as much again as was spent so far.
 _LAST_PAYOFFS = 3

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kedro_eeipu.search import SearchSpace
 
+__all__ = ["NodeRecord", "TrialRecord", "with_defaults"]
+
 _STATES = {"COMPLETE": "complete", "RUNNING": "running", "PRUNED": "pruned"}
 
 

@@ -33,6 +33,8 @@ from kedro_eeipu.study.heartbeat import Heartbeat
 from kedro_eeipu.study.limits import counted_trials
 from kedro_eeipu.study.records import NodeRecord, TrialRecord
 
+__all__ = ["LimitReached", "TrialStudy", "open_study"]
+
 _OBJECTIVE = "eeipu:objective"
 
 

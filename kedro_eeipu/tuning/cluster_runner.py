@@ -18,9 +18,9 @@ from kedro_eeipu.tuning.runner import EEIPURunner
 from kedro_eeipu.tuning.trial import TrialResult
 from kedro_eeipu.tuning.worker import Assignment, source_of
 
-__all__ = ["WORKER_ENDED", "ClusterRunner"]
+__all__ = ["ClusterRunner"]
 
-WORKER_ENDED = "interrupted: its worker ended"
+_WORKER_ENDED = "interrupted: its worker ended"
 
 _LOOK_SECONDS = 1.0  # between two looks at which workers are free
 
@@ -151,9 +151,9 @@ class ClusterRunner(EEIPURunner):
         """The result of a trial whose worker ended: it is tried again, but only once."""
         nodes = tuple(self._finished_nodes(trial.run_id))
         before = [t for t in self.study.trials() if t.params == dict(trial.params)]
-        if any(t.error == WORKER_ENDED for t in before):
+        if any(t.error == _WORKER_ENDED for t in before):
             return TrialResult(None, nodes, "its worker ended, for the second time")
-        return TrialResult(None, nodes, WORKER_ENDED, interrupted=True)
+        return TrialResult(None, nodes, _WORKER_ENDED, interrupted=True)
 
     @contextlib.contextmanager
     def _cluster_open(self) -> Iterator[None]:

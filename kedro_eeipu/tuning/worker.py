@@ -20,6 +20,8 @@ from kedro_eeipu.logs import logs_to_stderr
 from kedro_eeipu.project.project import Project
 from kedro_eeipu.tuning.trial import TrialResult, run_trial
 
+__all__ = ["Assignment", "source_of"]
+
 # Kedro configures one project in a process, and runs one session of it at a time.
 _one_trial = threading.Lock()
 _loaded: dict[Source, Project] = {}

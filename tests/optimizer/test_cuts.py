@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kedro_eeipu.optimizer.cuts import CacheView, candidate_cuts
-from kedro_eeipu.optimizer.stages import Stage, StageGraph
+from kedro_eeipu.optimizer.stages import ReuseGraph, Stage
 from kedro_eeipu.optimizer.unit_cube import Dimension, Space
 
 DIAMOND = [
@@ -18,12 +18,12 @@ DIAMOND = [
 ]
 
 
-def graph_of(stages: list[Stage], d: int) -> StageGraph:
-    return StageGraph(stages, Space([Dimension()] * d))
+def graph_of(stages: list[Stage], d: int) -> ReuseGraph:
+    return ReuseGraph(stages, Space([Dimension()] * d))
 
 
 @st.composite
-def graphs(draw: st.DrawFn) -> tuple[StageGraph, list[list[float]], dict[int, frozenset[int]]]:
+def graphs(draw: st.DrawFn) -> tuple[ReuseGraph, list[list[float]], dict[int, frozenset[int]]]:
     """A random graph with a column of its own per stage, told points and what is cached."""
     stages: list[Stage] = []
     for s in range(draw(st.integers(1, 6))):
@@ -110,7 +110,7 @@ def test_a_stage_without_parameters_is_always_reused() -> None:
 def test_a_controlling_column_belongs_to_the_stage() -> None:
     space = Space([Dimension(levels=2, ordered=False), Dimension(active_when=(0, frozenset({1})))])
     stages = [Stage(frozenset({1}), frozenset()), Stage(frozenset({0, 1}), frozenset({0}))]
-    assert StageGraph(stages, space).columns[0] == {0, 1}
+    assert ReuseGraph(stages, space).columns[0] == {0, 1}
 
 
 def test_many_parallel_stages_stay_few_sets() -> None:

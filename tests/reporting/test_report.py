@@ -23,7 +23,7 @@ from kedro_eeipu.cli import commands
 from kedro_eeipu.reporting import report_html
 from kedro_eeipu.reporting.parameters import columns, parameter_importances
 from kedro_eeipu.reporting.spending import StageTotals, best_so_far, elapsed
-from kedro_eeipu.search import Objective, Range, SearchSpace, Stage, StageGraph
+from kedro_eeipu.search import Objective, PipelineStage, Range, SearchSpace, StageGraph
 from kedro_eeipu.study.costs import expected_costs
 from kedro_eeipu.study.records import NodeRecord, TrialRecord
 
@@ -39,9 +39,9 @@ SPACE = SearchSpace(
 )
 GRAPH = StageGraph(
     (
-        Stage("s0", ("load",), (), frozenset()),
-        Stage("s1", ("clean", "join"), ("clean.scale",), frozenset({0})),
-        Stage("s2", ("train",), SPACE.paths, frozenset({1})),
+        PipelineStage("s0", ("load",), (), frozenset()),
+        PipelineStage("s1", ("clean", "join"), ("clean.scale",), frozenset({0})),
+        PipelineStage("s2", ("train",), SPACE.paths, frozenset({1})),
     )
 )
 SCRIPT = '"><script>alert(1)</script>'
@@ -165,7 +165,7 @@ def large_study() -> tuple[list[TrialRecord], StageGraph, SearchSpace]:
     names = [f"node_number_{i}" for i in range(100)]
     graph = StageGraph(
         tuple(
-            Stage(f"s{i}", tuple(names[i::40]), space.paths[: i // 2 + 1], frozenset())
+            PipelineStage(f"s{i}", tuple(names[i::40]), space.paths[: i // 2 + 1], frozenset())
             for i in range(40)
         )
     )
@@ -377,7 +377,9 @@ def test_slices_mark_the_best_trial(maximize: bool) -> None:
 def test_user_text_is_escaped_everywhere() -> None:
     evil = replace(SPACE.ranges[3], path=SCRIPT, default=SCRIPT, choices=(SCRIPT, "b"))
     space = SearchSpace((*SPACE.ranges[:3], evil), Objective(SCRIPT, "", "minimize"))
-    graph = StageGraph((*GRAPH.stages[:2], Stage("s2", (SCRIPT,), space.paths, frozenset())))
+    graph = StageGraph(
+        (*GRAPH.stages[:2], PipelineStage("s2", (SCRIPT,), space.paths, frozenset()))
+    )
     trials = []
     for t in study(25):
         params = {p: v for p, v in t.params.items() if p in space.paths}

@@ -13,7 +13,7 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from kedro_eeipu.optimizer import Optimizer, Proposal
-from kedro_eeipu.search import Stage, StageGraph, parse_space
+from kedro_eeipu.search import PipelineStage, StageGraph, parse_space
 from kedro_eeipu.study.encoding import from_unit, to_unit
 from kedro_eeipu.study.peers import propose
 from kedro_eeipu.study.sampler import EEIPUSampler, Observation
@@ -36,8 +36,8 @@ SPACE = parse_space(PARAMETERS)
 EARLY = ("early.n", "early.rate")
 GRAPH = StageGraph(
     (
-        Stage("s0", ("a",), EARLY, frozenset()),
-        Stage("s1", ("b",), SPACE.paths, frozenset({0})),
+        PipelineStage("s0", ("a",), EARLY, frozenset()),
+        PipelineStage("s1", ("b",), SPACE.paths, frozenset({0})),
     )
 )
 
@@ -163,7 +163,7 @@ def test_a_sampler_can_be_pickled() -> None:
 
 
 def test_stages_of_other_parameters_are_named() -> None:
-    graph = StageGraph((Stage("s0", ("a",), ("early.m",), frozenset()),))
+    graph = StageGraph((PipelineStage("s0", ("a",), ("early.m",), frozenset()),))
     with pytest.raises(ValueError, match=r"stage s0 .*early\.m"):
         EEIPUSampler(SPACE, graph)
 
