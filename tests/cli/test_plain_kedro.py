@@ -61,3 +61,14 @@ def test_uninstalled_project_loads_and_runs(project: Any) -> None:
 
 def test_installed_plugin_adds_its_group(project: Any) -> None:
     assert "eeipu" in kedro(project, "--help", plugin=True)
+
+
+def test_importing_the_plugin_does_not_import_torch() -> None:
+    script = (
+        "import kedro_eeipu.cli, kedro_eeipu.hooks, sys\n"
+        "print([m for m in ('torch', 'botorch', 'optuna', 'pandas') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -1,0 +1,73 @@
+"""``kedro eeipu cache``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from command_line import document
+
+DEFAULTS = {"clean.scale": 1.0, "left.weight": 2.0, "right.power": 2, "shift": 3.0}
+
+
+def test_ls_lists_what_is_kept_and_who_uses_it(project: Any, shell: Any) -> None:
+    tuner = project.tuner()
+    tuner.evaluate(DEFAULTS)
+    tuner.evaluate({**DEFAULTS, "shift": 4.0})
+    entries = document(shell("cache", "ls", "--format", "json"))
+    assert sorted(e["dataset"] for e in entries) == [
+        "cleaned",
+        "joined",
+        "left_rows",
+        "metrics",
+        "metrics",
+        "right_rows",
+    ]
+    used = {e["dataset"]: e["trials"] for e in entries if e["dataset"] != "metrics"}
+    assert set(map(tuple, used.values())) == {(0, 1)}
+    assert all(e["kept"] and e["bytes"] > 0 and e["seconds"] > 0 for e in entries)
+    assert all(0 <= e["age_seconds"] < 600 for e in entries)
+    assert "right_rows" in shell("cache", "ls").stdout
+
+
+def test_cache_of_a_project_without_a_search(project: Any, shell: Any) -> None:
+    project.write_settings({"cache": {"runs": True}})
+    project.write_parameters(
+        {"clean": {"scale": 1.0, "kind": "a"}, "left": {"weight": 2.0}}
+        | {"right": {"power": 2}, "shift": 3.0}
+    )
+    project.plain_run()
+    entries = document(shell("cache", "ls", "--format", "json"))
+    assert len(entries) == 5
+    assert all(e["trials"] == [] for e in entries)
+
+
+def test_stats_verify_and_gc(project: Any, shell: Any) -> None:
+    assert document(shell("cache", "stats", "--format", "json"))["records"] == 0
+    project.write_settings({"cache": {"max_size": "1B"}})
+    project.tuner().evaluate(DEFAULTS)
+    assert document(shell("cache", "verify", "--format", "json")) == []
+    assert document(shell("cache", "gc", "--format", "json"))["size"] <= 1
+    found = document(shell("cache", "stats", "--format", "json"))
+    assert found["records"] == 5
+    assert found["blob_bytes"] <= 1
+    assert found["max_size"] == 1
+    assert "1 B" in shell("cache", "stats").stdout
+
+
+def test_verify_finds_damage(project: Any, shell: Any) -> None:
+    project.tuner().evaluate(DEFAULTS)
+    blobs = project.path / ".eeipu" / "cache" / "cas"
+    blob = next(p for p in sorted(blobs.rglob("*")) if p.is_file())
+    blob.chmod(0o600)
+    blob.write_bytes(blob.read_bytes()[:-1] + b"?")
+    result = shell("cache", "verify")
+    assert result.exit_code == 1
+    assert blob.name in result.stdout
+
+
+def test_clear_asks_first(project: Any, shell: Any) -> None:
+    project.tuner().evaluate(DEFAULTS)
+    shell("cache", "clear", say="n\n")
+    assert document(shell("cache", "stats", "--format", "json"))["records"] == 5
+    assert shell("cache", "clear", "--yes").exit_code == 0
+    assert document(shell("cache", "stats", "--format", "json"))["blobs"] == 0

@@ -1,0 +1,190 @@
+"""Configuration that commands refuse, warn of and merge."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+from command_line import Shell, block, refused
+
+from kedro_eeipu.config.settings import NodeSettings
+
+
+def test_no_block_prints_one_to_paste(shell: Shell) -> None:
+    parameters = yaml.safe_load((shell.project.path / "conf/base/parameters.yml").read_text())
+    del parameters["eeipu"]
+    shell.project.write_parameters(parameters)
+    result = shell("tune")
+    refused(result, "conf/base/parameters.yml", "eeipu:", "space:", "clean.scale:")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"space": {"clean.scal": {"low": 0.1, "high": 1.0}}}, ["clean.scal", "clean.scale"]),
+        ({"space": {"left.other": ["untouched", "b"]}}, ["left.other", "no node", "left.weight"]),
+        ({"space": {"shift": {"low": 2.0, "high": 1.0}}}, ["eeipu.space.shift", "not below"]),
+        ({"objective": {"dataset": "metric", "direction": "minimize"}}, ["metric", "metrics"]),
+        ({"objective": {"dataset": "raw", "direction": "minimize"}}, ["raw", "produces"]),
+        ({"budget": "soon"}, ["eeipu.budget", "30min"]),
+        ({"trials": 0}, ["eeipu.trials"]),
+        ({"trials": None}, ["when to stop", "--budget"]),
+        ({"sapce": {}}, ["sapce", "space"]),
+    ],
+)
+def test_bad_configuration_is_refused_before_anything_runs(
+    shell: Shell, changes: dict[str, Any], words: list[str]
+) -> None:
+    block(shell.project, **changes)
+    refused(
+        shell("tune"), *words, "conf/base/parameters.yml" if changes != {"trials": None} else ""
+    )
+    assert shell.project.executions() == []
+    assert not (shell.project.path / ".eeipu" / "study.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"cahce": {}}, ["cahce", "cache"]),
+        ({"cache": {"max_size": "big"}}, ["cache.max_size", "20GB"]),
+        ({"cache": {"runs": "yes"}}, ["cache.runs"]),
+        ({"cache": {"nodes": {"left": {"depends_on": 3}}}}, ["cache.nodes.left"]),
+        ({"cache": {"credentials": "s3"}}, ["credentials.yml", "s3"]),
+    ],
+)
+def test_bad_settings_are_refused(shell: Shell, settings: dict[str, Any], words: list[str]) -> None:
+    shell.project.write_settings(settings)
+    refused(shell("tune"), *words, "eeipu.yml")
+
+
+@pytest.mark.parametrize("strategy", [None, {"eeipu": "destructive", "parameters": "soft"}])
+def test_settings_of_an_environment_leave_those_of_base_that_they_do_not_name(
+    project: Any, strategy: dict[str, str] | None
+) -> None:
+    """Else a size in `conf/local` takes back that a node is not to be cached."""
+    if strategy is not None:
+        arguments = {"base_env": "base", "default_run_env": "local", "merge_strategy": strategy}
+        with (project.source / "settings.py").open("a") as file:
+            file.write(f"CONFIG_LOADER_ARGS = {arguments}\n")
+    left = {"cache": False, "depends_on": ["a.txt", "b.txt"]}
+    cache = {"max_size": "1GB", "runs": True, "nodes": {"left": left}}
+    project.write_settings({"cache": {**cache, "inputs": {"raw": {"version": "1"}}}})
+    project.write_settings(
+        {"cache": {"max_size": "2GB", "nodes": {"left": {"depends_on": ["c.txt"]}, "join": {}}}},
+        env="local",
+    )
+    settings = project.load().settings.cache
+    assert settings.max_size == 2 * 10**9
+    assert settings.runs
+    assert settings.inputs == {"raw": "1"}
+    assert settings.nodes["left"] == NodeSettings(cache=False, depends_on=("c.txt",))
+    assert settings.nodes["join"] == NodeSettings()
+
+
+def test_settings_of_two_environments_that_cannot_be_merged_are_refused(shell: Shell) -> None:
+    shell.project.write_settings({"cache": {"nodes": {"left": {"cache": False}}}})
+    shell.project.write_settings({"cache": {"nodes": ["left"]}}, env="local")
+    refused(shell("plan"), "eeipu.yml", "a list where", "mapping")
+
+
+def test_other_configuration_is_merged_as_the_project_says(project: Any) -> None:
+    project.write_settings({"cache": {"runs": True}})
+    project.write_parameters({"left": {"weight": 3.0}}, env="local")
+    assert project.load().parameters["left"] == {"weight": 3.0}
+
+
+def test_input_in_a_file_that_a_node_writes_is_refused(shell: Shell) -> None:
+    """The trial would read what an earlier plain run left there."""
+    catalog = yaml.safe_load((shell.project.path / "conf/base/catalog.yml").read_text())
+    shell.project.write_catalog({**catalog, "again": catalog["cleaned"]})
+    pipeline = shell.project.source / "pipeline.py"
+    pipeline.write_text(
+        pipeline.read_text().replace('["cleaned", "params:left', '["again", "params:left')
+    )
+    refused(shell("tune"), "'again'", "data/cleaned.json", "'cleaned'")
+    assert shell.project.executions() == []
+
+
+def test_unknown_names_are_refused(shell: Shell) -> None:
+    refused(shell("tune", "--env", "nowhere"), "no configuration environment 'nowhere'")
+    refused(shell("tune", "--pipeline", "training"), "no pipeline 'training'", "__default__")
+    refused(shell("tune", "--runner", "SlowRunner"), "SlowRunner", "ThreadRunner")
+    refused(shell("tune", "--trials", "0"), "--trials")
+    refused(shell("tune", "--budget", "soon"), "--budget")
+
+
+def test_default_outside_its_range_is_a_warning(shell: Shell) -> None:
+    block(shell.project, space={"shift": {"low": 10.0, "high": 20.0}})
+    result = shell("tune", "--trials", "1")
+    assert result.exit_code == 0
+    assert "outside" in result.stderr
+    assert shell.json("trials")[0]["params"] == {"shift": 10.0}
+
+
+def test_broken_yaml_is_a_message(shell: Shell) -> None:
+    path = shell.project.path / "conf" / "base" / "parameters.yml"
+    path.write_text(path.read_text() + "\n  broken: [1,\n")
+    result = shell("tune")
+    refused(result, "parameters.yml")
+
+
+@pytest.mark.parametrize("name", ["parameters_more.yml", "eeipu.yml", "eeipu_more.yml"])
+def test_broken_yaml_is_told_of_the_file_that_holds_it(shell: Shell, name: str) -> None:
+    (shell.project.path / "conf/local" / name).write_text("a: 1\n\n  broken: [1,\n")
+    result = shell("tune")
+    refused(result, f"Error: conf/local/{name}: line 3, column 9: ")
+
+
+def test_key_set_twice_is_told_of_the_files_that_set_it(shell: Shell) -> None:
+    (shell.project.path / "conf/base/parameters_more.yml").write_text("shift: 1\n")
+    refused(shell("tune"), "Error: Duplicate keys", "parameters_more.yml", "shift")
+
+
+@pytest.mark.parametrize("root", ["afile", "afile/cache", "file://{}/afile"])
+def test_root_that_is_a_file_is_told(shell: Shell, root: str) -> None:
+    (shell.project.path / "afile").touch()
+    shell.project.write_settings({"cache": {"root": root.format(shell.project.path)}})
+    for command in (["plan"], ["tune"], ["cache", "ls"]):
+        refused(shell(*command), "eeipu.yml: cache.root", "afile is a file, not a directory")
+
+
+@pytest.mark.parametrize("sampler", ["eeipu", "random"])
+def test_steps_that_do_not_reach_the_end_are_told_in_our_words(
+    shell: Shell, sampler: str, recwarn: pytest.WarningsRecorder
+) -> None:
+    space = {
+        "shift": {"low": 0.0, "high": 10.0, "step": 3.0},
+        "right.power": {"low": 1, "high": 6, "step": 2},
+        "clean.scale": {"low": 0.1, "high": 1.0, "step": 0.3},
+    }
+    block(shell.project, space=space)
+    result = shell("tune", "--trials", "3", "--sampler", sampler)
+    assert result.exit_code == 0, result.stderr
+    assert (
+        "conf/base/parameters.yml: eeipu.space.shift: steps of 3 from 0 do not reach 10; "
+        "the last value is 9\n" in result.stderr
+    )
+    assert "eeipu.space.right.power: steps of 2 from 1 do not reach 6" in result.stderr
+    assert "eeipu.space.clean.scale: steps" not in result.stderr
+    assert not [w for w in recwarn if "divisible" in str(w.message)]
+
+
+def test_names_in_settings_that_match_nothing_are_told(shell: Shell) -> None:
+    shell.project.write_settings({"cache": {"nodes": {"scor": {"cache": False}}}})
+    result = shell("tune", "--trials", "1")
+    assert result.exit_code == 0
+    assert "cache.nodes.scor matches nothing" in result.stderr
+    assert "Did you mean 'score'?" in result.stderr
+
+
+@pytest.mark.parametrize("url", ["nosuch://host/db", "sqlite:////proc/x/study.db", "what"])
+def test_storage_that_cannot_be_opened_is_a_message(shell: Shell, url: str) -> None:
+    shell.project.write_settings({"study": {"storage": url}})
+    refused(shell("tune"), "eeipu.yml: study.storage", "database URL")
+
+
+def test_settings_that_are_no_mapping(shell: Shell) -> None:
+    (shell.project.path / "conf" / "base" / "eeipu.yml").write_text("[1]\n")
+    refused(shell("tune"), "eeipu.yml")

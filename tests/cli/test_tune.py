@@ -1,0 +1,135 @@
+"""``kedro eeipu tune``."""
+
+from __future__ import annotations
+
+import os
+import pty
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import Shell, block, refused
+
+
+def test_tune_says_what_happens_and_what_came_out(shell: Shell) -> None:
+    result = shell("tune", "--trials", "4")
+    assert result.exit_code == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("trial   0")
+    assert "ran 5, reused 0 of 5 nodes" in lines[0]
+    assert any("reused" in line and "ran score" in line for line in lines)
+    assert "Best: metrics[loss]" in result.stdout
+    assert "with the defaults." in result.stdout
+    assert "clean.scale" in result.stdout
+    assert "0.5 … 2" in result.stdout
+    assert "node executions" in result.stdout
+    assert "saved" in result.stdout
+
+
+def test_value_of_the_defaults_is_told_only_of_a_trial_that_ran_with_them(shell: Shell) -> None:
+    block(shell.project, space={"shift": {"low": 0.0, "high": 50.0}})
+    assert "23 with the defaults." in shell("tune", "--trials", "1").stdout
+    block(shell.project, space={"shift": {"low": 10.0, "high": 50.0}})
+    assert "23 with the defaults." in shell("tune", "--trials", "1").stdout
+    moved = shell("tune", "--study", "moved", "--trials", "1")
+    assert moved.exit_code == 0, moved.stderr
+    assert "with the defaults" not in moved.stdout
+
+
+def test_tune_goes_on_and_says_so(shell: Shell) -> None:
+    shell("tune", "--trials", "2")
+    result = shell("tune", "--trials", "3")
+    assert "goes on after 2 trials" in result.stdout
+    assert [t["number"] for t in shell.json("trials")] == [0, 1, 2]
+
+
+def test_quiet_says_nothing(shell: Shell) -> None:
+    assert shell("tune", "--trials", "2", "--quiet").output == ""
+    assert len(shell.json("trials")) == 2
+
+
+def test_studies_are_apart(shell: Shell) -> None:
+    shell("tune", "--trials", "2", "--study", "one", "--sampler", "random")
+    shell("tune", "--trials", "3", "--study", "two", "--seed", "4")
+    assert len(shell.json("trials", "--study", "one")) == 2
+    assert len(shell.json("trials", "--study", "two")) == 3
+    refused(shell("trials", "--study", "three"), "no study 'three'", "one, two")
+
+
+@pytest.mark.parametrize("name", ["a/b", "../x", "", "  ", "a\nb", "x" * 300])
+def test_names_that_no_study_can_have_are_refused(shell: Shell, name: str) -> None:
+    refused(shell("tune", "--study", name), "--study", "letters, digits")
+    assert shell.project.executions() == []
+    assert not (shell.project.path / ".eeipu" / "study.db").exists()
+    assert shell("trials", "--study", name).exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["..", "wide ranges, v1.2_b-c", "größer"])
+def test_other_names_of_studies_are_taken(shell: Shell, name: str) -> None:
+    result = shell("tune", "--study", name, "--trials", "1")
+    assert result.exit_code == 0, result.stderr
+    assert len(shell.json("trials", "--study", name)) == 1
+
+
+def test_params_and_env_reach_the_run(shell: Shell) -> None:
+    shell.project.write_parameters({"shift": 5.0}, env="other")
+    shell("tune", "--trials", "1", "--env", "other", "--params", "right.power=1")
+    (trial,) = shell.json("trials", "--env", "other")
+    assert trial["params"]["shift"] == 5.0
+    assert trial["value"] == abs(2 * 6 + 6 - 5)
+
+
+def test_changed_categories_are_refused(shell: Shell) -> None:
+    block(shell.project, space={"clean.kind": ["plain", "fancy"]})
+    shell("tune", "--trials", "1")
+    block(shell.project, space={"clean.kind": ["plain", "other"]})
+    refused(shell("tune", "--trials", "2"), "clean.kind", "--study")
+
+
+def test_changed_code_is_told(shell: Shell) -> None:
+    shell("tune", "--trials", "1")
+    nodes = shell.project.source / "nodes.py"
+    nodes.write_text(nodes.read_text().replace('"loss": abs(', '"loss": 2 * abs('))
+    result = shell("tune", "--trials", "2")
+    assert "there has changed: code of score" in result.stderr
+    assert "--study" in result.stderr
+
+
+def test_failing_study_exits_with_one(shell: Shell) -> None:
+    nodes = shell.project.source / "nodes.py"
+    nodes.write_text(nodes.read_text().replace('ran("score")', 'raise RuntimeError("no licence")'))
+    result = shell("tune", "--trials", "9")
+    assert result.exit_code == 1
+    assert "no licence" in result.stderr
+    assert "Traceback" not in result.output
+    assert all(t["nodes"][-1]["status"] == "failed" for t in shell.json("trials"))
+
+
+def test_live_view_in_a_terminal(project: Any) -> None:
+    """The whole command under a pseudo-terminal: what is redrawn, and what stays."""
+    pid, terminal = pty.fork()
+    if pid == 0:  # pragma: no cover - the child
+        os.chdir(project.path)
+        os.environ.update(project.environment(), TERM="xterm-256color")
+        arguments = project.command("eeipu", "tune", "--trials", "3")
+        os.execv(arguments[0], arguments)
+    seen = b""
+    while True:
+        try:
+            chunk = os.read(terminal, 65536)
+        except OSError:
+            break
+        if not chunk:
+            break
+        seen += chunk
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, seen.decode()
+    text = seen.decode()
+    assert "node time" in text
+    assert "choosing the next trial" in text
+    assert "Best: metrics[loss]" in text
+
+
+def test_project_path_with_spaces(project: Any, tmp_path: Path) -> None:
+    project = type(project)(tmp_path / "a project with spaces")
+    result = Shell(project)("tune", "--trials", "1")
+    assert result.exit_code == 0, result.stderr
