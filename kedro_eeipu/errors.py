@@ -33,21 +33,21 @@ class StudyStopped(EEIPUError):
     """The study cannot usefully go on (exit code 1); everything recorded so far is kept."""
 
 
-def refuse_unknown_keys(keys: Iterable[object], known: Collection[str], where: str) -> None:
+def refuse_unknown_keys(keys: Iterable[object], allowed: Collection[str], where: str) -> None:
     """Refuse a key that a mapping in the configuration cannot have.
 
     Args:
         keys: The keys that it has.
-        known: Those that it may have.
+        allowed: Those that it may have.
         where: The file and key that hold it.
 
     Raises:
         ConfigurationError: One of them is unknown.
     """
     for key in keys:
-        if key not in known:
+        if key not in allowed:
             raise ConfigurationError(
                 f"unknown key '{key}'",
                 where=where,
-                remedy=did_you_mean(str(key), known) or f"Known: {', '.join(sorted(known))}.",
+                remedy=did_you_mean(str(key), allowed) or f"Known: {', '.join(sorted(allowed))}.",
             )

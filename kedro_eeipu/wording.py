@@ -47,13 +47,13 @@ def scalar(value: Any) -> str:
     return str(yaml.safe_dump(value, width=math.inf)).splitlines()[0]
 
 
-def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
-    """A question that names the most similar of the known names, empty where none is similar.
+def did_you_mean(name: str, candidates: Iterable[str], cutoff: float = 0.6) -> str:
+    """A question that names the most similar of the candidates, empty where none is similar.
 
     Args:
         name: What was written.
-        known: What could have been meant.
+        candidates: What could have been meant.
         cutoff: How similar it must be, from 0 (anything) to 1 (equal).
     """
-    close = get_close_matches(name, list(known), n=1, cutoff=cutoff)
+    close = get_close_matches(name, list(candidates), n=1, cutoff=cutoff)
     return f"Did you mean '{close[0]}'?" if close else ""

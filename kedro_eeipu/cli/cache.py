@@ -18,7 +18,6 @@ from kedro_eeipu.cli.common import (
     study_name,
     study_option,
 )
-from kedro_eeipu.cli.tables import entries_table
 from kedro_eeipu.errors import EEIPUError
 from kedro_eeipu.wording import counted, in_bytes
 
@@ -109,8 +108,10 @@ def ls(opened: _Cache, study: str | None, form: str) -> None:
     entries.sort(key=lambda e: (str(e["node"]), str(e["dataset"]), e["age_seconds"]))
     if form == "json":
         print_json(entries)
-    else:
-        make_console().print(entries_table(entries))
+        return
+    from kedro_eeipu.cli.tables import entries_table
+
+    make_console().print(entries_table(entries))
 
 
 @_cache_command

@@ -9,11 +9,11 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from kedro_eeipu.search.space import SearchSpace
 from kedro_eeipu.study.records import TrialRecord, with_defaults
 from kedro_eeipu.wording import counted, duration, in_bytes, scalar
 
 if TYPE_CHECKING:
+    from kedro_eeipu.search.space import SearchSpace
     from kedro_eeipu.search.stages import PipelineStage, StageGraph
     from kedro_eeipu.tuning.runner import Outcome
 
