@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import replace
 
+from kedro_eeipu.states import NodeState
 from kedro_eeipu.study.records import NodeRecord, TrialRecord
 
 __all__ = ["charge", "paid_for", "price"]
@@ -22,7 +23,7 @@ def paid_for(trials: Iterable[TrialRecord]) -> set[str]:
         for t in trials
         if not t.interrupted
         for n in t.nodes
-        if n.key is not None and n.status in ("ran", "reused")
+        if n.key is not None and n.has_outputs
     }
 
 
@@ -41,8 +42,8 @@ def charge(
         load_seconds: Seconds that reading a node's outputs from the cache takes.
     """
     nodes = list(nodes)
-    reused = {n.name for n in nodes if n.status in ("ran", "reused") and n.key in paid}
-    run = {n.name for n in nodes if n.status != "skipped"} - reused
+    reused = {n.name for n in nodes if n.has_outputs and n.key in paid}
+    run = {n.name for n in nodes if n.status != NodeState.SKIPPED} - reused
     return [_charged(n, n.name in reused, run, consumers, load_seconds) for n in nodes]
 
 
@@ -53,16 +54,16 @@ def _charged(
     consumers: Mapping[str, Set[str]],
     load_seconds: Callable[[NodeRecord], float],
 ) -> NodeRecord:
-    if node.status not in ("ran", "reused"):
+    if not node.has_outputs:
         return node
-    seconds = node.seconds if node.status == "ran" else node.saved
+    seconds = node.seconds if node.status == NodeState.RAN else node.saved
     if not reused:
-        return replace(node, status="ran", seconds=seconds, saved=0.0, load=0.0)
+        return replace(node, status=NodeState.RAN, seconds=seconds, saved=0.0, load=0.0)
     needed = not run.isdisjoint(consumers.get(node.name, set()))
     load = load_seconds(node) if needed else 0.0
-    return replace(node, status="reused", seconds=0.0, saved=seconds, load=load)
+    return replace(node, status=NodeState.REUSED, seconds=0.0, saved=seconds, load=load)
 
 
 def price(trial: TrialRecord) -> float:
     """Seconds that a trial costs: running what runs, and loading what that needs."""
-    return trial.cost + sum(n.load for n in trial.nodes if n.status == "reused")
+    return trial.cost + sum(n.load for n in trial.nodes if n.status == NodeState.REUSED)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kedro_eeipu.search import PipelineStage, SearchSpace, StageGraph
+from kedro_eeipu.states import NodeState
 from kedro_eeipu.study.records import TrialRecord
 from kedro_eeipu.study.sampler import EEIPUSampler
 
@@ -73,5 +74,5 @@ def expected_costs(
 def _cost(trial: TrialRecord, stage: PipelineStage) -> float:
     """Seconds of a stage all of whose nodes ran, else 0."""
     found = [n for n in trial.nodes if n.name in stage.nodes]
-    whole = len(found) == len(stage.nodes) and all(n.status == "ran" for n in found)
+    whole = len(found) == len(stage.nodes) and all(n.status == NodeState.RAN for n in found)
     return sum(n.seconds for n in found) if whole else 0.0

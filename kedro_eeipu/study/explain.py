@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.search.space import scalar_paths
+from kedro_eeipu.states import NodeState
 from kedro_eeipu.study.records import NodeRecord, TrialRecord
 
 if TYPE_CHECKING:
@@ -83,13 +84,13 @@ class History:
         self._nodes[trial.number] = {n.name: n for n in trial.nodes}
         bit = 1 << trial.number
         for node in trial.nodes:
-            if not node.parts or node.status not in ("ran", "reused", "failed"):
+            if not node.parts or node.status == NodeState.SKIPPED:
                 continue
             alike = self._alike[node.name][tuple(sorted(node.parts))]
             alike.trials |= bit
             for part in node.parts.items():
                 alike.holding[part] |= bit
-            if node.status == "ran":
+            if node.status == NodeState.RAN:
                 self._ran[node.name, node.key] |= bit
 
     def nearest(self, number: int, node: NodeRecord) -> tuple[int, NodeRecord] | None:
@@ -117,23 +118,23 @@ class History:
         Of a reused node the one that made its outputs, of another the nearest; ``None`` where no
         trial says why.
         """
-        if node.status == "skipped" or node.why_not or _has_unknown_input(node):
+        if node.status == NodeState.SKIPPED or node.why_not or _has_unknown_input(node):
             return None
-        if node.status != "reused":
+        if node.status != NodeState.REUSED:
             return self.nearest(number, node)
         made = self._ran.get((node.name, node.key), 0) & _before(number)
         return (then := _latest(made), self._nodes[then][node.name]) if made else None
 
     def reason(self, number: int, node: NodeRecord) -> str:
         """Why a node ran or was reused in the trial of this number, in words."""
-        if node.status == "skipped":
+        if node.status == NodeState.SKIPPED:
             return "the trial ended before it was reached"
         if node.why_not:
             return f"it is never cached: {node.why_not}"
         if _has_unknown_input(node):
             return "one of its inputs cannot be stored, so it cannot be told whether that changed"
         found = self.against(number, node)
-        if node.status == "reused":
+        if node.status == NodeState.REUSED:
             same = "same code, parameters and inputs as"
             return f"{same} trial {found[0]}" if found else f"{same} in an earlier study or run"
         if found is None:
@@ -142,7 +143,9 @@ class History:
         changed = changed_parts(record, node)
         if not changed:
             again = (
-                "it failed then" if record.status == "failed" else "its outputs were no longer kept"
+                "it failed then"
+                if record.status == NodeState.FAILED
+                else "its outputs were no longer kept"
             )
             return f"as in trial {then}, but {again}"
         words = (self._words(part, then, number) for part in changed)
@@ -256,7 +259,7 @@ def _latest(trials: int) -> int:
 
 def _has_unknown_input(node: NodeRecord) -> bool:
     """Whether a node that may be cached had no key: something it takes could not be stored."""
-    return node.status == "ran" and bool(node.parts) and node.key is None
+    return node.status == NodeState.RAN and bool(node.parts) and node.key is None
 
 
 def _values(trial: TrialRecord) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kedro_eeipu.errors import ConfigurationError
+from kedro_eeipu.states import NodeState
 from kedro_eeipu.study.records import TrialRecord
 
 __all__ = [
@@ -84,7 +85,7 @@ def pruned_at_once(trials: Sequence[TrialRecord], count: int) -> bool:
     """Whether each of the last `count` trials was pruned before a node ran."""
     last = trials[-count:]
     return len(last) == count and all(
-        t.state == "pruned" and all(n.status != "ran" for n in t.nodes) for t in last
+        t.state == "pruned" and all(n.status != NodeState.RAN for n in t.nodes) for t in last
     )
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from kedro_eeipu.states import NodeState
+
 if TYPE_CHECKING:
     from kedro_eeipu.search import SearchSpace
 
@@ -22,7 +24,7 @@ class NodeRecord:
 
     Attributes:
         name: The node's name.
-        status: ``ran``, ``reused``, ``failed`` or ``skipped``.
+        status: Whether it ran, was reused, failed or was skipped.
         seconds: What running it cost, zero when it was reused.
         saved: What running it had cost when its record was made, zero when it ran.
         load: Seconds that reading its outputs from the cache took.
@@ -34,7 +36,7 @@ class NodeRecord:
     """
 
     name: str
-    status: str
+    status: NodeState
     seconds: float = 0.0
     saved: float = 0.0
     load: float = 0.0
@@ -45,21 +47,29 @@ class NodeRecord:
     error: str | None = None
 
     @property
+    def has_outputs(self) -> bool:
+        """Whether its outputs were there in the end: it ran or was reused."""
+        return self.status in (NodeState.RAN, NodeState.REUSED)
+
+    @property
     def made(self) -> bool:
         """Whether this trial has put its outputs into the cache."""
-        return self.status == "ran" and not self.why_not
+        return self.status == NodeState.RAN and not self.why_not
 
     def to_json(self) -> dict[str, Any]:
         """As it is stored: what is empty left out."""
         return {k: v for k, v in self.__dict__.items() if v not in (None, 0.0, {}, ())}
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> NodeRecord:
+    def from_json(cls, stored: Mapping[str, Any]) -> NodeRecord:
         """As read back; keys of a later version are passed over."""
         fields = cls.__dataclass_fields__.keys()
-        known = dict(told) if told.keys() <= fields else {k: told[k] for k in told.keys() & fields}
-        known["outputs"] = tuple([(digest, size) for digest, size in known.get("outputs", ())])
-        return cls(**known)
+        # A study holds very many records, and few have other keys.
+        plain = stored.keys() <= fields
+        values = dict(stored) if plain else {k: stored[k] for k in stored.keys() & fields}
+        values["status"] = NodeState(stored["status"])
+        values["outputs"] = tuple([(digest, size) for digest, size in stored.get("outputs", ())])
+        return cls(**values)
 
 
 @dataclass(frozen=True)

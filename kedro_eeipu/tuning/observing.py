@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence, Set
 from operator import attrgetter
 
 from kedro_eeipu.project.project import Project
+from kedro_eeipu.states import NodeState
 from kedro_eeipu.study.records import NodeRecord, TrialRecord
 from kedro_eeipu.study.sampler import Observation
 
@@ -48,9 +49,9 @@ class Observer:
             nodes = [records[name] for name in stage.nodes if name in records]
             if len(nodes) < len(stage.nodes):
                 continue
-            if all(n.status == "ran" for n in nodes):
+            if all(n.status == NodeState.RAN for n in nodes):
                 costs[s] = sum(n.seconds for n in nodes)
-            if all(n.status == "reused" for n in nodes):
+            if all(n.status == NodeState.REUSED for n in nodes):
                 loads[s] = sum(n.load for n in nodes)
             if stage.cacheable and all(self._servable(n, kept) for n in nodes):
                 available.add(s)
@@ -75,7 +76,7 @@ class Observer:
 
     def _servable(self, node: NodeRecord, kept: Set[str]) -> bool:
         """Whether a trial with the same parameters would be served what this node made."""
-        if node.status not in ("ran", "reused") or not node.outputs or self._outdated(node):
+        if not node.has_outputs or not node.outputs or self._outdated(node):
             return False
         return all(digest in kept for digest, _ in node.outputs)
 

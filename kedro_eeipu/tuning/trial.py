@@ -12,6 +12,7 @@ from kedro_eeipu.errors import EEIPUError
 from kedro_eeipu.hooks.run import PlannedRun
 from kedro_eeipu.hooks.run_directory import RunDirectory
 from kedro_eeipu.project.project import Project
+from kedro_eeipu.states import NodeState
 from kedro_eeipu.study.records import NodeRecord
 
 __all__ = ["TrialResult", "node_records", "run_trial"]
@@ -92,7 +93,7 @@ def _blamed_on_node(result: TrialResult, raised: BaseException | None) -> TrialR
     """The result of a trial with the name of the node that failed in its error, if one did."""
     nodes = list(result.nodes)
     for i, node in enumerate(nodes):
-        if node.status == "failed":
+        if node.status == NodeState.FAILED:
             if isinstance(raised, SystemExit):  # recorded as `SystemExit: 3`: say what that is
                 nodes[i] = node = replace(node, error=_words(raised))
             return replace(result, nodes=tuple(nodes), error=f"{node.name}: {node.error}")
@@ -133,9 +134,9 @@ def node_records(
     actions = run.plan.actions if run is not None and run.plan is not None else {}
     records = []
     for name in actions or events:
-        event = events.get(name, {"status": "skipped"})
-        if event["status"] == "running":
-            event = {**event, "status": "failed", "error": error}
+        event = events.get(name, {"status": NodeState.SKIPPED})
+        if event["status"] == NodeState.RUNNING:
+            event = {**event, "status": NodeState.FAILED, "error": error}
         outputs = actions[name].outputs if name in actions else ()
         load = sum(loads.get(dataset, 0.0) for dataset in outputs)
         records.append(NodeRecord.from_json({**event, "name": name, "load": load}))

@@ -1,0 +1,24 @@
+"""What can become of a node in a run."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+__all__ = ["NodeState"]
+
+
+class NodeState(str, Enum):
+    """State of a node; its text is what JSON and the study hold."""
+
+    RAN = "ran"
+    REUSED = "reused"
+    FAILED = "failed"
+    SKIPPED = "skipped"  # the run ended before it was reached
+    RUNNING = "running"  # only while the run goes on: never recorded
+
+    # The text itself, in every version of Python.
+    def __str__(self) -> str:
+        return self.value
+
+    def __format__(self, spec: str) -> str:
+        return format(self.value, spec)
