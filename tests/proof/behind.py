@@ -40,6 +40,8 @@ class Way:
 
 WAYS: list[Way] = []
 
+CONSTANT = "    return 0\ndef b("
+
 PIPE = """
 from kedro.pipeline import Pipeline, node
 from mini.base import total
@@ -55,13 +57,18 @@ def make_pipeline():
 def way(
     kind: str, name: str, nodes: str, *, documented: str = "", pipe: str = PIPE, **options: str
 ) -> None:
-    files = project(
-        nodes + pipe,
-        params="p: 1\nq: 1\n",
-        space="p: {low: 1, high: 9}\nq: {low: 1, high: 30}",
-        **options,  # type: ignore[arg-type]
-    )
-    WAYS.append(Way(kind, name, files, documented))
+    """A way; where ``a`` hands on nothing but 0, also with p, so that ``b`` gets another input."""
+    variants = {name: nodes}
+    if CONSTANT in nodes:
+        variants[f"{name}, p handed on"] = nodes.replace(CONSTANT, "    return p\ndef b(", 1)
+    for called, text in variants.items():
+        files = project(
+            text + pipe,
+            params="p: 1\nq: 1\n",
+            space="p: {low: 1, high: 9}\nq: {low: 1, high: 30}",
+            **options,  # type: ignore[arg-type]
+        )
+        WAYS.append(Way(kind, called, files, documented))
 
 
 OWN_FILES = "files, databases and services that a function opens by itself"

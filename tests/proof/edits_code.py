@@ -239,7 +239,7 @@ code(
 code(
     "regex",
     "pattern",
-    "import re\nP = re.compile(r'\\d+')\ndef f(k):\n    return len(P.findall('a1b22c333')[0]) + len(P.findall('a1b22c333'))\n",
+    "import re\nP = re.compile(r'\\d+')\ndef f(k):\n    return len(P.findall('a1b22c333')[0]) * 10 + len(P.findall('a1b22c333'))\n",
     r"\\d+".replace("\\\\", "\\"),
     r"\d{2,}",
 )

@@ -2,14 +2,16 @@
 
     python tests/proof/run.py --edits 400 --behind 60 --out proof.jsonl
 
-Each case is a line of the file; what stands there is not run again. At the end it prints a table
-with a row for each kind. The exit code is 1 if there was a wrong value that no warning and no docs
-name.
+Each case is a line of the file; what stands there of the same package is not run again. At the end
+it prints a table with a row for each kind. The exit code is 1 if there was a wrong value that no
+warning and no docs name.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
+import hashlib
 import json
 import os
 import random
@@ -29,13 +31,14 @@ import edits_data  # noqa: F401
 import sittings
 import tables
 import verdicts
+import walks
 
 
 def main() -> int:
     options = parsed()
     sittings.warm_up()
     chosen = cases(options)
-    known = {r["id"] for r in read(options.out)}
+    known = {r["id"] for r in read(options.out) if r["verdict"] != "fault"}
     todo = [case for case in chosen if case[0] not in known]
     print(f"{len(chosen)} cases, {len(chosen) - len(todo)} of them known", file=sys.stderr)
     workers = [start(todo[i :: options.processes], options.out) for i in range(options.processes)]
@@ -77,6 +80,8 @@ def cases(options: argparse.Namespace) -> list[Case]:
         named = [m for m in members if re.search(options.only, m.id)]
         random.Random(options.seed).shuffle(named)
         found += [(m.id, _judged(judge, m)) for m in (named if count < 0 else named[:count])]
+    for number in range(options.seed * 1_000_000, options.seed * 1_000_000 + options.walks):
+        found.append((f"walk / {number}", _judged(walks.judge_walk, number)))
     return found
 
 
@@ -120,11 +125,24 @@ def wrong(results: list[dict[str, Any]]) -> set[str]:
 
 def append(out: Path, result: dict[str, Any]) -> None:
     with out.open("a") as file:
-        file.write(json.dumps(result, default=repr) + "\n")
+        file.write(json.dumps({**result, "package": package()}, default=repr) + "\n")
 
 
 def read(out: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
+    """The results of the package as it is now; of a case that was run again, the last."""
+    lines = out.read_text().splitlines() if out.exists() else []
+    found = {r["id"]: r for r in map(json.loads, lines) if r["package"] == package()}
+    return list(found.values())
+
+
+@functools.cache
+def package() -> str:
+    """Digest of the sources of the package."""
+    import kedro_eeipu
+
+    root = Path(kedro_eeipu.__file__).parent
+    texts = [f"{p.relative_to(root)}\0{p.read_text()}" for p in sorted(root.rglob("*.py"))]
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:12]
 
 
 if __name__ == "__main__":

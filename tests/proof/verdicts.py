@@ -131,10 +131,8 @@ def judge_way(way: Way, fresh: bool = False) -> dict[str, Any]:
         first = place.tune("first", [{"p": p, "q": q} for p, q in TRIALS])
         later = place.tune("later", [{"p": p, "q": q} for p, q in LATER])
     got = [*first.values, *later.values]
-    right = []
-    for p, q in [*TRIALS, *LATER]:
-        with Place(way.files, fresh) as plain:
-            right.append(plain.run({"p": p, "q": q}).value)
+    with Place(way.files, fresh) as plain:
+        right = plain.runs([{"p": p, "q": q} for p, q in [*TRIALS, *LATER]]).values
     fault = ""
     if not all(isinstance(v, (int, float)) for v in right):
         fault = f"a plain run gave {next(v for v in right if not isinstance(v, (int, float)))}"
