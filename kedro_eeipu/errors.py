@@ -6,7 +6,13 @@ from collections.abc import Collection, Iterable
 
 from kedro_eeipu.wording import did_you_mean
 
-__all__ = ["ConfigurationError", "EEIPUError", "StudyStopped", "refuse_unknown_keys"]
+__all__ = [
+    "ConfigurationError",
+    "EEIPUError",
+    "ObjectiveError",
+    "StudyStopped",
+    "refuse_unknown_keys",
+]
 
 
 class EEIPUError(Exception):
@@ -27,6 +33,10 @@ class ConfigurationError(EEIPUError):
         super().__init__(
             "\n".join(filter(None, (f"{where}: {problem}" if where else problem, remedy)))
         )
+
+
+class ObjectiveError(ConfigurationError):
+    """The nodes have run, but the value of the trial cannot be read from what they returned."""
 
 
 class StudyStopped(EEIPUError):

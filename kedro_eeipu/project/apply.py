@@ -20,7 +20,7 @@ from kedro_eeipu.errors import ConfigurationError, EEIPUError
 from kedro_eeipu.project.parameters import read_parameters
 from kedro_eeipu.project.project import Project
 from kedro_eeipu.search.block import is_block
-from kedro_eeipu.search.space import override, scalar_paths
+from kedro_eeipu.search.paths import override, scalar_paths
 from kedro_eeipu.search.stages import touches
 from kedro_eeipu.study.records import TrialRecord
 from kedro_eeipu.wording import scalar

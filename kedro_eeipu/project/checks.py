@@ -9,7 +9,7 @@ from kedro.io import CatalogProtocol
 from kedro.io.core import is_parameter
 from kedro.pipeline import Pipeline
 
-from kedro_eeipu._kedro import location, protocol, strip_transcoding
+from kedro_eeipu._kedro import location, protocol, strip_transcoding, wrapped_dataset
 from kedro_eeipu.config.settings import FILE, CacheSettings
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.search import SearchSpace
@@ -21,6 +21,8 @@ __all__ = [
     "check_objective",
     "check_pipeline",
     "check_reach",
+    "check_value_kinds",
+    "nodes_without_outputs",
     "uneven_steps",
     "unmatched_settings",
 ]
@@ -80,7 +82,49 @@ def check_objective(pipeline: Pipeline, space: SearchSpace, where: str) -> None:
                 remedy=_sentences(
                     did_you_mean(value.dataset, produced),
                     f"Its nodes produce: {', '.join(produced)}.",
+                    nodes_without_outputs(pipeline, value.dataset),
                 ),
+            )
+
+
+def nodes_without_outputs(pipeline: Pipeline, dataset: str = "metrics") -> str:
+    """How the nodes that return nothing can return a metric; empty where there are none.
+
+    Args:
+        pipeline: The pipeline.
+        dataset: What to call the metric.
+    """
+    nodes = [n.name for n in pipeline.nodes if not n.outputs]
+    if not nodes:
+        return ""
+    return (
+        f"What these nodes compute is not kept, because they have outputs=None: "
+        f"{', '.join(nodes)}. If one of them computes the metric, return it from the function and "
+        f'write outputs="{dataset}" in the node.'
+    )
+
+
+# Kinds of datasets whose values are pictures, pages or text.
+_WITHOUT_NUMBERS = ("email", "holoviews", "matplotlib", "pillow", "plotly", "text", "video")
+
+
+def check_value_kinds(catalog: CatalogProtocol, space: SearchSpace) -> None:
+    """Refuse an objective or a report whose dataset is declared as something without numbers.
+
+    Raises:
+        ConfigurationError: There is one.
+    """
+    for value in (space.objective, *space.reports):
+        declared = catalog.get(value.dataset) if value.dataset in catalog else None
+        if declared is None:
+            continue
+        modules = [c.__module__.split(".") for c in type(wrapped_dataset(declared)).__mro__]
+        if any(m[0] == "kedro_datasets" and m[1] in _WITHOUT_NUMBERS for m in modules if m[1:]):
+            raise ConfigurationError(
+                f"'{value.dataset}' is a {type(wrapped_dataset(declared)).__name__}, "
+                "which holds no number",
+                where=f"{value.where}.{value.role}",
+                remedy="Name a dataset with the metric in it, as a number, a mapping or a table.",
             )
 
 

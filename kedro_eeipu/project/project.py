@@ -34,13 +34,14 @@ from kedro_eeipu.project.checks import (
     check_objective,
     check_pipeline,
     check_reach,
+    check_value_kinds,
     uneven_steps,
     unmatched_settings,
 )
 from kedro_eeipu.project.parameters import context_parameters, parameters_file
 from kedro_eeipu.search import SearchSpace, StageGraph, parse_space
 from kedro_eeipu.search.block import block_of
-from kedro_eeipu.search.space import override
+from kedro_eeipu.search.paths import override
 from kedro_eeipu.search.stages import holds, touches
 
 __all__ = ["Project"]
@@ -159,6 +160,7 @@ class Project:
             try:
                 catalog: CatalogProtocol = catalog_of(context)
                 check_files(self.pipeline, catalog)
+                check_value_kinds(catalog, self.space)
                 self._dry = self.planner.plan(self.pipeline, catalog, directory)
             finally:
                 directory.remove()

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kedro_eeipu.errors import ConfigurationError, refuse_unknown_keys
-from kedro_eeipu.search.space import Objective, Range, Scalar, SearchSpace, lookup, scalar_paths
+from kedro_eeipu.search.paths import Scalar, key_chains, lookup, scalar_paths
+from kedro_eeipu.search.space import Objective, Range, SearchSpace
 from kedro_eeipu.wording import did_you_mean
 
 __all__ = ["block_of", "example_block", "is_block", "parse_budget", "parse_space", "parse_trials"]
@@ -73,10 +74,11 @@ def parse_space(
     return SearchSpace(
         ranges=_in_order_of_conditions(ranges, where_block),
         objective=objective,
-        reports=_parse_reports(block.get("report"), objective.direction, f"{where_block}.report"),
+        reports=_parse_reports(block.get("report"), objective.direction, where_block),
         budget=parse_budget(block.get("budget"), f"{where_block}.budget"),
         trials=parse_trials(block.get("trials"), f"{where_block}.trials"),
         warnings=tuple(warnings),
+        where=where_block,
     )
 
 
@@ -158,21 +160,51 @@ def _parse_objective(spec: Any, where: str) -> Objective:
         raise ConfigurationError(
             f"direction is '{direction}', not maximize or minimize", where=key, remedy=remedy
         )
-    return Objective(spec["dataset"], str(spec.get("key") or ""), direction)
+    inside = _parse_key(spec.get("key"), f"{key}.key")
+    return Objective(spec["dataset"], inside, direction, where=where)
 
 
-def _parse_reports(specs: Any, direction: str, where: str) -> tuple[Objective, ...]:
-    """Values on the way: ``dataset`` or ``dataset:key``, better the way the objective is."""
+def _parse_key(spec: Any, where: str) -> str | tuple[Scalar, ...]:
+    """What leads to a value inside a dataset: a text with dots, or a list of keys."""
+    if spec is None or isinstance(spec, str):
+        return spec or ""
+    keys = tuple(spec) if isinstance(spec, (list, tuple)) else (spec,)
+    if not all(isinstance(part, (bool, int, float, str)) for part in keys):
+        raise ConfigurationError(
+            f"`key` is {spec!r}",
+            where=where,
+            remedy="Write a text with dots between nested keys, or a list of keys: [auc, 1].",
+        )
+    return keys
+
+
+def _parse_reports(specs: Any, direction: str, where_block: str) -> tuple[Objective, ...]:
+    """Values on the way: ``dataset``, ``dataset:key`` or as the objective.
+
+    Better is the way of the objective.
+    """
+    where = f"{where_block}.report"
     if specs is None:
         return ()
-    if not isinstance(specs, (list, tuple)) or not all(isinstance(s, str) and s for s in specs):
+    if not isinstance(specs, (list, tuple)) or not all(
+        (isinstance(s, str) and s) or (isinstance(s, Mapping) and isinstance(s.get("dataset"), str))
+        for s in specs
+    ):
         raise ConfigurationError(
             "`report` is a list of datasets and keys",
             where=where,
             remedy="Write for example: report: [teacher_metrics:error]",
         )
-    parts = (spec.partition(":") for spec in specs)
-    return tuple(Objective(dataset, key, direction, "report") for dataset, _, key in parts)
+    reports = []
+    for spec in specs:
+        key: str | tuple[Scalar, ...]
+        if isinstance(spec, str):
+            dataset, _, key = spec.partition(":")
+        else:
+            refuse_unknown_keys(spec, {"dataset", "key"}, where)
+            dataset, key = spec["dataset"], _parse_key(spec.get("key"), where)
+        reports.append(Objective(dataset, key, direction, "report", where_block))
+    return tuple(reports)
 
 
 def _parse_range(
@@ -209,15 +241,22 @@ def _parse_range(
 
 
 def _default(path: str, parameters: Mapping[str, Any], where: str) -> Any:
-    try:
-        return lookup(parameters, path)
-    except KeyError:
-        known = [p for p, _ in scalar_paths(parameters)]
+    chains = key_chains(parameters, path)
+    if len(chains) > 1:
+        ways = " and ".join(" > ".join(map(repr, chain)) for chain in chains)
         raise ConfigurationError(
-            f"there is no parameter '{path}'",
+            f"two parameters have the path '{path}': {ways}",
             where=where,
-            remedy=did_you_mean(path, known, cutoff=0.0),
-        ) from None
+            remedy="Rename one of them in the parameters: Kedro, too, gives both the same name.",
+        )
+    if chains:
+        return lookup(parameters, path)
+    paths = [p for p, _ in scalar_paths(parameters)]
+    raise ConfigurationError(
+        f"there is no parameter '{path}'",
+        where=where,
+        remedy=did_you_mean(path, paths, cutoff=0.0),
+    )
 
 
 def _parse_when(spec: Any, where: str) -> tuple[tuple[str, tuple[Scalar, ...]], ...]:

@@ -6,27 +6,23 @@ A range is keyed by the dotted path of the parameter it varies. Its type follows
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator, Mapping
-from copy import deepcopy
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
+from numbers import Number
 from typing import Any
 
-from kedro_eeipu.errors import ConfigurationError
+from kedro_eeipu.errors import ObjectiveError
+from kedro_eeipu.search.paths import MissingKey, Scalar, find, item_names
 
 __all__ = [
     "Objective",
     "Range",
-    "Scalar",
     "SearchSpace",
-    "lookup",
-    "override",
-    "scalar_paths",
 ]
-
-Scalar = bool | int | float | str | None
 
 # A range with more values than this is searched as a continuous one and rounded: neighbours are
 # then closer than any surrogate can tell apart.
@@ -127,48 +123,81 @@ class Objective:
 
     Attributes:
         dataset: The dataset, produced by a node of the pipeline, that holds the value.
-        key: Dotted key inside it, empty when the dataset is the number itself.
+        key: What leads to the value inside it: a text with dots, or exact keys. Empty when the
+            dataset is the number itself.
         direction: ``maximize`` or ``minimize``.
         role: What it is in the ``eeipu`` block: ``objective`` or ``report``.
+        where: The file and the block that declare it, as errors name them.
     """
 
     dataset: str
-    key: str
+    key: str | tuple[Scalar, ...]
     direction: str
     role: str = "objective"
+    where: str = field(default="parameters.yml: eeipu", compare=False)
 
     def __str__(self) -> str:
-        return f"{self.dataset}[{self.key}]" if self.key else self.dataset
+        key = self.key if isinstance(self.key, str) else ".".join(map(str, self.key))
+        return f"{self.dataset}[{key}]" if key else self.dataset
 
     def read(self, value: Any) -> float:
         """The number inside the dataset's value.
 
         Raises:
-            ConfigurationError: The key is missing, or what it leads to is not a number.
+            ObjectiveError: The key is missing, or what it leads to is not a number.
             ValueError: It is NaN or infinite.
         """
-        for part in filter(None, self.key.split(".")):
+        if self.key:
             try:
-                value = value[part]
-            except (KeyError, IndexError, TypeError):
-                known = map(str, value) if isinstance(value, Mapping) else [type(value).__name__]
-                raise ConfigurationError(
-                    f"dataset '{self.dataset}' has no key '{part}'",
-                    where=f"parameters.yml: eeipu.{self.role}",
-                    remedy=f"There is: {', '.join(known)}.",
+                value = find(value, self.key)
+            except MissingKey as missing:
+                raise self._error(
+                    f"dataset '{self.dataset}' has no key '{missing.key}'",
+                    f"There is: {item_names(missing.value)}.",
                 ) from None
-        item = getattr(value, "item", None)
-        if callable(item) and getattr(value, "size", None) == 1:
-            value = item()
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise ConfigurationError(
-                f"{self} is not a number but {type(value).__name__}",
-                where=f"parameters.yml: eeipu.{self.role}",
-                remedy="Name a key that holds a number, with dots for nested ones.",
-            )
-        if not math.isfinite(value):
-            raise ValueError(f"the {self.role} {self} is {value}")
-        return float(value)
+        try:
+            number = as_number(value)
+        except TypeError:
+            raise self._error(
+                f"{self} is not a number but {type(value).__name__}", _remedy_of(value)
+            ) from None
+        if not math.isfinite(number):
+            raise ValueError(f"the {self.role} {self} is {number}")
+        return number
+
+    def _error(self, problem: str, remedy: str) -> ObjectiveError:
+        return ObjectiveError(problem, where=f"{self.where}.{self.role}", remedy=remedy)
+
+
+def as_number(value: Any) -> float:
+    """A number of any library, or the only one in an array, a tensor or a table, as a float.
+
+    Raises:
+        TypeError: It is something else.
+    """
+    shape = getattr(value, "shape", None)
+    if shape is not None and math.prod(shape) == 1:
+        if not hasattr(value, "item"):  # of a table, of TensorFlow
+            value = value.to_numpy() if hasattr(value, "to_numpy") else value.numpy()
+        value = value.item()
+    if not isinstance(value, Number) or isinstance(value, (bool, complex)):
+        raise TypeError(type(value).__name__)
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except OverflowError:
+        return math.inf
+
+
+def _remedy_of(value: Any) -> str:
+    """What to write so that a number is read from a value that is none."""
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            float(value)
+            return "Let the node return a number instead of text."
+    names = item_names(value)
+    if names == type(value).__name__:
+        return "Name a dataset or a key that holds a number."
+    return f"Name a key that holds a number, with dots for nested ones. There is: {names}."
 
 
 @dataclass(frozen=True)
@@ -182,6 +211,7 @@ class SearchSpace:
         trials: Number of trials, ``None`` for no limit.
         reports: Values on the way that may end a trial early.
         warnings: What is odd but no reason to stop.
+        where: The file and the block that declare it, as errors name them.
     """
 
     ranges: tuple[Range, ...]
@@ -190,6 +220,7 @@ class SearchSpace:
     trials: int | None = None
     reports: tuple[Objective, ...] = ()
     warnings: tuple[str, ...] = field(default=(), compare=False)
+    where: str = field(default="parameters.yml: eeipu", compare=False)
 
     def __iter__(self) -> Iterator[Range]:
         return iter(self.ranges)
@@ -222,48 +253,3 @@ class SearchSpace:
 def same_scalar(a: Any, b: Any) -> bool:
     """Equality that keeps ``1``, ``1.0``, ``True`` and ``"1"`` apart, as YAML does."""
     return type(a) is type(b) and (a == b or (a != a and b != b))
-
-
-def lookup(parameters: Mapping[str, Any], path: str) -> Any:
-    """The value at a dotted path.
-
-    Raises:
-        KeyError: There is none.
-    """
-    value: Any = parameters
-    for part in path.split("."):
-        if not isinstance(value, Mapping) or part not in value:
-            raise KeyError(path)
-        value = value[part]
-    return value
-
-
-def override(parameters: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Whole top-level subtrees of ``parameters`` with ``values`` set at their dotted paths.
-
-    Kedro replaces, rather than merges, a nested runtime parameter when the run environment has a
-    parameters file of its own, so siblings must travel along.
-    """
-    subtrees: dict[str, Any] = {}
-    for path, value in values.items():
-        top, *rest = path.split(".")
-        if not rest:
-            subtrees[top] = value
-            continue
-        level = subtrees.setdefault(top, deepcopy(parameters.get(top, {})))
-        for part in rest[:-1]:
-            level = level.setdefault(part, {})
-        level[rest[-1]] = value
-    return subtrees
-
-
-def scalar_paths(parameters: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Scalar]]:
-    """Dotted paths and values of all scalar parameters outside the ``eeipu`` blocks."""
-    for key, value in parameters.items():
-        path = f"{prefix}{key}"
-        if path == "eeipu" or path.startswith("eeipu_"):
-            continue
-        if isinstance(value, Mapping):
-            yield from scalar_paths(value, f"{path}.")
-        elif value is None or isinstance(value, (bool, int, float, str)):
-            yield path, value

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kedro_eeipu.errors import ConfigurationError
-from kedro_eeipu.search.space import scalar_paths
+from kedro_eeipu.search.paths import scalar_paths
 from kedro_eeipu.states import NodeState
 from kedro_eeipu.study.records import NodeRecord, TrialRecord
 

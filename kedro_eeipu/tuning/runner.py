@@ -7,14 +7,14 @@ import math
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kedro.io.core import generate_timestamp
 from kedro.runner import AbstractRunner, SequentialRunner
 
 from kedro_eeipu.cache.store.size_limit import SizeLimit
-from kedro_eeipu.errors import ConfigurationError, StudyStopped
+from kedro_eeipu.errors import ConfigurationError, ObjectiveError, StudyStopped
 from kedro_eeipu.hooks.pruning import Gate
 from kedro_eeipu.hooks.run_directory import RunDirectory
 from kedro_eeipu.project.project import Project
@@ -135,7 +135,8 @@ class EEIPURunner:
             proposing: Seconds that choosing them took.
 
         Raises:
-            ConfigurationError: The objective is not there or not a number; recorded as failed.
+            ObjectiveError: The objective is not there or not a number, and was in no other trial;
+                recorded as interrupted, so that the trial is tried again from the cache.
             KeyboardInterrupt: Recorded as interrupted.
         """
         number, run_id = self._begin(params, proposing)
@@ -213,6 +214,9 @@ class EEIPURunner:
 
     def _finish(self, number: int, result: TrialResult) -> TrialRecord:
         """Record how a trial ended, and raise what ends the study."""
+        if isinstance(result.stop, ObjectiveError) and self.study.best() is not None:
+            # The value was there in other trials: it is the parameters that fail this one.
+            result = replace(result, interrupted=False, stop=None)
         record = self.study.finish(
             number,
             result.value,

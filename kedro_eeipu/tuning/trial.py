@@ -8,7 +8,7 @@ from typing import Any
 
 from kedro.runner import AbstractRunner
 
-from kedro_eeipu.errors import EEIPUError
+from kedro_eeipu.errors import EEIPUError, ObjectiveError
 from kedro_eeipu.hooks.run import PlannedRun
 from kedro_eeipu.hooks.run_directory import RunDirectory
 from kedro_eeipu.project.project import Project
@@ -26,7 +26,8 @@ class TrialResult:
         value: The objective, ``None`` when it failed.
         nodes: What happened to its nodes, in the order of the pipeline.
         error: Why it failed.
-        interrupted: Whether it was stopped from outside, so that it is to be tried again.
+        interrupted: Whether it is to be tried again: it was stopped from outside, or its nodes ran
+            and the ``eeipu`` block does not say where its value is.
         stop: What ends the whole study: an interruption or a wrong configuration.
         pruned: Whether it was ended early, by what it had reported.
         reported: What it has reported, by place in the ``report`` of the ``eeipu`` block.
@@ -68,7 +69,7 @@ def run_trial(
         run.directory.remove()
     result = TrialResult(value, tuple(nodes), _words(raised) or None, reported=reported)
     if isinstance(raised, KeyboardInterrupt | EEIPUError):
-        interrupted = isinstance(raised, KeyboardInterrupt)
+        interrupted = isinstance(raised, KeyboardInterrupt | ObjectiveError)
         return replace(result, interrupted=interrupted, stop=raised)
     if raised is not None and run.gate is not None and (reason := run.gate.verdict(reported)):
         return replace(result, error=reason, pruned=True)

@@ -19,7 +19,7 @@ from kedro.io.core import is_parameter
 from kedro_eeipu._kedro import catalog_of, replace_dataset, strip_transcoding
 from kedro_eeipu.cache.store.store import Blob, CacheMiss
 from kedro_eeipu.config.redaction import Redactor
-from kedro_eeipu.search.space import lookup, override
+from kedro_eeipu.search.paths import lookup, override
 from kedro_eeipu.viz.previews import Preview, preview_of
 from kedro_eeipu.wording import duration
 

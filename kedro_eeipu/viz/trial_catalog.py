@@ -16,7 +16,7 @@ from kedro_eeipu.cache.store.store import Blob, Store
 from kedro_eeipu.config.loading import load_settings
 from kedro_eeipu.config.opening import open_store
 from kedro_eeipu.config.redaction import Redactor
-from kedro_eeipu.search.space import lookup, override
+from kedro_eeipu.search.paths import lookup, override
 from kedro_eeipu.viz.previews import preview_of
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def put_trial(catalog: CatalogProtocol, context: KedroContext, file: Path) -> No
         path = name.removeprefix("params:")
         try:
             value = lookup(trial["parameters"], path)
-        except KeyError:  # a key with a dot in it, which no trial changes
+        except KeyError:  # a parameter that the trial's document does not hold
             value = redactor.parameters(catalog.load(name), path)
         replace_dataset(catalog, name, MemoryDataset(value))
     replace_dataset(catalog, "parameters", MemoryDataset(trial["parameters"]))

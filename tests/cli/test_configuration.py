@@ -107,6 +107,23 @@ def test_input_in_a_file_that_a_node_writes_is_refused(shell: Shell) -> None:
     assert shell.project.executions() == []
 
 
+def test_objective_of_a_node_that_returns_nothing_is_told_what_to_change(shell: Shell) -> None:
+    pipeline = shell.project.source / "pipeline.py"
+    pipeline.write_text(
+        pipeline.read_text().replace('"metrics", name="score"', 'None, name="score"')
+    )
+    refused(shell("tune"), "'metrics'", "outputs=None: score", 'outputs="metrics"')
+
+
+def test_objective_in_a_picture_is_refused_before_anything_runs(shell: Shell) -> None:
+    catalog = yaml.safe_load((shell.project.path / "conf/base/catalog.yml").read_text())
+    catalog["metrics"] = {"type": "matplotlib.MatplotlibDataset", "filepath": "data/m.png"}
+    shell.project.write_catalog(catalog)
+    for command in ("plan", "tune"):
+        refused(shell(command), "eeipu.objective", "MatplotlibDataset", "no number")
+    assert shell.project.executions() == []
+
+
 def test_unknown_names_are_refused(shell: Shell) -> None:
     refused(shell("tune", "--env", "nowhere"), "no configuration environment 'nowhere'")
     refused(shell("tune", "--pipeline", "training"), "no pipeline 'training'", "__default__")

@@ -48,6 +48,8 @@ def test_reports_are_datasets_with_keys_and_the_direction_of_the_objective() -> 
         Objective("teacher", "per", "minimize", "report"),
         Objective("draft", "", "minimize", "report"),
     )
+    space = parse_space(parameters(eeipu={**BLOCK, "report": [{"dataset": "t", "key": ["a.b"]}]}))
+    assert space.reports == (Objective("t", ("a.b",), "minimize", "report"),)
     assert parse_space(parameters(eeipu=BLOCK)).reports == ()
 
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kedro_eeipu.errors import ConfigurationError
+from kedro_eeipu.errors import ConfigurationError, ObjectiveError
 from kedro_eeipu.search.block import example_block, parse_budget, parse_space, parse_trials
-from kedro_eeipu.search.space import Objective, Range, override
+from kedro_eeipu.search.space import Objective, Range
 
 PARAMETERS = {
     "model": {"rate": 0.05, "depth": 3, "kernel": "rbf", "fast": True, "note": None},
@@ -176,12 +176,6 @@ def test_nearest_is_in_the_range_and_idempotent(
     assert r.nearest(near) == near
 
 
-def test_override_carries_siblings_and_leaves_the_original() -> None:
-    values = override(PARAMETERS, {"model.rate": 0.5, "seed": 2})
-    assert values == {"model": {**PARAMETERS["model"], "rate": 0.5}, "seed": 2}
-    assert PARAMETERS["model"]["rate"] == 0.05
-
-
 def test_objective_reads_numbers_of_any_kind() -> None:
     import numpy as np
 
@@ -194,3 +188,75 @@ def test_objective_reads_numbers_of_any_kind() -> None:
     for wrong in ("0.5", True, None, [1]):
         with pytest.raises(ConfigurationError):
             objective.read({"a": {"b": wrong}})
+
+
+def test_objective_reads_what_float_reads() -> None:
+    from decimal import Decimal
+    from fractions import Fraction
+
+    import numpy as np
+    import pandas as pd
+    import torch
+
+    objective = Objective("m", "", "minimize")
+    for value in (
+        Decimal("0.5"), Fraction(1, 2), torch.tensor(0.5), torch.ones(1, 1, requires_grad=True) / 2,
+        np.array([[0.5]]), pd.Series([0.5]), pd.DataFrame({"a": [0.5]}),
+    ):  # fmt: skip
+        assert objective.read(value) == 0.5
+    assert objective.read(np.int64(2)) == 2.0
+    for wrong in (
+        1j,
+        np.bool_(True),
+        torch.tensor(True),
+        torch.zeros(2),
+        pd.DataFrame({"a": [1, 2]}),
+    ):
+        with pytest.raises(ObjectiveError, match="not a number"):
+            objective.read(wrong)
+    with pytest.raises(ValueError, match="inf"):
+        objective.read(10**400)
+
+
+def test_objective_reads_what_float_reads_of_polars() -> None:
+    polars = pytest.importorskip("polars")
+    objective = Objective("m", "", "minimize")
+    assert objective.read(polars.DataFrame({"a": [0.5]})) == 0.5
+    assert objective.read(polars.Series([0.5])) == 0.5
+    assert Objective("m", ("a", 1), "minimize").read(polars.DataFrame({"a": [1.0, 0.5]})) == 0.5
+
+
+def test_what_is_wrong_with_a_value_is_said_with_what_to_write() -> None:
+    where = "conf/base/parameters_a.yml: eeipu"
+    with pytest.raises(ObjectiveError) as caught:
+        Objective("m", "los", "minimize", where=where).read({"loss": 1, "val.loss": 2})
+    assert str(caught.value) == (
+        f"{where}.objective: dataset 'm' has no key 'los'\nThere is: loss, val.loss."
+    )
+    with pytest.raises(ObjectiveError, match="There is: a, b"):
+        Objective("m", "", "minimize").read({"a": 1, "b": 2})
+    with pytest.raises(ObjectiveError, match="a number instead of text"):
+        Objective("m", "a", "minimize").read({"a": "0.5"})
+
+
+def test_a_list_is_a_path_of_keys() -> None:
+    def key(spec: Any) -> Any:
+        parameters = {
+            **PARAMETERS,
+            "eeipu": {"objective": {**OBJECTIVE, "key": spec}, "space": {"seed": [1]}},
+        }
+        return parse_space(parameters).objective.key
+
+    assert key(["auc", 1]) == ("auc", 1)
+    assert key("val.loss") == "val.loss"
+    assert key(0) == (0,)
+    assert key(None) == key("") == ""
+    for wrong in ({"a": 1}, [["a"]]):
+        with pytest.raises(ConfigurationError, match="a list of keys"):
+            key(wrong)
+
+
+def test_two_parameters_with_one_path_are_refused() -> None:
+    both = {"a.b": 1, "a": {"b": 2}}
+    with pytest.raises(ConfigurationError, match=r"'a.b' and 'a' > 'b'"):
+        parse_space({**both, "eeipu": {"objective": OBJECTIVE, "space": {"a.b": [1, 2]}}})

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from kedro_eeipu.cli.common import kedro_runner
-from kedro_eeipu.errors import ConfigurationError, StudyStopped
+from kedro_eeipu.errors import ConfigurationError, ObjectiveError, StudyStopped
 from kedro_eeipu.study.limits import Limits
 from kedro_eeipu.study.storage import open_study
 
@@ -203,6 +203,33 @@ def test_wrong_objective_ends_the_study_at_once(project: Any, key: str, said: st
     with pytest.raises(ConfigurationError, match=said):
         project.tuner().run()
     assert len(project.tuner().study.trials()) == 1
+
+
+def test_trial_of_a_wrong_objective_is_tried_again_from_the_cache(project: Any) -> None:
+    def key(text: str) -> Any:
+        parameters = yaml.safe_load((project.path / "conf/base/parameters.yml").read_text())
+        parameters["eeipu"]["objective"]["key"] = text
+        project.write_parameters(parameters)
+        return project.tuner(limits=Limits(trials=1))
+
+    for _ in range(2):
+        with pytest.raises(ObjectiveError, match="no key 'los'"):
+            key("los").run()
+    assert len(project.executions()) == 5
+    result = key("loss").run()
+    assert project.executions() == []
+    assert [(t.state, t.params) for t in result.trials] == [
+        ("failed", DEFAULTS), ("failed", DEFAULTS), ("complete", DEFAULTS),
+    ]  # fmt: skip
+
+
+def test_value_that_only_some_trials_lack_fails_those(project: Any) -> None:
+    edit(project, '    return {"loss"', '    return {} if shift > 9 else {"loss"')
+    tuner = project.tuner()
+    tuner.evaluate(DEFAULTS)
+    trial = tuner.evaluate({**DEFAULTS, "shift": 10.0})
+    assert (trial.state, trial.interrupted) == ("failed", False)
+    assert "no key 'loss'" in (trial.error or "")
 
 
 def test_nested_objective_key(project: Any) -> None:
