@@ -400,7 +400,7 @@ way(
 way(
     "library settings",
     "warnings filter",
-    "import warnings\ndef a(p):\n    warnings.simplefilter('error' if p % 2 else 'ignore')\n    return 0\ndef b(m, q):\n    try:\n        warnings.warn('x')\n    except UserWarning:\n        return 100 + q\n    return q\n",
+    "import warnings\ndef a(p):\n    warnings.filterwarnings('error' if p % 2 else 'ignore', message='mini')\n    return 0\ndef b(m, q):\n    try:\n        warnings.warn('mini')\n    except UserWarning:\n        return 100 + q\n    return q\n",
 )
 way(
     "library settings",

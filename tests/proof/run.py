@@ -49,6 +49,8 @@ def main() -> int:
     if options.confirm:
         confirm([c for c in chosen if c[0] in wrong(results)], options.out)
     print(tables.report(results))
+    print()
+    print(tables.ways(results))
     return 1 if tables.unnamed(results) else 0
 
 

@@ -130,15 +130,17 @@ def judge_way(way: Way, fresh: bool = False) -> dict[str, Any]:
     with Place(way.files, fresh) as place:
         first = place.tune("first", [{"p": p, "q": q} for p, q in TRIALS])
         later = place.tune("later", [{"p": p, "q": q} for p, q in LATER])
-    got = [*first.values, *later.values]
+    got: list[Any] = []
     with Place(way.files, fresh) as plain:
         right = plain.runs([{"p": p, "q": q} for p, q in [*TRIALS, *LATER]]).values
     fault = ""
     if not all(isinstance(v, (int, float)) for v in right):
         fault = f"a plain run gave {next(v for v in right if not isinstance(v, (int, float)))}"
-    elif len(first.values) < len(TRIALS) or len(later.values) < len(LATER):
-        fault = f"trials are missing: {first.value} {later.value}"
-    pairs = list(zip(got, right, strict=False))
+    # A study that a node brought down has no values for its last trials.
+    for sitting, at in ((first, len(TRIALS)), (later, len(right))):
+        got += sitting.values
+        got += [str(sitting.value)] * (at - len(got))
+    pairs = list(zip(got, right, strict=True))
     differ = [not same(g, r) for g, r in pairs]
     told = [*first.warnings, *later.warnings]
     worst = next((v for v in pairs if not same(*v)), (0.0, 0.0))
