@@ -30,7 +30,7 @@ from kedro_eeipu.hooks.inputs import FileToken, free_input, validators_token
 
 __all__ = ["KEY_SCHEMA", "NO_CACHE_TAG", "Identity", "identify", "key_parts", "node_key"]
 
-KEY_SCHEMA = 2
+KEY_SCHEMA = 3
 NO_CACHE_TAG = "eeipu.no-cache"
 
 

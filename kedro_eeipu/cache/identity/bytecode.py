@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from kedro_eeipu.cache.identity.canonical import canonical_digest
 
-__all__ = ["CodeFacts", "Use", "code_facts"]
+__all__ = ["SIGNS", "CodeFacts", "Use", "assignments", "code_facts"]
 
 _PADDING = frozenset({"CACHE", "EXTENDED_ARG", "NOP", "RESUME", "MAKE_CELL", "NOT_TAKEN"})
 # One instruction or two, depending on line breaks.
@@ -46,10 +46,28 @@ _NUMEXPR = ("ne", "numexpr")
 _FORMULA = "~"
 _SEES_EVERYTHING = frozenset({"eval", "exec", "globals"})
 _SEES_MODULE = frozenset({"f_globals", "__globals__", "getmodule", "getmembers"})
-_SEES_DOCS = frozenset({"__doc__", "getdoc"})
-_SEES_HINTS = frozenset(
-    {"__annotations__", "get_type_hints", "get_annotations", "signature", "getfullargspec"}
+# Of names in code, or in its strings, which it may look up.
+_SEES_DOCS = frozenset(
+    {
+        *("__doc__", "getdoc", "pydoc", "render_doc", "help"),
+        *("model_json_schema", "schema_json", "json_schema", "TypeAdapter"),  # pydantic's
+    }
 )
+_SEES_HINTS = frozenset(
+    {
+        *("__annotations__", "__annotate__", "get_type_hints", "get_annotations", "signature"),
+        *("getfullargspec", "fields", "__dataclass_fields__", "get_args", "get_origin"),
+    }
+)
+_SEES_SOURCE = frozenset({"getsource", "getsourcelines", "findsource", "getcomments"})
+_SEES_ORDER = frozenset({"__dict__", "vars", "globals"})
+SIGNS = {
+    "docs": _SEES_DOCS,
+    "hints": _SEES_HINTS,
+    "source": _SEES_SOURCE,
+    "order": _SEES_ORDER,
+    "subclasses": frozenset({"__subclasses__"}),
+}
 _MEANINGFUL_FLAGS = (
     inspect.CO_VARARGS
     | inspect.CO_VARKEYWORDS
@@ -93,16 +111,17 @@ class CodeFacts:
         digest: of everything the code does by itself.
         hints: digest of the annotations of functions defined inside it.
         uses: in order of first appearance, each once.
-        sees_docs, sees_hints, sees_subclasses: whether it may look at docstrings, at annotations,
-            at the subclasses of a class.
+        hint_uses: what the annotations of functions defined inside it look up.
+        sees: what else it may look at: ``"docs"`` (docstrings), ``"hints"`` (annotations),
+            ``"source"`` (its own text), ``"order"`` (in which attributes were set),
+            ``"subclasses"`` (of a class).
     """
 
     digest: bytes
     hints: bytes
     uses: tuple[Use, ...]
-    sees_docs: bool
-    sees_hints: bool
-    sees_subclasses: bool
+    hint_uses: tuple[Use, ...]
+    sees: frozenset[str]
 
 
 _known: dict[int, tuple[CodeType, CodeFacts]] = {}
@@ -119,12 +138,39 @@ def code_facts(code: CodeType) -> CodeFacts:
     return known[1]
 
 
+def assignments(code: CodeType) -> set[tuple[str, ...]]:
+    """Attributes of global variables to which code assigns, as chains of names.
+
+    ``json.loads = f`` and ``setattr(json, "loads", f)`` both give ``("json", "loads")``.
+    """
+    found: set[tuple[str, ...]] = set()
+    for inner in _tree(code):
+        ops = [op for op in _operations(inner) if op.name not in _PADDING]
+        for index, op in enumerate(ops):
+            if op.name == "STORE_ATTR":
+                base = _expression_start(ops, index)
+                chain = (*_chain(ops, base), str(op.value))
+            elif op.kind == "name" and op.value == "setattr" and index + 1 < len(ops):
+                base = index + 2 if ops[index + 1].name == "PUSH_NULL" else index + 1
+                chain = _chain(ops, base)
+                name = ops[base + 1 + len(chain)] if base + 1 + len(chain) < len(ops) else op
+                if name.kind != "const" or not isinstance(name.value, str):
+                    continue
+                chain = (*chain, name.value)
+            else:
+                continue
+            if ops[base].name in ("LOAD_NAME", "LOAD_GLOBAL"):
+                found.add((str(ops[base].value), *chain))
+    return found
+
+
 def _facts(code: CodeType) -> CodeFacts:
     tree = {inner: list(_operations(inner)) for inner in _tree(code)}
     names = {name for inner in tree for name in inner.co_names}
     constants = [op.value for ops in tree.values() for op in ops if op.kind == "const"]
     texts = list(_strings(constants))
     words = {word for text in texts for word in _WORD.findall(text)}
+    mentioned = names | {word for word in words if word.startswith("__")}
     reader = _Reader(tree, words, bool(names & _SEES_LOCALS))
     scope = _Scope(reader, None)
     digest = reader.read(code, scope)
@@ -143,9 +189,8 @@ def _facts(code: CodeType) -> CodeFacts:
         digest=digest,
         hints=_digest(reader.hints),
         uses=tuple(uses),
-        sees_docs=bool(names & _SEES_DOCS),
-        sees_hints=bool(names & _SEES_HINTS),
-        sees_subclasses="__subclasses__" in names,
+        hint_uses=tuple(dict.fromkeys(reader.hint_uses)),
+        sees=frozenset(what for what, signs in SIGNS.items() if not signs.isdisjoint(mentioned)),
     )
 
 
@@ -208,6 +253,7 @@ class _Reader:
 
     Attributes:
         hints: the instructions, as text, that build annotations of nested functions.
+        hint_uses: what these look up.
     """
 
     def __init__(
@@ -217,6 +263,7 @@ class _Reader:
         self._words, self._names_matter = words, names_matter
         self._count = 0
         self.hints: list[str] = []
+        self.hint_uses: list[Use] = []
 
     def new_label(self, name: str) -> str:
         if self._names_matter or name in self._words:
@@ -235,6 +282,11 @@ class _Reader:
         self._note_uses(ops, scope)
         offsets = [op.offset for op in ops]
         self.hints += [self._line(op, offsets, scope) for op in hints]
+        self.hint_uses += [
+            Use("global", op.value, _chain(hints, index))
+            for index, op in enumerate(hints)
+            if op.name in ("LOAD_GLOBAL", "LOAD_NAME")
+        ]
         lines = [
             ",".join(arguments),
             f"{code.co_posonlyargcount} {code.co_kwonlyargcount} {flags}",

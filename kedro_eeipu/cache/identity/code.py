@@ -9,6 +9,8 @@ are hashed. So recursion ends, and the digest depends on nothing but the code.
 
 from __future__ import annotations
 
+import _abc
+import abc
 import builtins
 import hashlib
 import importlib
@@ -16,11 +18,12 @@ import importlib.util
 import inspect
 import sys
 import types
+import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from kedro_eeipu.cache.identity.bytecode import CodeFacts, Use, code_facts
+from kedro_eeipu.cache.identity.bytecode import SIGNS, CodeFacts, Use, code_facts
 from kedro_eeipu.cache.identity.canonical import (
     Unidentifiable,
     canonical_digest,
@@ -29,6 +32,7 @@ from kedro_eeipu.cache.identity.canonical import (
 )
 from kedro_eeipu.cache.identity.objects import ObjectWriter, Unit
 from kedro_eeipu.cache.identity.origin import PYTHON, is_compiled, origin_of
+from kedro_eeipu.cache.identity.replaced import replaced_in_libraries
 
 __all__ = ["CodeIdentity", "code_identity", "type_digest"]
 
@@ -49,6 +53,19 @@ _COSMETIC_CLASS_ENTRIES = frozenset(
         # written into the class when it is first pickled or checked against
         *("__slotnames__", "__protocol_attrs__", "__non_callable_proto_members__"),
     }
+)
+# Libraries that make something of the docstrings of functions and classes they are given.
+_READ_DOCS = frozenset(
+    {
+        *("autogen", "docopt", "docstring_parser", "dspy", "fire", "griffe", "guidance"),
+        *("instructor", "langchain", "langchain_core", "llama_index", "marvin", "mirascope"),
+        *("outlines", "pydantic_ai", "smolagents", "typer"),
+    }
+)
+_READERS = {"hints": _READ_HINTS, "docs": _READ_DOCS}
+# Variables and attributes of library functions that are computed from others, call by call.
+_COMPUTED = frozenset(
+    ("functools", name) for name in ("dispatch_cache", "cache_token", "_clear_cache")
 )
 _HINTS_ARE_MEANT = ("__dataclass_fields__", "__pydantic_fields__", "__attrs_attrs__", "_fields")
 
@@ -113,32 +130,48 @@ class _Walk(ObjectWriter):
     def __init__(self) -> None:
         super().__init__()
         self.has_imported = False
-        self._functions: list[types.FunctionType] = []
         self._classes: list[type] = []
         self._lazy: dict[str, bool] = {}  # by variable that is written to
-        self._sees_docs = self._sees_hints = self._sees_subclasses = False
+        self._owners: list[Any] = []  # functions, classes and modules of the project
+        self._sees: set[str] = set()
 
     def start(self, obj: Any) -> None:
         root = Unit("callable", obj)
         self.units.append(root)
         self.value(obj, root)
-        done, with_subclasses = 1, 0
-        while done < len(self.units):
-            self._describe(self.units[done])
-            done += 1
-            if done == len(self.units) and self._sees_subclasses:
+        for replaced in replaced_in_libraries():
+            root.add("replaced", replaced.name)
+            self._global(replaced.value, replaced.name, "", root)
+        described, with_subclasses, with_hints = 1, 0, 0
+        while True:
+            while described < len(self.units):
+                self._describe(self.units[described])
+                described += 1
+            # All that was reached is described; what it may look at besides can lead further.
+            if self._reads("subclasses"):
                 for kind in self._classes[with_subclasses:]:
                     self.value(type.__subclasses__(kind), root)
                 with_subclasses = len(self._classes)
-        sees_hints = self._sees_hints or not _READ_HINTS.isdisjoint(self.libraries)
-        for function in self._functions:
-            if self._sees_docs:
-                root.add("doc", canonical_digest(function.__doc__))
-            if sees_hints:
-                root.add("hints", _hints(function))
-                root.add("nested hints", code_facts(function.__code__).hints.hex())
-        for kind in self._classes if sees_hints else ():
-            root.add("hints", _hints(kind))
+            if self._reads("hints"):
+                for owner in self._owners[with_hints:]:
+                    self._resolved_hints(owner, root)
+                with_hints = len(self._owners)
+            if described == len(self.units):
+                break
+        if self._reads("docs"):
+            root.add("docs", canonical_digest([_own_doc(owner) for owner in self._owners]))
+        if self._reads("source"):
+            root.add("source", canonical_digest([_source(owner) for owner in self._owners]))
+        if self._reads("order"):
+            root.add("orders", canonical_digest(self.orders))
+
+    def _reads(self, what: str) -> bool:
+        """Whether the code, or a library that it uses, looks at docstrings, hints and the like."""
+        return (
+            what in self._sees
+            or not SIGNS[what].isdisjoint(self.dunders)
+            or not _READERS.get(what, frozenset()).isdisjoint(self.libraries)
+        )
 
     def identity(self) -> CodeIdentity:
         state = hashlib.sha256(PYTHON.encode())
@@ -194,13 +227,12 @@ class _Walk(ObjectWriter):
         home = str(function.__globals__.get("__name__"))  # wraps() changes __module__
         self.value(function.__defaults__, unit)
         self.value(function.__kwdefaults__, unit)
-        self.named_values(function.__dict__, unit)
+        own = {n: v for n, v in function.__dict__.items() if (home, n) not in _COMPUTED}
+        self.named_values(own, unit)
         if origin_of(home).is_project:
-            self._functions.append(function)
+            self._owners.append(function)
             facts = code_facts(function.__code__)
-            self._sees_docs |= facts.sees_docs
-            self._sees_hints |= facts.sees_hints
-            self._sees_subclasses |= facts.sees_subclasses
+            self._sees |= facts.sees
             unit.add("code", facts.digest.hex())
             self._uses(function, facts, unit)
             return
@@ -208,9 +240,11 @@ class _Walk(ObjectWriter):
         unit.add("code", f"{home}:{function.__code__.co_name}")
         wrapped = getattr(function, "__wrapped__", None)
         if wrapped is not None and origin_of(home).name != "python":
-            unit.add("hints", _hints(wrapped))  # the library may act on them
-        for cell in function.__closure__ or ():
-            self.cell(cell, unit)
+            self._hints(wrapped, unit)  # the library may act on them
+        names = function.__code__.co_freevars
+        for name, cell in zip(names, function.__closure__ or (), strict=True):
+            if (home, name) not in _COMPUTED:
+                self.cell(cell, unit)
 
     def _uses(self, function: types.FunctionType, facts: CodeFacts, unit: Unit) -> None:
         cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
@@ -250,6 +284,7 @@ class _Walk(ObjectWriter):
             self._follow(namespace[use.name], use.chain, module, use.name, unit)
         else:
             unit.add("builtin" if hasattr(builtins, use.name) else "absent")
+            self.value(getattr(builtins, use.name, None), unit)  # it may have been replaced
 
     def _import(self, use: Use, namespace: dict[str, Any], unit: Unit) -> None:
         name = use.name
@@ -317,6 +352,8 @@ class _Walk(ObjectWriter):
         if is_compiled(module.__name__):
             raise Unidentifiable(f"{module.__name__} is compiled and has no version")
         unit.add("module", module.__name__)
+        self._owners.append(module)
+        self.orders.append(f"{module.__name__} {list(vars(module))}")
         for name, value in sorted(vars(module).items()):
             is_dunder = name.startswith("__") and name != "__getattr__"
             if not is_dunder and not isinstance(value, types.ModuleType):
@@ -326,6 +363,7 @@ class _Walk(ObjectWriter):
     def _class(self, kind: type, unit: Unit) -> None:
         unit.add("class", unit.label)
         self._classes.append(kind)
+        self._owners.append(kind)
         if is_compiled(kind.__module__):
             raise Unidentifiable(f"{unit.label} is compiled and has no version")
         if not origin_of(str(kind.__module__)).is_project:
@@ -346,8 +384,49 @@ class _Walk(ObjectWriter):
         }
         self.named_values(entries, unit)
         if any(hasattr(kind, name) for name in _HINTS_ARE_MEANT):
-            unit.add("hints", _hints(kind))
+            self._hints(kind, unit)
+        if isinstance(kind, abc.ABCMeta):
+            unit.add("registered", canonical_digest(_registered(kind)))
         self._pydantic(kind, unit)
+
+    # --- annotations ------------------------------------------------------------------------------
+
+    def _resolved_hints(self, owner: Any, unit: Unit) -> None:
+        """Add the annotations of a function, class or module, and the code of classes in them."""
+        self._hints(owner, unit)
+        if isinstance(owner, types.FunctionType):
+            facts = code_facts(owner.__code__)
+            unit.add("nested hints", facts.hints.hex())
+            for use in facts.hint_uses:
+                self._global_name(use, owner.__globals__, unit)
+        try:
+            hints = typing.get_type_hints(owner, include_extras=True)
+        except Exception:  # a name that only a type checker has
+            hints = _annotations(owner)
+        for hint in hints.values():
+            self._hint(hint, unit, with_code=True)
+
+    def _hints(self, owner: Any, unit: Unit) -> None:
+        """Add annotations as they stand, classes in them by their names."""
+        for name, hint in _annotations(owner).items():
+            unit.add("hint", str(name))
+            self._hint(hint, unit, with_code=False)
+
+    def _hint(self, hint: Any, unit: Unit, with_code: bool) -> None:
+        arguments = () if isinstance(hint, str) else typing.get_args(hint)
+        if isinstance(hint, str):
+            unit.add("text", hint)
+        elif isinstance(hint, typing.ForwardRef):
+            unit.add("text", hint.__forward_arg__)
+        elif arguments or isinstance(hint, list):  # a list: the arguments of a Callable
+            parts = hint if isinstance(hint, list) else (typing.get_origin(hint), *arguments)
+            unit.add("generic", str(len(parts)))
+            for part in parts:
+                self._hint(part, unit, with_code)
+        elif isinstance(hint, type) and not with_code:
+            unit.add("class", type_name(hint))
+        else:
+            self.value(hint, unit)
 
     def _pydantic(self, kind: type, unit: Unit) -> None:
         """Add what a pydantic model keeps in compiled form: fields and validators."""
@@ -395,14 +474,33 @@ class _Global:
         self.value = value
 
 
-def _hints(obj: Any) -> str:
-    """Annotations as text; only whether they changed matters."""
-    annotate = getattr(obj, "__annotate__", None)
-    if isinstance(annotate, types.FunctionType):
-        return code_facts(annotate.__code__).digest.hex()
-    hints = vars(obj).get("__annotations__") if isinstance(obj, type) else None
+def _annotations(owner: Any) -> dict[str, Any]:
+    """The annotations that a function, class or module has itself."""
+    annotate = getattr(owner, "__annotate__", None)
+    if isinstance(annotate, types.FunctionType):  # from Python 3.14 on
+        try:
+            return dict(annotate(1))
+        except Exception:  # a name that only a type checker has
+            return {"annotate": code_facts(annotate.__code__).digest.hex()}
+    hints = vars(owner).get("__annotations__") if isinstance(owner, type) else None
     if hints is None:
-        hints = getattr(obj, "__annotations__", None) or {}
-    return canonical_digest(
-        {str(k): v if isinstance(v, str) else repr(v) for k, v in hints.items()}
-    )
+        hints = getattr(owner, "__annotations__", None) or {}
+    return dict(hints)
+
+
+def _own_doc(owner: Any) -> str | None:
+    doc = vars(owner).get("__doc__") if isinstance(owner, type) else owner.__doc__
+    return doc if isinstance(doc, str) else None
+
+
+def _source(owner: Any) -> str:
+    try:
+        return inspect.getsource(owner)
+    except (OSError, TypeError):
+        return ""
+
+
+def _registered(kind: Any) -> list[str]:
+    """Names of the classes that were registered with an abstract base class."""
+    classes = [reference() for reference in _abc._get_dump(kind)[0]]
+    return sorted(type_name(c) for c in classes if c is not None)

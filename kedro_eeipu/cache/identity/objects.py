@@ -1,8 +1,16 @@
 """Values that code reaches, written down for the digest of the code.
 
-Plain values and containers are written where they stand; what a library defines is known by its
-name and the library's version; everything else is a unit of its own, described by its class and
-its state: attributes, slots, or what pickle would need to build it again.
+`ObjectWriter.value` asks in this order, and the order is the meaning:
+
+1. plain values and containers are written where they stand, whatever else could be said of them;
+2. a module is a unit if it is the project's, else the name and version of its library;
+3. code, closure cells, bound methods, partial calls and properties are their parts;
+4. what can be imported from a library by its name is that name and the library's version: not
+   before 3, since a bound method has the name of its function;
+5. special objects are what counts of them: locks nothing, weak containers their content, arrays
+   their bytes and layout;
+6. everything else is a unit of its own, described by its class and its state: attributes, slots,
+   or what pickle would need to build it again.
 """
 
 from __future__ import annotations
@@ -37,11 +45,9 @@ _STATELESS = (
     threading.Condition,
     threading.Event,
     threading.Semaphore,
-    weakref.WeakKeyDictionary,
-    weakref.WeakValueDictionary,
-    weakref.WeakSet,
     type(os.environ),
 )
+_WEAK_DICTIONARIES = (weakref.WeakKeyDictionary, weakref.WeakValueDictionary)
 _SLOT_TYPES = (
     types.MemberDescriptorType,
     types.GetSetDescriptorType,
@@ -87,11 +93,15 @@ class ObjectWriter(abc.ABC):
     Attributes:
         units: in the order in which they were first met.
         libraries: versions by top-level name.
+        orders: by unit, the order in which its attributes were set.
+        dunders: strings like ``"__doc__"``, with which code may look something up.
     """
 
     def __init__(self) -> None:
         self.units: list[Unit] = []
         self.libraries: dict[str, str] = {}
+        self.orders: list[str] = []
+        self.dunders: set[str] = set()
         self._numbers: dict[tuple[int, str], int] = {}
         self._left = _MAX_ITEMS
 
@@ -124,6 +134,7 @@ class ObjectWriter(abc.ABC):
 
     def named_values(self, values: Any, unit: Unit) -> None:
         """Add attributes, whose order does not matter."""
+        self.orders.append(f"{unit.label} {list(map(str, values))}")
         names = sorted((name for name in values if name != "__doc__"), key=str)
         unit.add("attributes", str(len(names)))
         for name in names:
@@ -140,8 +151,10 @@ class ObjectWriter(abc.ABC):
         kind = type(obj)
         if kind in _PLAIN:
             unit.add(kind.__name__, "" if obj is NotImplemented else canonical_digest(obj))
-            for name in sorted(globals_inside(obj)) if kind is bytes else ():
-                self.value(find(name), unit)
+            if kind is bytes:
+                self._code_inside(obj, unit)
+            elif kind is str and obj.startswith("__"):
+                self.dunders.add(obj)
         elif id(obj) in above:
             unit.add("above", str(len(above) - above.index(id(obj))))
         elif kind in _CONTAINERS:
@@ -160,6 +173,11 @@ class ObjectWriter(abc.ABC):
             self._parts_of(obj, kind, unit)
         elif not self._is_from_library(obj, unit) and not self._is_special(obj, unit):
             self.refer(obj, _label(obj), unit)
+
+    def _code_inside(self, data: bytes, unit: Unit) -> None:
+        """Add the project code that pickles inside of bytes name."""
+        for name in sorted(globals_inside(data)):
+            self.value(find(name), unit)
 
     def _parts_of(self, obj: Any, kind: type, unit: Unit) -> None:
         for part in _PARTS[kind]:
@@ -186,7 +204,8 @@ class ObjectWriter(abc.ABC):
 
     def _digest_alone(self, obj: Any) -> str:
         """Digest of a member of a set, which has no place among the others."""
-        if type(obj) in _PLAIN and obj is not NotImplemented:
+        plain = type(obj) in _PLAIN and obj is not NotImplemented
+        if plain and not (type(obj) is bytes and globals_inside(obj)):
             return canonical_digest(obj)
         return self.identity_of(obj)
 
@@ -229,15 +248,34 @@ class ObjectWriter(abc.ABC):
         elif kind is threading.local:
             unit.add("local to this thread")
             self.named_values(vars(obj), unit)
+        elif kind in _WEAK_DICTIONARIES:
+            unit.add(kind.__name__)
+            self.value(list(obj.items()), unit)
+        elif kind is weakref.WeakSet:
+            unit.add(kind.__name__)
+            self.value(set(obj), unit)
         elif kind in _STATELESS:
             unit.add("stateless", kind.__name__)
         elif _is_numpy(obj):
-            unit.add("numpy", canonical_digest(obj, self.type_digest))
+            self._numpy(obj, unit)
         elif (stored := storage_bytes(obj)) is not None:
             unit.add("storage", f"{obj.dtype} {canonical_digest(stored)}")
         else:
             return False
         return True
+
+    def _numpy(self, obj: Any, unit: Unit) -> None:
+        """Describe an array or scalar: code can see its layout, and cells hold any object."""
+        if not obj.shape:
+            unit.add("numpy", canonical_digest(obj, self.type_digest))
+            return
+        unit.add("array", f"{obj.dtype.descr} {obj.shape} {obj.strides} {obj.flags.writeable}")
+        if obj.dtype.kind == "O":
+            self._container(obj.ravel().tolist(), unit, ())
+            return
+        unit.add("numpy", canonical_digest(obj, self.type_digest))
+        if obj.dtype.kind in "SV" or obj.dtype == "u1":
+            self._code_inside(obj.tobytes(), unit)
 
     # --- instances --------------------------------------------------------------------------------
 

@@ -1,0 +1,97 @@
+"""What project code replaces in libraries: ``json.loads = own_loads``, ``builtins.len = counted``.
+
+Whatever uses the library may get there, so what stands there now is part of the identity of all
+code. Assignments are found in the bytecode of the project's modules, wherever in them they stand;
+what is replaced by a name that is computed is not seen.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from kedro_eeipu.cache.identity.bytecode import assignments
+from kedro_eeipu.cache.identity.origin import origin_of
+
+__all__ = ["Replaced", "replaced_in_libraries"]
+
+_LIBRARY_FOLDERS = ("/site-packages/", "/dist-packages/")
+_checked: tuple[int, tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]] = (0, ())
+_assigned: dict[str, tuple[int, tuple[tuple[str, ...], ...]]] = {}
+
+
+class Replaced(NamedTuple):
+    """Something of a library's to which project code has assigned.
+
+    Attributes:
+        name: Module or class, and attribute.
+        value: What stands there now.
+    """
+
+    name: str
+    value: Any
+
+
+def replaced_in_libraries() -> list[Replaced]:
+    """All that the loaded modules of the project may have replaced, sorted by name."""
+    found = {}
+    for module_name, chains in _assignments_of_project():
+        module = sys.modules.get(module_name)
+        for chain in chains:
+            owner = _resolved(vars(module) if module else {}, chain[:-1])
+            name = _library_name(owner)
+            if name and hasattr(owner, chain[-1]):
+                found[f"{name}.{chain[-1]}"] = getattr(owner, chain[-1])
+    return [Replaced(name, value) for name, value in sorted(found.items())]
+
+
+def _assignments_of_project() -> tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]:
+    """By project module, what its code assigns to: names of a global variable and attributes."""
+    global _checked
+    if _checked[0] != len(sys.modules):
+        found = tuple(
+            (name, chains) for name, module in _project_modules() if (chains := _of(name, module))
+        )
+        _checked = (len(sys.modules), found)
+    return _checked[1]
+
+
+def _project_modules() -> Iterator[tuple[str, types.ModuleType]]:
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        # Asking for the origin of thousands of library modules takes seconds.
+        if not isinstance(file, str) or any(f in file for f in _LIBRARY_FOLDERS):
+            continue
+        if name.partition(".")[0] not in sys.stdlib_module_names and origin_of(name).is_project:
+            yield name, module
+
+
+def _of(name: str, module: types.ModuleType) -> tuple[tuple[str, ...], ...]:
+    known = _assigned.get(name)
+    if known is None or known[0] != id(module):
+        loader: Any = getattr(module.__spec__, "loader", None)
+        try:
+            code = loader.get_code(name) if hasattr(loader, "get_code") else None
+        except Exception:
+            code = None
+        chains = () if code is None else tuple(sorted(assignments(code)))
+        known = _assigned[name] = (id(module), chains)
+    return known[1]
+
+
+def _resolved(namespace: dict[str, Any], chain: tuple[str, ...]) -> Any:
+    found = namespace.get(chain[0])
+    for attribute in chain[1:]:
+        found = getattr(found, attribute, None)
+    return found
+
+
+def _library_name(owner: Any) -> str:
+    """Name of a module or class of a library, empty for anything else."""
+    if isinstance(owner, types.ModuleType):
+        return "" if origin_of(owner.__name__).is_project else owner.__name__
+    if isinstance(owner, type) and not origin_of(owner.__module__).is_project:
+        return f"{owner.__module__}.{owner.__qualname__}"
+    return ""
