@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from kedro.io import AbstractDataset, AbstractVersionedDataset, CachedDataset, CatalogProtocol
+from kedro.io.memory_dataset import _infer_copy_mode
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 from kedro.pipeline.transcoding import _strip_transcoding as strip_transcoding
@@ -25,6 +26,7 @@ __all__ = [
     "file_path",
     "file_system",
     "hook_manager",
+    "inferred_copy_mode",
     "init_config",
     "input_structure",
     "is_ephemeral",
@@ -94,6 +96,11 @@ def init_config(dataset: AbstractDataset) -> dict[str, Any]:
 def copy_mode(dataset: AbstractDataset | None) -> Any:
     """How a dataset in memory hands its value on, None where it does not say."""
     return getattr(dataset, "_copy_mode", None)
+
+
+def inferred_copy_mode(value: Any) -> str:
+    """How a dataset in memory that does not say hands on a value of this type."""
+    return _infer_copy_mode(value)
 
 
 def is_ephemeral(dataset: AbstractDataset | None) -> bool:

@@ -201,6 +201,7 @@ class NodeAction:
             self.failed(error)
             raise
         self._bypass_what_shares_state(before)
+        self._bypass_what_shares_inputs()
         if not self.node.outputs:
             self._tell("ran")
         return result
@@ -223,6 +224,13 @@ class NodeAction:
                 self.bypass(reason)
             if other.identity and not other.is_decided:
                 other.bypass(reason)
+
+    def _bypass_what_shares_inputs(self) -> None:
+        """Do not record a node that changes an input in place where another node sees it."""
+        for name, dataset in self.inputs.items():
+            others = [a for a in self._peers.values() if a is not self and name in a.inputs]
+            if others and isinstance(dataset, MemoizedDataset) and dataset.look_for_changes():
+                self.bypass(f"it changes its input '{name}' in place, and other nodes see that")
 
     @property
     def is_decided(self) -> bool:
@@ -323,11 +331,17 @@ class NodeAction:
         return (self._saved[name] for name in self.node.outputs)
 
 
-def calling_node(action: NodeAction) -> Node:
-    """A copy of the action's node that calls the action."""
+def calling_node(action: NodeAction, confirms: bool) -> Node:
+    """A copy of the action's node that calls the action.
+
+    Args:
+        action: What the node does.
+        confirms: Whether it confirms datasets as the node does. Of a trial none may: the user's
+            checkpoint would move, and the next trial see no data.
+    """
     streams = inspect.isgeneratorfunction(action.node.func)
     func = _named(partial(_stream, action), action) if streams else action
-    return copy_node(action.node, func=func)
+    return copy_node(action.node, func=func, confirms=action.node.confirms if confirms else None)
 
 
 def delivering_node(action: NodeAction) -> Node:

@@ -5,19 +5,35 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Mapping
+from datetime import date, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from fractions import Fraction
+from pathlib import PurePath
 from time import perf_counter
 from typing import Any
+from uuid import UUID
 
 from kedro.io import AbstractDataset, CachedDataset, MemoryDataset
 
-from kedro_eeipu._kedro import copy_mode, init_config, is_ephemeral, wrapped_dataset
+from kedro_eeipu._kedro import (
+    copy_mode,
+    inferred_copy_mode,
+    init_config,
+    is_ephemeral,
+    wrapped_dataset,
+)
 from kedro_eeipu.cache.store.store import Blob, CacheMiss, Store, Unstorable
 from kedro_eeipu.hooks.run_directory import Output, RunDirectory
 
 logger = logging.getLogger(__name__)
 
 # Kinds whose load gives back exactly what was saved, so a trip through their file changes nothing.
-_EXACT = ("PickleDataset",)
+_EXACT = ("kedro_datasets.pickle.pickle_dataset.PickleDataset",)
+_IMMUTABLE = (
+    *(str, bytes, int, float, complex, bool, type(None), Decimal, Fraction, UUID, PurePath, Enum),
+    *(date, time, timedelta),
+)
 # What has been warned of: a study runs the same nodes again and again.
 _said: set[tuple[str, str]] = set()
 
@@ -47,6 +63,9 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
         seen_as: Token of the declared kind through which consumers see the value, ``None`` when
             it cannot be told: they are then never cached.
         stored: Whether the value goes to the shared store, or only to the run's own.
+
+    Attributes:
+        is_altered: Whether a node was seen to change the content in place.
     """
 
     def __init__(
@@ -73,6 +92,8 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
         self.stored = stored
         self.planned: Output | None = None
         self._memory: MemoryDataset | None = None
+        self._shared_digest: str | None = None
+        self.is_altered = False
 
     @property
     def output(self) -> Output | None:
@@ -102,7 +123,38 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
         value = self._copied(self._as_declared(self.value()))
         if self._memory is None:
             self.run.put_load(self.name, perf_counter() - started)
+            if self._copies_share(value):
+                self._hold(value)
+        if self._memory is not None and self._shared_digest is None and self._copies_share(value):
+            self._shared_digest = self._digest_in_memory()
+            return self._memory.load()
         return value
+
+    def look_for_changes(self) -> bool:
+        """Whether a node has changed the content in place where other nodes see it.
+
+        Kedro's copy of a table shares the lists in its cells with all other copies. Such a value
+        is handed on by Kedro's own copy here, too, and what its readers get then depends on which
+        nodes ran before them.
+        """
+        if self._shared_digest not in (None, self._digest_in_memory()):
+            self.is_altered = True
+        return self.is_altered
+
+    def _digest_in_memory(self) -> str | None:
+        if self._memory is None:
+            return None
+        try:
+            return self.store.digest(self._memory.load()).digest
+        except Unstorable:
+            return None
+
+    def _copies_share(self, value: Any) -> bool:
+        """Whether copies that Kedro makes for the readers of a value have objects in common."""
+        if is_persistent(self.declared):
+            return False
+        mode = copy_mode(self.declared) or inferred_copy_mode(value)
+        return mode == "assign" or (mode == "copy" and _holds_mutable(value))
 
     def value(self) -> Any:
         """The content as the node returned it."""
@@ -119,7 +171,7 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
     def save(self, data: Any) -> None:
         deliver = self.delivers and not self.delivered
         output = self.planned or (None if shares_value(self.declared) else self._dump(data))
-        if output is None:
+        if output is None or self._copies_share(data):
             self._hold(data)
         if deliver and self.declared is not None:
             self.declared.save(data)
@@ -233,6 +285,31 @@ class TranscodedDataset(MemoizedDataset):
         return private_copy(read, self.name, path).load()
 
 
+def _holds_mutable(value: Any) -> bool:
+    """Whether a shallow copy of a value shares objects with it that can be changed in place."""
+    numpy, pandas = sys.modules.get("numpy"), sys.modules.get("pandas")
+    if pandas is not None and isinstance(value, pandas.DataFrame):
+        columns = (value.iloc[:, i] for i, t in enumerate(value.dtypes) if t.kind == "O")
+        return any(_is_mutable(cell) for column in columns for cell in column)
+    if numpy is not None and isinstance(value, numpy.ndarray):
+        return value.dtype.kind == "O" and any(map(_is_mutable, value.flat))
+    if isinstance(value, dict):
+        return any(map(_is_mutable, value.values()))
+    if isinstance(value, list | set):
+        return any(map(_is_mutable, value))
+    return True
+
+
+def _is_mutable(value: Any) -> bool:
+    if isinstance(value, tuple | frozenset):
+        return any(map(_is_mutable, value))
+    kind = type(value)
+    scalar = kind.__module__ == "numpy" and kind.__name__ != "ndarray"
+    return not (
+        isinstance(value, _IMMUTABLE) or scalar or kind.__module__.startswith("pandas._lib")
+    )
+
+
 def private_copy(config: Mapping[str, Any], name: str, path: str) -> AbstractDataset:
     """A dataset of a declared kind at a path of the run's own.
 
@@ -262,7 +339,8 @@ def file_config(declared: AbstractDataset | None) -> dict[str, Any] | None:
 
 def changes_content(declared: AbstractDataset | None) -> bool:
     """Whether what is read back from a declared file may differ from what was saved."""
-    return file_config(declared) is not None and type(declared).__name__ not in _EXACT
+    kind = f"{type(declared).__module__}.{type(declared).__qualname__}"
+    return file_config(declared) is not None and kind not in _EXACT
 
 
 def shares_value(declared: AbstractDataset | None) -> bool:

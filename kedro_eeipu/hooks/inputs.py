@@ -13,6 +13,7 @@ from kedro.io import (
     CatalogProtocol,
     MemoryDataset,
 )
+from kedro.io.core import parse_dataset_definition
 from kedro.pipeline.node import Node
 from kedro.utils import load_obj
 
@@ -29,9 +30,10 @@ from kedro_eeipu.cache.identity.canonical import Unidentifiable, combine
 from kedro_eeipu.cache.identity.code import code_identity
 from kedro_eeipu.cache.identity.contents import content_token
 from kedro_eeipu.cache.identity.fingerprint import fingerprint
+from kedro_eeipu.cache.identity.origin import is_project_object
 
 # Arguments that say where and with whose rights data is read, not what is read.
-_WHERE = {"filepath", "path", "credentials", "fs_args", "metadata", "versioned", "version", "type"}
+_WHERE = frozenset({"filepath", "path", "credentials", "versioned", "version", "type"})
 # Kinds of the file-backed family whose data does not lie in the file at their path.
 _NOT_FILES = ("spark", "databricks", "snowflake", "dask", "ibis.table", "IncrementalDataset")
 
@@ -42,18 +44,41 @@ def dataset_identity(dataset: AbstractDataset) -> str:
     Raises:
         Unidentifiable: An argument or the class itself cannot be fingerprinted.
     """
-    config = {k: v for k, v in init_config(dataset).items() if k not in _WHERE}
-    nested = config.get("dataset")
-    if isinstance(nested, AbstractDataset):
-        config["dataset"] = dataset_identity(nested)
-    elif isinstance(nested, type):
-        config["dataset"] = code_identity(nested).digest
-    elif isinstance(nested, Mapping):
-        config["dataset"] = {k: v for k, v in nested.items() if k not in _WHERE - {"type"}}
     suffix = "".join(PurePosixPath(file_path(dataset)).suffixes)
     return combine(
-        kind=code_identity(type(dataset)).digest, arguments=fingerprint(config), suffix=suffix
+        kind=code_identity(type(dataset)).digest,
+        arguments=fingerprint(_arguments(type(dataset), init_config(dataset))),
+        suffix=suffix,
     )
+
+
+def _arguments(kind: type, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a dataset that can change what it reads or writes.
+
+    A class of the project may read all of them; others read from ``fs_args`` how a file is opened,
+    and nothing from ``metadata``.
+    """
+    arguments = {k: v for k, v in config.items() if k not in _WHERE}
+    if "dataset" in arguments:
+        arguments["dataset"] = _nested(arguments["dataset"])
+    if any(is_project_object(base) for base in kind.__mro__):
+        return arguments
+    arguments.pop("metadata", None)
+    opening = {k: v for k, v in (arguments.pop("fs_args", None) or {}).items() if v}
+    opening = {k: v for k, v in opening.items() if k.startswith("open_args")}
+    return {**arguments, "fs_args": opening} if opening else arguments
+
+
+def _nested(definition: Any) -> Any:
+    """Token of the dataset that another one reads its parts with, however it is given."""
+    if isinstance(definition, AbstractDataset):
+        return dataset_identity(definition)
+    config = dict(definition) if isinstance(definition, Mapping) else {"type": definition}
+    try:
+        kind, _ = parse_dataset_definition(dict(config))
+    except Exception as error:
+        raise Unidentifiable(f"the kind of its parts cannot be told: {error}") from error
+    return {"kind": code_identity(kind).digest, "arguments": _arguments(kind, config)}
 
 
 @dataclass(frozen=True)

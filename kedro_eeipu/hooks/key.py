@@ -25,6 +25,7 @@ from kedro_eeipu.cache.identity.code import CodeIdentity, code_identity
 from kedro_eeipu.cache.identity.contents import content_token
 from kedro_eeipu.cache.identity.fingerprint import fingerprint
 from kedro_eeipu.config.settings import CacheSettings
+from kedro_eeipu.hooks.data_hooks import DataHooks
 from kedro_eeipu.hooks.dataset import MemoizedDataset
 from kedro_eeipu.hooks.inputs import FileToken, free_input, validators_token
 
@@ -44,6 +45,7 @@ class Identity:
         current: For each free input that lies in a file, what makes its token anew.
         extra: What ``eeipu.yml`` adds: a version, files, environment variables.
         validators: Token of what validates, and may change, what it loads and saves.
+        hooks: Token of the hooks that see its data.
     """
 
     code: CodeIdentity
@@ -51,6 +53,7 @@ class Identity:
     current: Mapping[str, FileToken] = field(default_factory=dict)
     extra: str = ""
     validators: str = ""
+    hooks: str = ""
 
 
 def identify(
@@ -59,6 +62,7 @@ def identify(
     catalog: CatalogProtocol,
     settings: CacheSettings,
     project: Path,
+    hooks: DataHooks,
 ) -> Identity:
     """What can be known of a node's key before the run.
 
@@ -68,6 +72,7 @@ def identify(
         catalog: The catalog of the run.
         settings: What ``eeipu.yml`` says of the cache.
         project: Where relative paths in the settings start.
+        hooks: The hooks of the run that see data.
 
     Raises:
         Unidentifiable: The node is never cached; the reason says why.
@@ -89,6 +94,7 @@ def identify(
         current,
         _settings_token(node, settings, project),
         validators_token(node, catalog),
+        hooks.token(node.name, *node.inputs, *node.outputs),
     )
 
 
@@ -114,6 +120,7 @@ def node_key(node: Node, identity: Identity, inputs: Mapping[str, Any]) -> str |
         outputs=_structure_of_outputs(output_structure(node)),
         extra=identity.extra,
         validators=identity.validators,
+        hooks=identity.hooks,
     )
 
 
@@ -123,6 +130,7 @@ def key_parts(identity: Identity, inputs: Mapping[str, Any]) -> dict[str, str]:
         "code": identity.code.digest,
         "settings": identity.extra,
         "validators": identity.validators,
+        "hooks": identity.hooks,
     }
     parts.update(identity.tokens)
     for name, dataset in inputs.items():
@@ -164,7 +172,7 @@ def _settings_token(node: Node, settings: CacheSettings, project: Path) -> str:
 def _produced_token(dataset: MemoizedDataset) -> str | None:
     """Token of a produced dataset as its consumers see it; ``None`` while it cannot be told."""
     output = dataset.output
-    if output is None or dataset.seen_as is None:
+    if output is None or dataset.seen_as is None or dataset.is_altered:
         return None
     return combine(content=output.blob.digest, seen_as=dataset.seen_as)
 

@@ -33,6 +33,7 @@ class RunPlan:
         datasets: What stands in the catalog for every produced dataset.
         streamed: What stands there for the outputs of generators, which are never cached.
         run: The run's directory.
+        write_through: Whether it is a plain run, which writes and confirms the user's datasets.
     """
 
     actions: dict[str, NodeAction]
@@ -40,6 +41,7 @@ class RunPlan:
     run: RunDirectory
     reused: set[str] = field(default_factory=set)
     streamed: dict[str, AbstractDataset] = field(default_factory=dict)
+    write_through: bool = False
 
     def nodes_to_run(self) -> list[Node]:
         """Copies of the nodes that Kedro must call, with their actions for functions."""
@@ -47,7 +49,9 @@ class RunPlan:
             # Kedro warns of a dotted dataset name whenever such a node is made.
             warnings.simplefilter("ignore", UserWarning)
             return [
-                delivering_node(action) if name in self.reused else calling_node(action)
+                delivering_node(action)
+                if name in self.reused
+                else calling_node(action, confirms=self.write_through)
                 for name, action in self.actions.items()
                 if name not in self.reused or self.delivers(name)
             ]
@@ -85,6 +89,7 @@ class Planner:
         write_through: bool = False,
         meta: Mapping[str, Any] | None = None,
         gate: Gate | None = None,
+        manager: Any = None,
     ) -> RunPlan:
         """Decide for every node whether it is served or called.
 
@@ -99,6 +104,7 @@ class Planner:
             write_through: Whether outputs are also written where the user's catalog declares them.
             meta: What new records say of this run.
             gate: Ends the run early when what it reports on the way is not good enough.
+            manager: Pluggy's manager of the hooks of the session.
         """
         stand_ins = StandIns(
             pipeline,
@@ -110,6 +116,7 @@ class Planner:
             write_through=write_through,
             meta=meta or {},
             gate=gate,
+            manager=manager,
         )
         records: dict[str, Record] = {}
         for node in pipeline.nodes:
@@ -121,7 +128,13 @@ class Planner:
                 # Known from the record alone: whether the content is there is asked when needed.
                 for name, blob in zip(node.outputs, record.outputs, strict=True):
                     action.outputs[name].promise(blob)
-        plan = RunPlan(stand_ins.actions, stand_ins.datasets, run, streamed=stand_ins.streamed)
+        plan = RunPlan(
+            stand_ins.actions,
+            stand_ins.datasets,
+            run,
+            streamed=stand_ins.streamed,
+            write_through=write_through,
+        )
         plan.reused = self._served(pipeline, plan, records)
         for name, action in plan.actions.items():
             if name in plan.reused:

@@ -64,7 +64,7 @@ class EEIPUHooks:
         if run is None:
             run = self._begin_plain(run_id, run_params, pipeline, catalog)
         else:
-            run.begin(pipeline, catalog)
+            run.begin(pipeline, catalog, self._manager())
         if run is not None and run.plan is not None:
             self._tell_other_plugins(run.plan, catalog, run_id)
 
@@ -97,6 +97,10 @@ class EEIPUHooks:
         if run is not None:
             self._end(run)
 
+    def _manager(self) -> Any:
+        context = getattr(self._local, "context", None)
+        return None if context is None else hook_manager(context)
+
     def _end(self, run: PlannedRun) -> None:
         run.end()
         if run.run_id in self._plain:
@@ -121,7 +125,7 @@ class EEIPUHooks:
 
             run = plain_run(run_id, run_params, context, pipeline)
             if run is not None:
-                run.begin(pipeline, catalog)
+                run.begin(pipeline, catalog, self._manager())
         except Exception as error:
             logger.warning("This run is not cached: %s", error)
             if run is not None:
@@ -139,7 +143,7 @@ class EEIPUHooks:
 
     def _tell_other_plugins(self, plan: RunPlan, catalog: CatalogProtocol, run_id: str) -> None:
         """Other plugins log parameters and follow a run node by node: let them see it whole."""
-        manager = hook_manager(self._local.context)
+        manager = self._manager()
         before = manager.subset_hook_caller("before_node_run", [self])
         after = manager.subset_hook_caller("after_node_run", [self])
         for name in plan.actions:

@@ -43,8 +43,14 @@ class PlannedRun:
     _outputs: set[str] = field(default_factory=set)
     _whole: dict[str, Any] = field(default_factory=dict)
 
-    def begin(self, pipeline: Pipeline, catalog: CatalogProtocol) -> RunPlan:
-        """Plan the run, and put the plan in the place of the pipeline and the catalog."""
+    def begin(self, pipeline: Pipeline, catalog: CatalogProtocol, manager: Any = None) -> RunPlan:
+        """Plan the run, and put the plan in the place of the pipeline and the catalog.
+
+        Args:
+            pipeline: What Kedro is about to run.
+            catalog: The catalog of the run.
+            manager: Pluggy's manager of the hooks of the session.
+        """
         self.plan = self.planner.plan(
             pipeline,
             catalog,
@@ -52,6 +58,7 @@ class PlannedRun:
             write_through=self.write_through,
             meta=self.meta,
             gate=self.gate,
+            manager=manager,
         )
         for name, dataset in {**self.plan.datasets, **self.plan.streamed}.items():
             replace_dataset(catalog, name, dataset)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -19,6 +20,7 @@ from kedro_eeipu.cache.store.store import Store
 from kedro_eeipu.config.settings import CacheSettings
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.hooks.action import NodeAction
+from kedro_eeipu.hooks.data_hooks import DataHooks
 from kedro_eeipu.hooks.dataset import (
     MemoizedDataset,
     TranscodedDataset,
@@ -49,6 +51,7 @@ class StandIns:
         write_through: Whether outputs are also written where the user's catalog declares them.
         meta: What new records say of this run.
         gate: Ends the run early when what it reports on the way is not good enough.
+        manager: Pluggy's manager of the hooks that other plugins and the project have.
 
     Attributes:
         actions: The action of every node added, by node name.
@@ -68,6 +71,7 @@ class StandIns:
         write_through: bool,
         meta: Mapping[str, Any],
         gate: Gate | None,
+        manager: Any,
     ) -> None:
         self.actions: dict[str, NodeAction] = {}
         self.datasets: dict[str, MemoizedDataset] = {}
@@ -80,6 +84,7 @@ class StandIns:
         self._write_through = write_through
         self._meta = meta
         self._gate = gate
+        self._manager = manager
         # Asked of the pipeline once: each answer walks through all nodes.
         self._read = {strip_transcoding(name) for name in pipeline.all_inputs()}
         self._producers = {strip_transcoding(name): name for name in pipeline.all_outputs()}
@@ -148,10 +153,16 @@ class StandIns:
             for name in (*node.inputs, *node.outputs):
                 if shares_value(self._declared(name)):
                     raise Unidentifiable(f"'{name}' is handed on without a copy: copy_mode assign")
-            identity = identify(node, free, self._catalog, self._settings, self._project)
+            identity = identify(
+                node, free, self._catalog, self._settings, self._project, self._hooks
+            )
         except Unidentifiable as reason:
             return None, str(reason)
         return identity, None
+
+    @functools.cached_property
+    def _hooks(self) -> DataHooks:
+        return DataHooks(self._manager)
 
     def _check(self, node: Node) -> Callable[[Mapping[str, MemoizedDataset]], None] | None:
         """What holds the values that a node reports against those of earlier trials."""

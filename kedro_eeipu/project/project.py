@@ -161,7 +161,9 @@ class Project:
                 catalog: CatalogProtocol = catalog_of(context)
                 check_files(self.pipeline, catalog)
                 check_value_kinds(catalog, self.space)
-                self._dry = self.planner.plan(self.pipeline, catalog, directory)
+                self._dry = self.planner.plan(
+                    self.pipeline, catalog, directory, manager=hook_manager(self.session)
+                )
             finally:
                 directory.remove()
         return self._dry

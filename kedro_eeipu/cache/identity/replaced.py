@@ -2,7 +2,8 @@
 
 Whatever uses the library may get there, so what stands there now is part of the identity of all
 code. Assignments are found in the bytecode of the project's modules, wherever in them they stand;
-what is replaced by a name that is computed is not seen.
+what is replaced by a name that is computed is not seen. Accessors that are registered with pandas
+or polars count as well.
 """
 
 from __future__ import annotations
@@ -13,11 +14,15 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from kedro_eeipu.cache.identity.bytecode import assignments
-from kedro_eeipu.cache.identity.origin import origin_of
+from kedro_eeipu.cache.identity.origin import is_project_object, origin_of
 
 __all__ = ["Replaced", "replaced_in_libraries"]
 
 _LIBRARY_FOLDERS = ("/site-packages/", "/dist-packages/")
+_WITH_ACCESSORS = {
+    "pandas": ("DataFrame", "Series", "Index"),
+    "polars": ("DataFrame", "LazyFrame", "Series", "Expr"),
+}
 _checked: tuple[int, tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]] = (0, ())
 _assigned: dict[str, tuple[int, tuple[tuple[str, ...], ...]]] = {}
 
@@ -44,7 +49,18 @@ def replaced_in_libraries() -> list[Replaced]:
             name = _library_name(owner)
             if name and hasattr(owner, chain[-1]):
                 found[f"{name}.{chain[-1]}"] = getattr(owner, chain[-1])
+    found.update(_accessors())
     return [Replaced(name, value) for name, value in sorted(found.items())]
+
+
+def _accessors() -> Iterator[tuple[str, Any]]:
+    """Classes of the project that were registered as accessors of frames: ``frame.own.f()``."""
+    for library, kinds in _WITH_ACCESSORS.items():
+        for kind in (getattr(sys.modules.get(library), name, None) for name in kinds):
+            for name in getattr(kind, "_accessors", ()):
+                accessor = getattr(kind, name, None)
+                if accessor is not None and is_project_object(accessor):
+                    yield f"{library}.{kind.__name__}.{name}", accessor  # type: ignore[union-attr]
 
 
 def _assignments_of_project() -> tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]:

@@ -67,11 +67,10 @@ def write(value: Any, file: IO[bytes], limit: int | None = None) -> tuple[str, i
         out = _Limited(writer, limit)
         buffers: list[pickle.PickleBuffer] = []
         pickler = _Pickler(out, buffers)
-        copy = _Copy()
-        pickler.dump(copy.unshared(value))
-        stream = writer.size
+        pickler.dump(_Copy().unshared(value))
+        stream, pickled = writer.size, out.names
         lengths = [out.write(buffer.raw()) for buffer in buffers]
-        names = sorted(pickler.code.union(*map(globals_inside, copy.blobs)))
+        names = sorted(pickler.code | pickled)
         code = {
             name: code_identity(obj).digest for name in names if (obj := find(name)) is not None
         }
@@ -152,12 +151,20 @@ def _memory(length: int) -> bytearray | mmap.mmap:
 
 
 class _Limited:
-    """Passes writes on to ``out`` as long as they stay within ``limit`` bytes."""
+    """Passes writes on to ``out`` as long as they stay within ``limit`` bytes.
+
+    Attributes:
+        names: project code that pickles within what was written name, in bytes of whatever kind.
+    """
 
     def __init__(self, out: ChunkWriter, limit: int | None) -> None:
         self._out, self._limit = out, limit
+        self.names: frozenset[str] = frozenset()
 
     def write(self, data: Any) -> int:
+        if not isinstance(data, memoryview):  # of a buffer, whose kind the pickler knows
+            # All but the pickle that is being written, which begins in the first piece.
+            self.names |= globals_inside(bytes(data) if self._out.size else bytes(data)[2:])
         size = self._out.size + memoryview(data).nbytes
         if self._limit is not None and size > self._limit:
             raise TooLarge(f"it takes more than the {self._limit} bytes an entry may have")
@@ -192,6 +199,8 @@ class _Pickler(pickle.Pickler):
             return storage_of, (stored, obj.dtype)
         numpy = sys.modules.get("numpy")
         if numpy is not None and type(obj) is numpy.ndarray:
+            if obj.dtype.kind in "SV" or obj.dtype == "u1":
+                self.code |= globals_inside(obj.tobytes())
             if not (obj.flags.c_contiguous or obj.flags.f_contiguous):
                 obj = numpy.ascontiguousarray(obj)  # what it is once it has been loaded
             elif not obj.flags.writeable:
@@ -229,13 +238,9 @@ class _Copy:
     Pickle writes a string once per object, not once per value: without this step the same
     metrics read back from the cache would have another digest than when they were computed.
     Lists and dictionaries that are shared stay shared.
-
-    Attributes:
-        blobs: the bytes that were met.
     """
 
     def __init__(self) -> None:
-        self.blobs: list[bytes] = []
         self._texts: dict[Any, Any] = {}
         self._containers: dict[int, Any] = {}
         self._left = _PLAIN_NODES
@@ -252,8 +257,6 @@ class _Copy:
         if self._left < 0:
             raise _NotPlain
         kind = type(value)
-        if kind is bytes:
-            self.blobs.append(value)
         if kind is str or kind is bytes:
             return self._texts.setdefault((kind, value), value)
         if kind in (int, float, bool, type(None)):

@@ -1,0 +1,105 @@
+"""What the hooks of the project and of other plugins may do to the data of a run.
+
+A hook can change data in place, or set what nodes read, so the functions of such hooks are part of
+every key: those of the project by their code, those of installed plugins by name and version. The
+state of hook objects is not (timers would make every key another); what `settings.py` makes them
+with is.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from kedro.framework import project as kedro_project
+
+from kedro_eeipu.cache.identity.canonical import Unidentifiable, combine
+from kedro_eeipu.cache.identity.code import code_identity
+from kedro_eeipu.cache.identity.fingerprint import fingerprint
+from kedro_eeipu.cache.identity.origin import origin_of
+
+__all__ = ["DataHooks"]
+
+_SEE_DATA = (
+    *("before_dataset_loaded", "after_dataset_loaded"),
+    *("before_dataset_saved", "after_dataset_saved"),
+    *("before_node_run", "after_node_run"),
+)
+# They look at data, and change none.
+_ONLY_LOOK = frozenset({"kedro", "kedro_eeipu", "kedro_telemetry", "kedro_viz"})
+
+
+class DataHooks:
+    """The hooks of a run that see data.
+
+    Args:
+        manager: Pluggy's manager of the session's hooks, ``None`` for none.
+
+    Attributes:
+        by_name: Whether functions of the project are among them: they may treat one dataset or
+            node otherwise than another of the same content, so names count.
+
+    Raises:
+        Unidentifiable: The code of one cannot be identified.
+    """
+
+    def __init__(self, manager: Any) -> None:
+        self.by_name = False
+        tokens = sorted(self._tokens(manager)) if manager is not None else []
+        if self.by_name:
+            tokens.append(["made with", _arguments_of_hooks()])
+        self._token = combine(hooks=tokens) if tokens else ""
+
+    def token(self, *names: str) -> str:
+        """Their part of the key of a node, empty where there are none.
+
+        Args:
+            names: Names of the node and of its datasets.
+        """
+        return combine(hooks=self._token, names=names) if self.by_name else self._token
+
+    def _tokens(self, manager: Any) -> Iterator[list[str]]:
+        for spec in _SEE_DATA:
+            caller = getattr(manager.hook, spec, None)
+            for implementation in caller.get_hookimpls() if caller is not None else ():
+                function = inspect.unwrap(implementation.function)
+                module = str(function.__module__)
+                if module.partition(".")[0] in _ONLY_LOOK:
+                    continue
+                origin = origin_of(module)
+                if not origin.is_project:
+                    yield [spec, f"{origin.name} {origin.version}"]
+                    continue
+                self.by_name = True
+                try:
+                    code = code_identity(getattr(function, "__func__", function))
+                except Unidentifiable as reason:
+                    raise Unidentifiable(
+                        f"the hook {function.__qualname__} of the project sees its data, and "
+                        f"{reason}"
+                    ) from reason
+                yield [spec, code.digest]
+
+
+def _arguments_of_hooks() -> str:
+    """Token of what stands behind ``HOOKS =`` in `settings.py`, and of the values it names."""
+    module = sys.modules.get(f"{kedro_project.PACKAGE_NAME}.settings")
+    try:
+        tree = ast.parse(inspect.getsource(module)) if module is not None else ast.Module([], [])
+    except (OSError, TypeError, SyntaxError):
+        return ""
+    written, named = [], {}
+    for statement in tree.body:
+        targets = statement.targets if isinstance(statement, ast.Assign) else []
+        if any(isinstance(t, ast.Name) and t.id == "HOOKS" for t in targets):
+            written.append(ast.dump(statement))
+            for node in ast.walk(statement):
+                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+                    try:
+                        named[node.id] = fingerprint(getattr(module, node.id, None))
+                    except Unidentifiable:  # a class: its functions are known by their code
+                        continue
+    return combine(written=written, named=named)

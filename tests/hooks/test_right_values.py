@@ -1,0 +1,197 @@
+"""A trial's value is what a plain run with its parameters gives, whatever else the project does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+SPACE = {
+    "first.p": {"low": 0, "high": 100},
+    "second.q": {"low": 0, "high": 100},
+}
+PARAMETERS = {
+    "first": {"p": 1},
+    "second": {"q": 1},
+    "eeipu": {
+        "objective": {"dataset": "metrics", "key": "loss", "direction": "minimize"},
+        "space": SPACE,
+        "trials": 4,
+    },
+}
+HOOKS = """
+from kedro.framework.hooks import hook_impl
+
+class Hooks:
+    {body}
+"""
+
+
+def write(project: Any, nodes: str, pipeline: str, catalog: dict[str, Any] | None = None) -> None:
+    """Give the project other nodes; `pipeline` lists them as arguments of `Pipeline`."""
+    project.write_nodes(nodes)
+    project.write_pipeline(
+        "from kedro.pipeline import Pipeline, node\nfrom . import nodes\n\n"
+        f"def create_pipeline(**kwargs):\n    return Pipeline([{pipeline}])\n"
+    )
+    project.write_parameters(PARAMETERS)
+    project.write_catalog(
+        {"metrics": {"type": "json.JSONDataset", "filepath": "data/metrics.json"}} | (catalog or {})
+    )
+
+
+def values(project: Any, *points: tuple[int, int], study: str = "default") -> list[float]:
+    """Values of trials, one after the other in one process."""
+    tuner = project.tuner(study)
+    records = [tuner.evaluate({"first.p": p, "second.q": q}) for p, q in points]
+    assert [r.error for r in records] == [None] * len(records)
+    return [r.value for r in records]
+
+
+def plain_values(project: Any, *points: tuple[int, int]) -> list[float]:
+    """The same by `kedro run`, each in a process of its own."""
+    found = []
+    for p, q in points:
+        done = project.kedro("run", "--params", f"first.p={p},second.q={q}")
+        assert done.returncode == 0, done.stderr
+        found.append(yaml.safe_load((project.path / "data/metrics.json").read_text())["loss"])
+    return found
+
+
+def test_no_trial_confirms_the_user_s_dataset(project: Any) -> None:
+    write(
+        project,
+        "def load(parts, p):\n    return sum(float(t) for t in parts.values()) + p\n\n"
+        "def score(loaded, q):\n    return {'loss': loaded + q / 10}\n",
+        "node(nodes.load, ['parts', 'params:first.p'], 'loaded', confirms='parts'),"
+        "node(nodes.score, ['loaded', 'params:second.q'], 'metrics')",
+        {
+            "parts": {
+                "type": "partitions.IncrementalDataset",
+                "path": "data/parts",
+                "dataset": "text.TextDataset",
+                "filename_suffix": ".txt",
+            }
+        },
+    )
+    folder = project.path / "data" / "parts"
+    folder.mkdir()
+    for name in ("a", "b", "c"):
+        (folder / f"{name}.txt").write_text("1")
+    before = project.files()
+    assert values(project, (0, 2), (0, 9), (0, 3), (2, 0)) == [3.2, 3.9, 3.3, 5.0]
+    assert project.files() == before
+    assert project.kedro("run").returncode == 0
+    assert (folder / "CHECKPOINT").read_text().endswith("c")
+
+
+LISTS = """
+import pandas as pd
+
+def make(p):
+    return pd.DataFrame({"x": [[p], [p, p]]})
+
+def grow(frame, q):
+    for cell in frame["x"]:
+        cell.append(q)
+    return sum(map(len, frame["x"]))
+
+def score(frame, grown):
+    return {"loss": sum(map(sum, frame["x"])) + 100 * grown}
+"""
+
+
+def test_change_in_place_of_what_copies_share_is_seen_as_in_a_plain_run(project: Any) -> None:
+    write(
+        project,
+        LISTS,
+        "node(nodes.make, 'params:first.p', 'frame'),"
+        "node(nodes.grow, ['frame', 'params:second.q'], 'grown'),"
+        "node(nodes.score, ['frame', 'grown'], 'metrics')",
+    )
+    points = (1, 1), (1, 5), (2, 5), (1, 1)
+    assert values(project, *points) == plain_values(project, *points)
+    record = project.tuner().evaluate({"first.p": 1, "second.q": 5})
+    assert {n.name.partition("__")[0]: n.status for n in record.nodes}["make"] == "reused"
+    assert any("in place" in (n.why_not or "") for n in record.nodes)
+
+
+def test_lists_in_cells_that_nobody_changes_are_reused(project: Any) -> None:
+    write(
+        project,
+        LISTS.replace("        cell.append(q)\n", "        len(cell) + q\n"),
+        "node(nodes.make, 'params:first.p', 'frame'),"
+        "node(nodes.grow, ['frame', 'params:second.q'], 'grown'),"
+        "node(nodes.score, ['frame', 'grown'], 'metrics')",
+    )
+    values(project, (1, 1))
+    record = project.tuner().evaluate({"first.p": 1, "second.q": 1})
+    assert {n.status for n in record.nodes} == {"reused"}
+
+
+def _with_hook(project: Any, body: str, made_with: str = "") -> None:
+    (project.source / "hooks.py").write_text(HOOKS.format(body=body.replace("\n", "\n    ")))
+    (project.source / "settings.py").write_text(
+        'DISABLE_HOOKS_FOR_PLUGINS = ("kedro_mlflow",)\n'
+        f"from .hooks import Hooks\nHOOKS = (Hooks({made_with}),)\n"
+    )
+
+
+def _tune_once(project: Any, study: str) -> tuple[float, dict[str, str]]:
+    """One trial with the defaults in a process of its own; what became of the nodes."""
+    done = project.kedro("eeipu", "tune", "--trials", "1", "--study", study)
+    assert done.returncode == 0, done.stderr
+    shown = project.kedro("eeipu", "trials", "--study", study, "--format", "json")
+    trial = yaml.safe_load(shown.stdout)[0]
+    return trial["value"], {n["name"].partition("__")[0]: n["status"] for n in trial["nodes"]}
+
+
+SUM = """
+def total(raw, p):
+    return sum(raw["rows"]) + p
+
+def score(total, q):
+    return {"loss": total * q}
+"""
+
+
+def _summing(project: Any) -> None:
+    write(
+        project,
+        SUM,
+        "node(nodes.total, ['raw', 'params:first.p'], 'total'),"
+        "node(nodes.score, ['total', 'params:second.q'], 'metrics')",
+        {"raw": {"type": "json.JSONDataset", "filepath": "data/raw.json"}},
+    )
+
+
+def test_hook_that_changes_data_is_part_of_the_key(project: Any) -> None:
+    _summing(project)
+    hook = "@hook_impl\ndef after_dataset_loaded(self, dataset_name, data):\n"
+    hook += "    if dataset_name == 'raw':\n        data['rows'].append(10.0)\n"
+    _with_hook(project, hook)
+    assert _tune_once(project, "one")[0] == 17.0
+    assert _tune_once(project, "two") == (17.0, {"total": "reused", "score": "reused"})
+    _with_hook(project, hook.replace("10.0", "20.0"))
+    assert _tune_once(project, "three")[0] == 27.0
+
+
+def test_what_a_hook_is_made_with_is_part_of_the_key(project: Any) -> None:
+    _summing(project)
+    hook = "def __init__(self, extra):\n    self.extra = extra\n"
+    hook += "@hook_impl\ndef after_dataset_loaded(self, dataset_name, data):\n"
+    hook += "    if dataset_name == 'raw':\n        data['rows'].append(self.extra)\n"
+    _with_hook(project, hook, "10.0")
+    assert _tune_once(project, "one")[0] == 17.0
+    _with_hook(project, hook, "20.0")
+    assert _tune_once(project, "two")[0] == 27.0
+
+
+def test_hook_that_only_measures_makes_nothing_run_again(project: Any) -> None:
+    _summing(project)
+    hook = "def __init__(self):\n    self.times = {}\n"
+    hook += "@hook_impl\ndef before_node_run(self, node):\n"
+    hook += "    import time\n    self.times[node.name] = time.time()\n"
+    _with_hook(project, hook)
+    _tune_once(project, "one")
+    assert set(_tune_once(project, "two")[1].values()) == {"reused"}
