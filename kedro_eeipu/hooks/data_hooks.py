@@ -1,9 +1,9 @@
 """What the hooks of the project and of other plugins may do to the data of a run.
 
-A hook can change data in place, or set what nodes read, so the functions of such hooks are part of
-every key: those of the project by their code, those of installed plugins by name and version. The
-state of hook objects is not (timers would make every key another); what `settings.py` makes them
-with is.
+A hook can change data in place, or set what nodes read, so hooks are part of every key: those of
+the project by the code of their class, those of installed plugins that see data by name and
+version. The state of hook objects is not (timers would make every key another); what `settings.py`
+makes them with is. So is a catalog of a class of the project.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import ast
 import inspect
 import sys
 from collections.abc import Iterator
+from types import FunctionType
 from typing import Any
 
 from kedro.framework import project as kedro_project
@@ -19,7 +20,7 @@ from kedro.framework import project as kedro_project
 from kedro_eeipu.cache.identity.canonical import Unidentifiable, combine
 from kedro_eeipu.cache.identity.code import code_identity
 from kedro_eeipu.cache.identity.fingerprint import fingerprint
-from kedro_eeipu.cache.identity.origin import origin_of
+from kedro_eeipu.cache.identity.origin import is_project_object, origin_of
 
 __all__ = ["DataHooks"]
 
@@ -28,6 +29,8 @@ _SEE_DATA = (
     *("before_dataset_saved", "after_dataset_saved"),
     *("before_node_run", "after_node_run"),
 )
+# In these, code of the project may set what nodes read.
+_PREPARE = ("after_context_created", "after_catalog_created", "before_pipeline_run")
 # They look at data, and change none.
 _ONLY_LOOK = frozenset({"kedro", "kedro_eeipu", "kedro_telemetry", "kedro_viz"})
 
@@ -37,18 +40,22 @@ class DataHooks:
 
     Args:
         manager: Pluggy's manager of the session's hooks, ``None`` for none.
+        catalog: The catalog of the run.
 
     Attributes:
-        by_name: Whether functions of the project are among them: they may treat one dataset or
-            node otherwise than another of the same content, so names count.
+        by_name: Whether code of the project is among them: it may treat one dataset or node
+            otherwise than another of the same content, so names count.
 
     Raises:
         Unidentifiable: The code of one cannot be identified.
     """
 
-    def __init__(self, manager: Any) -> None:
+    def __init__(self, manager: Any, catalog: Any = None) -> None:
         self.by_name = False
-        tokens = sorted(self._tokens(manager)) if manager is not None else []
+        tokens = [] if manager is None else sorted(self._tokens(manager))
+        if is_project_object(type(catalog)):
+            self.by_name = True
+            tokens.append(["catalog", _code(type(catalog), "the catalog")])
         if self.by_name:
             tokens.append(["made with", _arguments_of_hooks()])
         self._token = combine(hooks=tokens) if tokens else ""
@@ -62,7 +69,7 @@ class DataHooks:
         return combine(hooks=self._token, names=names) if self.by_name else self._token
 
     def _tokens(self, manager: Any) -> Iterator[list[str]]:
-        for spec in _SEE_DATA:
+        for spec in (*_SEE_DATA, *_PREPARE):
             caller = getattr(manager.hook, spec, None)
             for implementation in caller.get_hookimpls() if caller is not None else ():
                 function = inspect.unwrap(implementation.function)
@@ -70,18 +77,25 @@ class DataHooks:
                 if module.partition(".")[0] in _ONLY_LOOK:
                     continue
                 origin = origin_of(module)
-                if not origin.is_project:
+                if origin.is_project:
+                    self.by_name = True
+                    owner = getattr(function, "__self__", None)
+                    owner = function if owner is None else owner
+                    owner = owner if isinstance(owner, FunctionType | type) else type(owner)
+                    yield [spec, _code(owner, f"the hook {function.__qualname__}")]
+                elif spec in _SEE_DATA:
                     yield [spec, f"{origin.name} {origin.version}"]
-                    continue
-                self.by_name = True
-                try:
-                    code = code_identity(getattr(function, "__func__", function))
-                except Unidentifiable as reason:
-                    raise Unidentifiable(
-                        f"the hook {function.__qualname__} of the project sees its data, and "
-                        f"{reason}"
-                    ) from reason
-                yield [spec, code.digest]
+
+
+def _code(owner: Any, name: str) -> str:
+    try:
+        return code_identity(owner).digest
+    except Unidentifiable as reason:
+        # It reaches a client or an open file, say. Its text tells of edits, too.
+        try:
+            return fingerprint(inspect.getsource(sys.modules[owner.__module__]))
+        except (OSError, TypeError, KeyError):
+            raise Unidentifiable(f"{name} of the project sees its data, and {reason}") from reason
 
 
 def _arguments_of_hooks() -> str:

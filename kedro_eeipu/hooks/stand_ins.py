@@ -162,7 +162,7 @@ class StandIns:
 
     @functools.cached_property
     def _hooks(self) -> DataHooks:
-        return DataHooks(self._manager)
+        return DataHooks(self._manager, self._catalog)
 
     def _check(self, node: Node) -> Callable[[Mapping[str, MemoizedDataset]], None] | None:
         """What holds the values that a node reports against those of earlier trials."""
