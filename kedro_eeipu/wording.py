@@ -41,10 +41,11 @@ def counted(number: float, noun: str) -> str:
 
 
 def scalar(value: Any) -> str:
-    """A parameter's value as YAML would write it, floats to six digits."""
+    """A parameter's value as YAML would write it in one line, floats to six digits."""
     if isinstance(value, float):
         return f"{value:.6g}"
-    return str(yaml.safe_dump(value, width=math.inf)).splitlines()[0]
+    written = yaml.safe_dump(value, width=math.inf, default_flow_style=True, sort_keys=False)
+    return str(written).splitlines()[0]
 
 
 def did_you_mean(name: str, candidates: Iterable[str], cutoff: float = 0.6) -> str:

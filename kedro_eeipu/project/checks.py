@@ -13,6 +13,7 @@ from kedro_eeipu._kedro import location, protocol, strip_transcoding, wrapped_da
 from kedro_eeipu.config.settings import FILE, CacheSettings
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.search import SearchSpace
+from kedro_eeipu.search.space import as_written
 from kedro_eeipu.search.stages import reaching_parameters
 from kedro_eeipu.wording import did_you_mean
 
@@ -182,8 +183,8 @@ def uneven_steps(space: SearchSpace, where: str) -> Iterator[str]:
     for r in space:
         if r.step is not None and r.last < r.high:
             yield (
-                f"{where}.space.{r.path}: steps of {r.step:g} from {r.low:g} do not reach "
-                f"{r.high:g}; the last value is {r.last:g}"
+                f"{where}.space.{r.path}: steps of {as_written(r.step)} from {as_written(r.low)} "
+                f"do not reach {as_written(r.high)}; the last value is {as_written(r.last)}"
             )
 
 

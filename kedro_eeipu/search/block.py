@@ -10,9 +10,12 @@ from typing import Any
 from kedro_eeipu.errors import ConfigurationError, refuse_unknown_keys
 from kedro_eeipu.search.paths import Scalar, key_chains, lookup, scalar_paths
 from kedro_eeipu.search.space import Objective, Range, SearchSpace
-from kedro_eeipu.wording import did_you_mean
+from kedro_eeipu.wording import did_you_mean, scalar
 
 __all__ = ["block_of", "example_block", "is_block", "parse_budget", "parse_space", "parse_trials"]
+
+# Beyond it floats, which a study stores, leave integers out.
+_LARGEST = 2**53
 
 RANGE_KEYS = {"low", "high", "log", "step", "choices", "when"}
 
@@ -70,6 +73,7 @@ def parse_space(
     for path, spec in ranges_block.items():
         at = f"{where_block}.space.{path}"
         ranges[str(path)] = _parse_range(str(path), spec, parameters, at, warnings)
+    _refuse_overlaps(ranges, where_block)
     objective = _parse_objective(block.get("objective"), where_block)
     return SearchSpace(
         ranges=_in_order_of_conditions(ranges, where_block),
@@ -221,11 +225,13 @@ def _parse_range(
             f"'{path}' holds several parameters", where=where, remedy=f"Write {path}.{nested}: …"
         )
     refuse_unknown_keys(spec, RANGE_KEYS, where)
-    if isinstance(default, (Mapping, list)):
+    if isinstance(default, (Mapping, list)) and "choices" not in spec:
         raise ConfigurationError(
             f"'{path}' is no single value",
             where=where,
-            remedy="Tune the values inside it, by their dotted paths; lists cannot be tuned.",
+            remedy=f"Tune the values inside it, by their dotted paths: {path}.{next(iter(default))}"
+            if isinstance(default, Mapping) and default
+            else f"List the values to try, each a list: {path}: [{scalar(default)}, […]]",
         )
     when = _parse_when(spec.get("when"), where)
     if "choices" in spec:
@@ -234,10 +240,32 @@ def _parse_range(
         found = _numeric(path, spec, default, when, where)
     if not found.contains(default):
         warnings.append(
-            f"{where}: the default {default!r} lies outside {found.describe()}; "
-            f"the first trial uses {found.nearest(default)!r}"
+            f"{where}: the default {scalar(default)} lies outside {found.describe()}; "
+            f"the first trial uses {scalar(found.nearest(default))}"
+        )
+    if found.kind == "float" and isinstance(default, int) and found.low % 1 == found.high % 1 == 0:
+        warnings.append(
+            f"{where}: the default {default} is an integer, but {spec.get('low')} or "
+            f"{spec.get('high')} is not, so trials get numbers such as {found.low + 0.5}; write "
+            f"{int(found.low)} and {int(found.high)} to try integers only"
         )
     return found
+
+
+def _refuse_overlaps(ranges: Mapping[str, Range], where: str) -> None:
+    """Refuse a range inside a parameter that has choices itself.
+
+    Raises:
+        ConfigurationError: There is one.
+    """
+    for outer in ranges:
+        for inner in ranges:
+            if inner.startswith(f"{outer}."):
+                raise ConfigurationError(
+                    f"'{inner}' lies inside '{outer}', which is tuned as a whole",
+                    where=f"{where}.space.{inner}",
+                    remedy="Leave one of them out.",
+                )
 
 
 def _default(path: str, parameters: Mapping[str, Any], where: str) -> Any:
@@ -280,18 +308,76 @@ def _categorical(path: str, spec: Mapping, default: Any, when: tuple, where: str
             raise ConfigurationError(f"`choices` and `{key}` exclude each other", where=where)
     if not isinstance(choices, (list, tuple)) or not choices:
         raise ConfigurationError("`choices` must be a list with at least one value", where=where)
+    choices = [_choice(choice, where) for choice in choices]
     for i, choice in enumerate(choices):
-        if not (choice is None or isinstance(choice, (bool, int, float, str))):
-            raise ConfigurationError(f"the choice {choice!r} is not a scalar", where=where)
+        _check_choice(choice, default, where)
         if choice in choices[:i]:
             same = next(c for c in choices[:i] if c == choice)
             raise ConfigurationError(
-                f"the choice {choice!r} stands there twice"
+                f"the choice {choice!r} is listed twice"
                 if type(same) is type(choice)
                 else f"the choices {same!r} and {choice!r} are equal to a study",
                 where=where,
             )
     return Range(path, "categorical", default, choices=tuple(choices), when=when)
+
+
+def _choice(choice: Any, where: str) -> Any:
+    """A choice as a study stores it: scalars, and lists and mappings of them.
+
+    Raises:
+        ConfigurationError: It cannot be stored.
+    """
+    if choice is None or isinstance(choice, (bool, int, float, str)):
+        return choice
+    if isinstance(choice, (list, tuple)):
+        return [_choice(entry, where) for entry in choice]
+    if isinstance(choice, Mapping) and all(isinstance(key, str) for key in choice):
+        return {key: _choice(entry, where) for key, entry in choice.items()}
+    raise ConfigurationError(
+        f"the choice {choice!r} cannot be stored",
+        where=where,
+        remedy="Choices are numbers, text, booleans, null, and lists and mappings of them; the "
+        "keys of a mapping are text.",
+    )
+
+
+def _check_choice(choice: Any, default: Any, where: str) -> None:
+    """Refuse a choice that a run would not get as it is written.
+
+    Raises:
+        ConfigurationError: It is a number in quotes, or a mapping without a key of the default.
+    """
+    if isinstance(default, Mapping) and not (choice is None or isinstance(choice, Mapping)):
+        raise ConfigurationError(
+            f"the choice {scalar(choice)} takes the place of several parameters",
+            where=where,
+            remedy="Tune the values inside it, by their dotted paths, or list mappings.",
+        )
+    number = isinstance(default, (int, float)) and not isinstance(default, bool)
+    remedy = _text_number_remedy(choice) if number else ""
+    if remedy:
+        raise ConfigurationError(f"the choice {choice!r} is text", where=where, remedy=remedy)
+    missing = _missing_key(choice, default)
+    if missing:
+        raise ConfigurationError(
+            f"the choice {scalar(choice)} lacks the key '{missing}' of the default",
+            where=where,
+            remedy="Kedro merges a mapping with the one in the parameters, so each choice must "
+            f"have all of its keys: write {missing}: null, for example.",
+        )
+
+
+def _missing_key(choice: Any, default: Any) -> str:
+    """A key of the default that a choice lacks, at any depth; empty if there is none."""
+    if not isinstance(default, Mapping) or not isinstance(choice, Mapping):
+        return ""
+    for key, value in default.items():
+        if key not in choice:
+            return str(key)
+        if inner := _missing_key(choice[key], value):
+            return f"{key}.{inner}"
+    return ""
 
 
 def _numeric(path: str, spec: Mapping, default: Any, when: tuple, where: str) -> Range:
@@ -301,17 +387,14 @@ def _numeric(path: str, spec: Mapping, default: Any, when: tuple, where: str) ->
     log = spec.get("log", False)
     if isinstance(default, bool) or not isinstance(default, (int, float)):
         raise ConfigurationError(
-            f"the default of '{path}' is {default!r}, not a number",
+            f"the default of '{path}' is {scalar(default)}, not a number",
             where=where,
-            remedy=_text_number_remedy(default)
-            or f"List the values instead: {path}: [{default}, …]",
+            remedy=_text_number_remedy(default) or _listed_remedy(path, spec, default),
         )
     for name, value in (("low", low), ("high", high)):
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, (int, float))
-            or not math.isfinite(value)
-        ):
+        if value is None:
+            raise ConfigurationError(f"`{name}` is missing", where=where)
+        if not _finite(value):
             raise ConfigurationError(
                 f"`{name}` is {value!r}, not a number",
                 where=where,
@@ -319,26 +402,28 @@ def _numeric(path: str, spec: Mapping, default: Any, when: tuple, where: str) ->
             )
     if not isinstance(log, bool):
         raise ConfigurationError(f"`log` is {log!r}, not true or false", where=where)
-    kind = "int" if isinstance(default, int) else "float"
-    if kind == "int" and any(isinstance(v, float) for v in (low, high, step)):
-        raise ConfigurationError(
-            f"the default {default} is an integer, but the range is not",
-            where=where,
-            remedy=f"Write the default as {float(default)} in the parameters, or integers here.",
-        )
+    written = [v for v in (low, high, step) if v is not None]
+    kind = "int" if all(isinstance(v, int) for v in (default, *written)) else "float"
     if low >= high:
         raise ConfigurationError(f"low ({low}) is not below high ({high})", where=where)
     if log and low <= 0:
         raise ConfigurationError(f"a log range needs low > 0, not {low}", where=where)
+    _refuse_too_wide(kind, low, high, log, where)
     if step is not None:
-        if (
-            isinstance(step, bool)
-            or not isinstance(step, (int, float))
-            or not 0 < step <= high - low
-        ):
-            raise ConfigurationError(f"`step` is {step!r}, not a part of the range", where=where)
+        if not _finite(step) or not 0 < step <= high - low:
+            raise ConfigurationError(
+                f"`step` is {step!r}, not a part of the range",
+                where=where,
+                remedy=_text_number_remedy(step),
+            )
         if log:
             raise ConfigurationError("`log` and `step` exclude each other", where=where)
+        if (high - low) / step > _LARGEST:
+            raise ConfigurationError(
+                f"`step` is {step!r}: that is too small for this range",
+                where=where,
+                remedy="Leave it out, and every value between the ends may be tried.",
+            )
     if kind == "int" and step is None:
         step = 1
     cast = int if kind == "int" else float
@@ -351,6 +436,50 @@ def _numeric(path: str, spec: Mapping, default: Any, when: tuple, where: str) ->
         log=log,
         step=None if step is None else cast(step),
         when=when,
+    )
+
+
+def _finite(value: Any) -> bool:
+    """Whether a value is a number, and not NaN or infinite."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return isinstance(value, int) or math.isfinite(value)
+
+
+def _refuse_too_wide(kind: str, low: float, high: float, log: bool, where: str) -> None:
+    """Refuse ends whose values could not be told apart, or stored.
+
+    Raises:
+        ConfigurationError: They are too large or too far from each other.
+    """
+    if kind == "int" and max(abs(low), abs(high)) > _LARGEST:
+        raise ConfigurationError(
+            "the range reaches beyond the integers that can be told apart (2^53, about 9e15)",
+            where=where,
+            remedy="Tune the exponent instead, in a parameter of its own, or write the default and "
+            "the ends as floats: 1.0e+30.",
+        )
+    try:
+        width = math.log(float(high) / float(low)) if log else float(high) - float(low)
+    except (OverflowError, ZeroDivisionError):
+        width = math.inf
+    if not math.isfinite(width):
+        raise ConfigurationError(
+            f"the range from {low} to {high} is too wide to be searched", where=where
+        )
+
+
+def _listed_remedy(path: str, spec: Mapping, default: Any) -> str:
+    """How to tune a parameter whose default is no number."""
+    if isinstance(default, bool):
+        return f"List the values instead: {path}: [true, false]"
+    if default is not None:
+        return f"List the values instead: {path}: [{scalar(default)}, …]"
+    ends = [spec.get(key) for key in ("low", "high")]
+    numbers = [scalar(end) for end in ends if _finite(end)]
+    return (
+        "Give it a number in the parameters, which plain runs then use, too; or list the values: "
+        f"{path}: [{', '.join(['null', *numbers])}]"
     )
 
 
@@ -379,7 +508,8 @@ def _in_order_of_conditions(ranges: dict[str, Range], where: str) -> tuple[Range
             for value in allowed:
                 if not parent.contains(value):
                     raise ConfigurationError(
-                        f"'{path}' never is {value!r} (it is one of {parent.describe()})", where=key
+                        f"'{path}' never is {scalar(value)} (it is one of {parent.describe()})",
+                        where=key,
                     )
             if path not in ordered:
                 place(parent, (*chain, r.path))

@@ -17,11 +17,15 @@ from typing import Any
 
 from kedro_eeipu.errors import ObjectiveError
 from kedro_eeipu.search.paths import MissingKey, Scalar, find, item_names
+from kedro_eeipu.wording import scalar
 
 __all__ = [
     "Objective",
     "Range",
     "SearchSpace",
+    "as_number",
+    "as_written",
+    "same_value",
 ]
 
 # A range with more values than this is searched as a continuous one and rounded: neighbours are
@@ -40,7 +44,8 @@ class Range:
         high: Largest value (numeric kinds).
         log: Whether the range is searched on a logarithmic scale.
         step: Distance between neighbouring values, ``None`` for a continuous float.
-        choices: The values of a categorical, in the order the user wrote them.
+        choices: The values of a categorical, in the order the user wrote them: scalars, lists or
+            mappings.
         when: Paths of other tuned parameters and the values at which this one exists.
         default: The value in ``parameters.yml``.
     """
@@ -52,8 +57,8 @@ class Range:
     high: float = 0
     log: bool = False
     step: float | None = None
-    choices: tuple[Scalar, ...] = ()
-    when: tuple[tuple[str, tuple[Scalar, ...]], ...] = ()
+    choices: tuple[Any, ...] = ()
+    when: tuple[tuple[str, tuple[Any, ...]], ...] = ()
 
     @property
     def spacing(self) -> float | None:
@@ -84,7 +89,7 @@ class Range:
     def contains(self, value: Any) -> bool:
         """Whether ``value`` is of the range's type, inside it and on its grid."""
         if self.kind == "categorical":
-            return any(same_scalar(value, choice) for choice in self.choices)
+            return any(same_value(value, choice) for choice in self.choices)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             return False
         if not self.low <= value <= self.high:
@@ -99,22 +104,29 @@ class Range:
     def nearest(self, value: Any) -> Any:
         """The value of the range closest to ``value`` (of a categorical: the first choice)."""
         if self.kind == "categorical":
-            return next((c for c in self.choices if same_scalar(value, c)), self.choices[0])
+            return next((c for c in self.choices if same_value(value, c)), self.choices[0])
         if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
             value = self.low
         clipped = min(max(value, self.low), self.last)
         if self.step is not None:
-            clipped = self.low + self.step * round((clipped - self.low) / self.step)
+            clipped = self.at(round((clipped - self.low) / self.step))
         return int(clipped) if self.kind == "int" else float(clipped)
+
+    def at(self, steps: int) -> float:
+        """The value so many steps above `low`, as it is written: 0.3, not 0.30000000000000004."""
+        if self.kind == "int":
+            return int(self.low) + steps * int(self.step or 1)
+        return float(Decimal(str(self.low)) + steps * Decimal(str(self.step)))
 
     def describe(self) -> str:
         """The range as a user would read it, e.g. ``0.0001 … 0.1 (log)``."""
         if self.kind == "categorical":
-            return ", ".join("null" if c is None else str(c) for c in self.choices)
+            return ", ".join(map(scalar, self.choices))
         notes = ["log"] if self.log else []
         if self.step is not None and not (self.kind == "int" and self.step == 1):
-            notes.append(f"step {self.step:g}")
-        return f"{self.low:g} … {self.high:g}" + (f" ({', '.join(notes)})" if notes else "")
+            notes.append(f"step {as_written(self.step)}")
+        ends = f"{as_written(self.low)} … {as_written(self.high)}"
+        return ends + (f" ({', '.join(notes)})" if notes else "")
 
 
 @dataclass(frozen=True)
@@ -238,7 +250,7 @@ class SearchSpace:
         found: dict[str, Range] = {}
         for r in self.ranges:
             if all(
-                path in found and any(same_scalar(values.get(path), v) for v in allowed)
+                path in found and any(same_value(values.get(path), v) for v in allowed)
                 for path, allowed in r.when
             ):
                 found[r.path] = r
@@ -250,6 +262,17 @@ class SearchSpace:
         return {r.path: values[r.path] for r in self.active(values)}
 
 
-def same_scalar(a: Any, b: Any) -> bool:
+def same_value(a: Any, b: Any) -> bool:
     """Equality that keeps ``1``, ``1.0``, ``True`` and ``"1"`` apart, as YAML does."""
-    return type(a) is type(b) and (a == b or (a != a and b != b))
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, Mapping):
+        return a.keys() == b.keys() and all(same_value(a[key], b[key]) for key in a)
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(map(same_value, a, b))
+    return bool(a == b or (a != a and b != b))
+
+
+def as_written(number: float) -> str:
+    """A number of a range as people write it: ``0.3``, ``1234567``, ``1e-05``."""
+    return f"{number:.12g}"

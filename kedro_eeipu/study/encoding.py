@@ -7,6 +7,7 @@ logarithmic scale, and where there are very many, a value lies where it is betwe
 from __future__ import annotations
 
 import math
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from optuna.distributions import (
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from kedro_eeipu.optimizer import Dimension
 
 __all__ = ["dimension", "distribution", "distributions", "from_unit", "to_unit"]
+
+# Optuna's own storages take lists and mappings as choices, as JSON.
+warnings.filterwarnings("ignore", message="Choices for a categorical distribution should be")
 
 # As in `kedro_eeipu.optimizer.unit_cube.RESOLUTION`, which is not imported for it brings torch.
 _RESOLUTION = 1e12
@@ -85,7 +89,7 @@ def from_unit(r: Range, u: float) -> Any:
     low, high = r.low, r.last
     value = low * (high / low) ** u if r.log else low + u * (high - low)
     if r.spacing and not r.log:
-        value = low + r.spacing * round((value - low) / r.spacing)
+        value = r.at(round((value - low) / r.spacing))
     value = min(max(value, low), high)
     return round(value) if r.kind == "int" else float(value)
 

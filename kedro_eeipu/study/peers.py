@@ -66,4 +66,5 @@ def _suggest(trial: optuna.Trial, r: Range) -> Any:
     if isinstance(d, IntDistribution):
         return trial.suggest_int(r.path, d.low, d.high, step=d.step, log=d.log)
     assert isinstance(d, FloatDistribution)
-    return trial.suggest_float(r.path, d.low, d.high, step=d.step, log=d.log)
+    value = trial.suggest_float(r.path, d.low, d.high, step=d.step, log=d.log)
+    return value if r.step is None else r.nearest(value)

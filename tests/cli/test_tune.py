@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from command_line import Shell, block, refused
 
 
@@ -77,6 +79,44 @@ def test_params_and_env_reach_the_run(shell: Shell) -> None:
     (trial,) = shell.json("trials", "--env", "other")
     assert trial["params"]["shift"] == 5.0
     assert trial["value"] == abs(2 * 6 + 6 - 5)
+
+
+@pytest.mark.parametrize("sampler", ["eeipu", "random", "tpe", "gp"])
+def test_lists_and_mappings_are_tuned_shown_and_applied(shell: Shell, sampler: str) -> None:
+    project = shell.project
+    nodes = project.source / "nodes.py"
+    nodes.write_text(nodes.read_text().replace('options["power"]', 'options["power"][0]'))
+    parameters = yaml.safe_load((project.path / "conf/base/parameters.yml").read_text())
+    parameters["right"]["power"] = [2, 9]
+    parameters["eeipu"]["space"] = {
+        "right.power": [[2, 9], [1], [3, 4, 5]],
+        "left": [{"weight": 2.0, "other": "untouched"}, {"weight": 5.0, "other": None}],
+        "clean.scale": {"low": 0.1, "high": 1.0, "step": 0.1},
+    }
+    project.write_parameters(parameters)
+    for count in ("7", "14"):  # from a study that is read back, too
+        result = shell("tune", "--trials", count, "--sampler", sampler)
+        assert result.exit_code == 0, result.stderr
+        assert "Warning" not in result.stderr
+    trials = shell.json("trials")
+    for t in trials:
+        scale, power, left = (t["params"][key] for key in ("clean.scale", "right.power", "left"))
+        assert scale == round(scale, 1)
+        rows = [x * scale for x in (1.0, 2.0, 3.0)]
+        total = sum(left["weight"] * x + x ** power[0] for x in rows)
+        assert t["value"] == pytest.approx(abs(total - 3.0))
+    assert len({str(t["params"]["right.power"]) for t in trials}) == 3
+    if sampler != "eeipu":
+        return
+    assert shell("report").exit_code == 0
+    assert "[2, 9], [1], [3, 4, 5]" in result.stdout
+    number = next(t["number"] for t in trials if t["params"]["left"]["other"] is None)
+    applied = shell("apply", "--trial", str(number), "--env", "tuned")
+    assert applied.exit_code == 0, applied.stderr
+    assert "Warning" not in applied.stderr
+    assert project.kedro("run", "--env", "tuned").returncode == 0
+    metrics = json.loads((project.path / "data/metrics.json").read_text())
+    assert metrics["loss"] == trials[number]["value"]
 
 
 def test_changed_categories_are_refused(shell: Shell) -> None:

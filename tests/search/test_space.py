@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 from typing import Any
 
@@ -11,10 +12,18 @@ from hypothesis import strategies as st
 
 from kedro_eeipu.errors import ConfigurationError, ObjectiveError
 from kedro_eeipu.search.block import example_block, parse_budget, parse_space, parse_trials
-from kedro_eeipu.search.space import Objective, Range
+from kedro_eeipu.search.space import Objective, Range, same_value
 
 PARAMETERS = {
-    "model": {"rate": 0.05, "depth": 3, "kernel": "rbf", "fast": True, "note": None},
+    "model": {
+        "rate": 0.05,
+        "depth": 3,
+        "kernel": "rbf",
+        "fast": True,
+        "note": None,
+        "layers": [64, 32],
+    },
+    "optimizer": {"name": "adam", "beta": {"one": 0.9}},
     "seed": 1,
     "text": "1e-3",
 }
@@ -46,26 +55,40 @@ def test_type_follows_the_default() -> None:
     [
         ({"model.rat": {"low": 0, "high": 1}}, "no parameter 'model.rat'", "'model.rate'"),
         ({"model.rate": 3}, "a range is", ""),
-        ({"model": [1, 2]}, "no single value", "dotted paths"),
+        ({"model": [1, 2]}, "several parameters", "dotted paths"),
+        ({"model": {"low": 1, "high": 2}}, "no single value", "dotted paths: model.rate"),
         ({"model": {"rate": {"low": 0, "high": 1}}}, "several parameters", "model.rate: "),
         ({"model.rate": {"low": 1, "high": 1}}, "not below", ""),
         ({"model.rate": {"low": 0, "high": 1, "log": True}}, "low > 0", ""),
         ({"model.rate": {"low": 0, "high": 1, "log": "yes"}}, "`log` is 'yes'", ""),
         ({"model.rate": {"low": 0, "hihg": 1}}, "unknown key 'hihg'", "'high'"),
-        ({"model.rate": {"low": 0}}, "`high` is None", ""),
+        ({"model.rate": {"low": 0}}, "`high` is missing", ""),
         ({"model.rate": {"low": "1e-4", "high": 1}}, "`low` is '1e-4'", "write 0.0001"),
         ({"model.depth": {"low": "1", "high": 9}}, "`low` is '1'", "write 1."),
         ({"text": {"low": 0.1, "high": 1.0}}, "not a number", "write 0.001"),
-        ({"model.kernel": {"low": 0, "high": 1}}, "'rbf', not a number", "List the values"),
-        ({"model.fast": {"low": 0, "high": 1}}, "True, not a number", "List the values"),
-        ({"model.depth": {"low": 0.5, "high": 9}}, "is an integer", "3.0"),
+        ({"model.kernel": {"low": 0, "high": 1}}, "rbf, not a number", "model.kernel: [rbf, …]"),
+        ({"model.fast": {"low": 0, "high": 1}}, "true, not a number", ": [true, false]"),
+        ({"model.note": {"low": 1, "high": 9}}, "is null, not", "model.note: [null, 1, 9]"),
+        ({"model.layers": {"low": 1, "high": 9}}, "no single value", "[[64, 32], […]]"),
+        ({"model.depth": {"low": 0, "high": 10**30}}, "beyond the integers", "floats: 1.0e+30"),
+        ({"model.depth": {"low": 1, "high": 10**400}}, "beyond the integers", ""),
+        ({"model.rate": {"low": -1.7e308, "high": 1.7e308}}, "too wide", ""),
+        ({"model.rate": {"low": 1e-320, "high": 1e308, "log": True}}, "too wide", ""),
+        ({"model.rate": {"low": 0, "high": 10**400}}, "too wide", ""),
+        ({"model.rate": {"low": 0, "high": 1, "step": 1e-30}}, "too small for", "Leave it out"),
+        ({"model.rate": {"low": 0, "high": 1, "step": "1e-3"}}, "`step` is '1e-3'", "write 0.001"),
+        ({"model.rate": ["1e-3", 0.1]}, "'1e-3' is text", "write 0.001"),
         ({"model.depth": {"low": 1, "high": 9, "step": 0}}, "`step` is 0", ""),
         ({"model.depth": {"low": 1, "high": 9, "step": 20}}, "`step` is 20", ""),
         ({"model.depth": {"low": 1, "high": 9, "step": 2, "log": True}}, "exclude", ""),
         ({"model.kernel": []}, "at least one", ""),
         ({"model.kernel": ["rbf", "rbf"]}, "twice", ""),
+        ({"model.layers": [[64], [32], [64]]}, "twice", ""),
+        ({"model.kernel": [datetime.date(2026, 1, 1)]}, "cannot be stored", "Choices are"),
+        ({"model.kernel": [{1: 2}]}, "cannot be stored", "are text"),
+        ({"optimizer": [{"name": "sgd"}]}, "lacks the key 'beta'", "write beta: null"),
+        ({"optimizer": [{"name": "sgd", "beta": {}}]}, "lacks the key 'beta.one'", ""),
         ({"model.note": [1, True]}, "1 and True are equal", ""),
-        ({"model.kernel": [["rbf"]]}, "not a scalar", ""),
         ({"model.kernel": {"choices": ["rbf"], "low": 1}}, "exclude", ""),
         ({"model.rate": {"low": 0, "high": 1, "when": {"seed": 1}}}, "not itself tuned", "Add a"),
         ({"model.rate": {"low": 0, "high": 1, "when": "rbf"}}, "`when` maps", "when:"),
@@ -79,8 +102,49 @@ def test_bad_range_is_refused(ranges: dict[str, Any], problem: str, remedy: str)
     assert caught.value.where.startswith("p.yml: eeipu.space.")
 
 
+def test_integer_default_with_a_range_of_floats() -> None:
+    found = space({"model.depth": {"low": 0.5, "high": 9}})
+    assert (found.ranges[0].kind, found.warnings) == ("float", ())
+    assert same_value(found.defaults()["model.depth"], 3.0)
+    for ends in ({"low": 1.0, "high": 9}, {"low": 1, "high": 9.0}):
+        (warning,) = space({"model.depth": ends}).warnings
+        assert "write 1 and 9 to try integers only" in warning
+    assert only({"model.depth": {"low": 1, "high": 9, "step": 0.5}}).kind == "float"
+
+
+def test_lists_and_mappings_as_choices() -> None:
+    choices = [[64, 32], [128], {"name": "x"}, None]
+    layers = only({"model.layers": choices})
+    assert layers.choices == tuple(choices)
+    assert layers.contains([64, 32])
+    assert not layers.contains([64, 32.0])
+    assert layers.nearest([1]) == [64, 32]
+    assert layers.describe() == "[64, 32], [128], {name: x}, null"
+    both = [{"name": "adam", "beta": {"one": 0.9}}, {"name": "sgd", "beta": {"one": None}}]
+    assert only({"optimizer": both}).nearest(PARAMETERS["optimizer"]) == both[0]
+
+
+def test_a_range_inside_a_parameter_that_is_tuned_as_a_whole_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="lies inside 'optimizer'"):
+        space(
+            {
+                "optimizer": [PARAMETERS["optimizer"], None],
+                "optimizer.beta.one": {"low": 0.5, "high": 0.9},
+            }
+        )
+
+
+def test_values_on_steps_are_those_that_people_write() -> None:
+    tenths = only({"model.rate": {"low": 0.1, "high": 1.0, "step": 0.1}})
+    written = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
+    assert [tenths.at(i) for i in range(10)] == written
+    assert [tenths.nearest(0.1 + i * 0.1) for i in range(10)] == written
+    assert tenths.describe() == "0.1 … 1 (step 0.1)"
+    assert only({"model.depth": {"low": 1, "high": 12345678}}).describe() == "1 … 12345678"
+
+
 def test_condition_on_a_value_that_never_is() -> None:
-    with pytest.raises(ConfigurationError, match="never is 'poly'"):
+    with pytest.raises(ConfigurationError, match="never is poly"):
         space(
             {
                 "model.kernel": ["rbf", "linear"],
