@@ -17,14 +17,17 @@ from kedro.pipeline.transcoding import _strip_transcoding as strip_transcoding
 
 if TYPE_CHECKING:
     from kedro.framework.context import KedroContext
+    from kedro.framework.session import KedroServiceSession
 
 __all__ = [
     "catalog_of",
+    "configuration_folders",
     "copy_mode",
     "copy_node",
     "credentials_of",
     "file_path",
     "file_system",
+    "freezing_session",
     "hook_manager",
     "inferred_copy_mode",
     "init_config",
@@ -160,6 +163,71 @@ def credentials_of(context: KedroContext) -> dict[str, Any]:
 def hook_manager(holder: Any) -> Any:
     """Pluggy's manager of the hooks of a context or a session."""
     return holder._hook_manager
+
+
+def freezing_session(frozen: Any, **arguments: Any) -> KedroServiceSession:
+    """A session all of whose runs read the same configuration.
+
+    A loader of another kind than Kedro's own, which `settings.py` may name, reads what it likes.
+
+    Args:
+        frozen: What was read of the configuration before, a `ConfigurationSnapshot`.
+        arguments: As for ``KedroServiceSession.create``.
+    """
+    from kedro.config import OmegaConfigLoader
+    from kedro.framework.project import settings
+    from kedro.framework.session import KedroServiceSession
+
+    session: Any = KedroServiceSession.create(**arguments)
+    loader_class = settings.CONFIG_LOADER_CLASS
+    if issubclass(loader_class, OmegaConfigLoader):
+        freezing = _freezing_loader(loader_class, frozen)
+
+        def loader(runtime_params: dict[str, Any] | None = None) -> Any:
+            return freezing(
+                conf_source=session._conf_source,
+                env=session.env,
+                runtime_params=runtime_params,
+                **settings.CONFIG_LOADER_ARGS,
+            )
+
+        session._get_config_loader = loader
+    return session
+
+
+def configuration_folders(loader: Any) -> list[str]:
+    """The local folders that a loader reads, none for one that reads elsewhere."""
+    if getattr(loader, "_protocol", "") != "file":
+        return []
+    environments = (loader.base_env, loader.env or loader.default_run_env)
+    return [f"{loader.conf_source}/{env}" for env in dict.fromkeys(environments) if env]
+
+
+def _freezing_loader(loader_class: Any, frozen: Any) -> Any:
+    """A loader class that reads from a snapshot, and puts into it what is not there yet."""
+    from omegaconf import OmegaConf
+
+    class FreezingLoader(loader_class):
+        @staticmethod
+        def _initialise_filesystem_and_protocol(conf_source: str) -> tuple[Any, str]:
+            files, protocol = loader_class._initialise_filesystem_and_protocol(conf_source)
+            return frozen.file_system(files, str(conf_source)), protocol
+
+        @staticmethod
+        def _register_new_resolvers(resolvers: Mapping[str, Any]) -> None:
+            for name, resolver in resolvers.items():
+                OmegaConf.register_new_resolver(name, frozen.resolver(name, resolver), replace=True)
+
+        def _read_raw_config(self, key: str) -> Any:  # from Kedro 1.7 on
+            return frozen.parsed(key, lambda: super(FreezingLoader, self)._read_raw_config(key))
+
+        def __getitem__(self, key: str) -> Any:
+            with frozen.reading(key):
+                return super().__getitem__(key)
+
+    FreezingLoader.__name__ = loader_class.__name__
+    FreezingLoader.__qualname__ = loader_class.__qualname__
+    return FreezingLoader
 
 
 def split_params(context: Any, parameter: Any, value: Any) -> Any:

@@ -54,6 +54,9 @@ class PlainView(Listener):
                 f"study {study.name} goes on after {counted(len(trials), 'trial')}, {self._used()}"
             )
 
+    def noticed(self, text: str) -> None:
+        self.console.print(Text(f"Warning: {text}", style="yellow"), soft_wrap=True)
+
     def trial_finished(self, trial: TrialRecord) -> None:
         self.spent += trial.cost
         self._keep_best(trial)

@@ -18,8 +18,14 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.runner import AbstractRunner
 
-from kedro_eeipu._kedro import catalog_of, hook_manager
+from kedro_eeipu._kedro import (
+    catalog_of,
+    configuration_folders,
+    freezing_session,
+    hook_manager,
+)
 from kedro_eeipu.cache.store.store import Store
+from kedro_eeipu.config.frozen import ConfigurationSnapshot
 from kedro_eeipu.config.loading import load_settings
 from kedro_eeipu.config.opening import check_store, open_store, study_storage
 from kedro_eeipu.config.settings import Settings
@@ -66,7 +72,8 @@ class Project:
         settings: What ``eeipu.yml`` says.
         store: The cache.
         storage: Database URL of the study.
-        session: Runs the trials.
+        session: Runs the trials, all on the same configuration.
+        configuration: What that configuration holds.
         conf_source: Another configuration folder than the project's own.
     """
 
@@ -82,6 +89,7 @@ class Project:
     store: Store
     storage: str = field(repr=False)
     session: KedroServiceSession
+    configuration: ConfigurationSnapshot
     conf_source: str | None = None
     _dry: RunPlan | None = field(default=None, repr=False)
 
@@ -94,15 +102,29 @@ class Project:
         pipeline_name: str = "__default__",
         runtime_params: Mapping[str, Any] | None = None,
         conf_source: str | None = None,
+        configuration: ConfigurationSnapshot | None = None,
     ) -> Project:
         """Load a bootstrapped project and check its search against its pipeline.
+
+        Args:
+            path: The project's root.
+            env: Configuration environment.
+            pipeline_name: Name in the registry.
+            runtime_params: What the user gave with ``--params``.
+            conf_source: Another configuration folder than the project's own.
+            configuration: What another process has read of the configuration. By default the
+                files are read, once: edits after that are not seen.
 
         Raises:
             ConfigurationError: Something in the configuration is wrong; nothing has run.
         """
-        session = KedroServiceSession.create(project_path=path, env=env, conf_source=conf_source)
+        configuration = configuration or ConfigurationSnapshot()
+        session = freezing_session(
+            configuration, project_path=path, env=env, conf_source=conf_source
+        )
         given = dict(runtime_params or {})
         context = session.load_context(given)
+        configuration.watch(list(map(Path, configuration_folders(context.config_loader))))
         parameters = context_parameters(context, parameters_file(path, env))
         check_pipeline(pipeline_name, pipelines)
         pipeline = pipelines[pipeline_name]
@@ -126,6 +148,7 @@ class Project:
             store=open_store(context, settings),
             storage=study_storage(context, settings),
             session=session,
+            configuration=configuration,
             conf_source=conf_source,
         )
 
@@ -136,6 +159,14 @@ class Project:
             *self.space.warnings,
             *uneven_steps(self.space, self.block_place),
             *unmatched_settings(self.settings.cache, self.pipeline),
+        ]
+
+    @property
+    def edited_files(self) -> list[str]:
+        """Configuration files that were edited since the project was loaded; trials ignore that."""
+        return [
+            file.relative_to(self.path).as_posix() if file.is_relative_to(self.path) else str(file)
+            for file in self.configuration.edited()
         ]
 
     @property

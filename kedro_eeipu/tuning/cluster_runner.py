@@ -106,6 +106,7 @@ class ClusterRunner(EEIPURunner):
                 runner=f"{type(self.runner).__module__}.{type(self.runner).__qualname__}",
                 parts=project.fixed_parts,
                 gate=self._gate(),
+                configuration=project.configuration.portable(),
             )
         )
         self._running[future] = _Running(number, run_id, params)

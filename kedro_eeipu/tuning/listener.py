@@ -19,6 +19,9 @@ class Listener:
     def study_started(self, study: TrialStudy) -> None:
         """The first trial is about to be proposed; the study holds the trials of earlier calls."""
 
+    def noticed(self, text: str) -> None:
+        """Something happened that the user should know of; trials go on."""
+
     def trial_started(self, number: int, params: Mapping[str, Any], run: PlannedRun | None) -> None:
         """A trial is running.
 

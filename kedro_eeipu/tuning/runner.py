@@ -105,6 +105,7 @@ class EEIPURunner:
         self._distributions = distributions(project.space)
         self._size_limit = SizeLimit(project.store, project.settings.cache.max_size)
         self._recovered = -math.inf
+        self._edit_noticed = False
 
     @property
     def observer(self) -> Observer:
@@ -201,6 +202,7 @@ class EEIPURunner:
 
     def _begin(self, params: Mapping[str, Any], proposing: float) -> tuple[int, str]:
         """Record that a trial begins; its number and the id of its run."""
+        self._notice_edits()
         # Several processes may begin trials of one study in the same millisecond.
         run_id = f"{generate_timestamp()}-{uuid.uuid4().hex[:8]}"
         attributes = {
@@ -211,6 +213,16 @@ class EEIPURunner:
         }
         most = self.limits.trials
         return self.study.begin(params, self._distributions, run_id, attributes, most), run_id
+
+    def _notice_edits(self) -> None:
+        """Say once that configuration was edited, and from when on that counts."""
+        if self._edit_noticed or not (files := self.project.edited_files):
+            return
+        self._edit_noticed = True
+        self.listener.noticed(
+            f"{', '.join(files)} was edited. Trials keep to the configuration that `tune` started "
+            "with; the edit counts from the next `tune`."
+        )
 
     def _finish(self, number: int, result: TrialResult) -> TrialRecord:
         """Record how a trial ended, and raise what ends the study."""

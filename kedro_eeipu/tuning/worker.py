@@ -14,6 +14,7 @@ from kedro.framework.hooks import hook_impl
 from kedro.framework.startup import bootstrap_project
 
 from kedro_eeipu._kedro import hook_manager
+from kedro_eeipu.config.frozen import ConfigurationSnapshot, PortableSnapshot
 from kedro_eeipu.errors import ConfigurationError, EEIPUError
 from kedro_eeipu.hooks.pruning import Gate
 from kedro_eeipu.logs import logs_to_stderr
@@ -60,6 +61,7 @@ class Assignment:
         runner: Dotted path of Kedro's runner for the nodes.
         parts: Of each node, the parts of its key that no trial changes, as the driver has them.
         gate: Ends the trial early when what it reports on the way is not good enough.
+        configuration: What the tuning process has read of the configuration, credentials left out.
     """
 
     source: Source
@@ -70,11 +72,17 @@ class Assignment:
     runner: str
     parts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     gate: Gate | None = None
+    configuration: PortableSnapshot = field(default_factory=dict)
 
 
 def source_of(project: Project) -> Source:
     """Where a worker finds this project, as it is now."""
-    read = (project.settings, project.parameters, project.fixed_parts)
+    read = (
+        project.settings,
+        project.parameters,
+        project.fixed_parts,
+        project.configuration.token(),
+    )
     return Source(
         path=str(project.path),
         env=project.env,
@@ -143,6 +151,7 @@ def _project(assignment: Assignment) -> Project:
             pipeline_name=source.pipeline,
             runtime_params=assignment.runtime_params,
             conf_source=source.conf_source,
+            configuration=ConfigurationSnapshot(assignment.configuration),
         )
         _loaded.clear()
         _loaded[source] = project

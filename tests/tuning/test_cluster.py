@@ -418,3 +418,27 @@ def test_small_space_is_tried_once_by_all_workers_together(
     complete = [t.params["right.power"] for t in result.trials if t.value is not None]
     assert sorted(complete) == [1, 2, 3]
     assert len(result.trials) == (3 if lose < 0 else 4)
+
+
+@pytest.mark.slow
+def test_worker_that_starts_late_runs_on_the_configuration_of_the_beginning(project: Any) -> None:
+    """The first trial edits `conf/` and ends its worker; the next worker must not see the edit."""
+    parameters = yaml.safe_load((project.path / "conf/base/parameters.yml").read_text())
+    search(project, shift={"low": 0.0, "high": 50.0})
+    edit(
+        project,
+        '    ran("join")\n',
+        '    ran("join")\n    import os\n    if not Path("killed").exists():\n'
+        '        Path("killed").touch()\n'
+        '        file = Path("conf/base/parameters.yml")\n'
+        '        file.write_text(file.read_text().replace("weight: 2.0", "weight: 1000.0"))\n'
+        "        os.kill(os.getpid(), 9)\n",
+    )
+    assert parameters["left"]["weight"] == 2.0
+    done = project.kedro("eeipu", "tune", "--workers", "1", "--trials", "3")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("conf/base/parameters.yml was edited") == 1
+    complete = [t for t in trials(project) if t["state"] == "complete"]
+    assert len(complete) == 3
+    for trial in complete:
+        assert trial["value"] == pytest.approx(abs(26.0 - trial["params"]["shift"]))
