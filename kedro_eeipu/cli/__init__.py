@@ -11,6 +11,7 @@ from kedro_eeipu.cli import (
     cache,
     compare,
     explain,
+    init,
     plan,
     report,
     trials,
@@ -32,6 +33,7 @@ def eeipu() -> None:
 
 
 for command in (
+    init.init,
     plan.plan,
     tune.tune,
     trials.trials,

@@ -31,8 +31,17 @@ def plan(metadata: ProjectMetadata, form: str, **options: Any) -> None:
     """Show the stages, and what can be reused.
 
     Which range reaches which node, which nodes run again together, and which are never cached.
+    Without an `eeipu` block it prints one to start with, as `init` would write it.
     """
-    project = load_project(metadata, **options)
+    from kedro_eeipu.project.proposal import NoBlockError
+
+    try:
+        project = load_project(metadata, **options)
+    except NoBlockError as error:
+        if form == "json":
+            raise
+        click.echo(error.proposed.text)
+        raise NoBlockError(error.proposed, printed=True) from None
     graph = project.stage_graph()
     nodes = project.node_plan()
     if form == "json":

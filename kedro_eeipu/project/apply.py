@@ -16,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from kedro_eeipu._kedro import catalog_of, is_ephemeral
 from kedro_eeipu.cache.store.store import Blob, CacheMiss
+from kedro_eeipu.config.loading import searches_in
 from kedro_eeipu.errors import ConfigurationError, EEIPUError
 from kedro_eeipu.project.parameters import read_parameters
 from kedro_eeipu.project.project import Project
@@ -148,6 +149,8 @@ class Adoption:
             raise ConfigurationError(f"'{self.env}' is no name of an environment", where="--env")
         folder = self.project.path / "conf" / self.env
         target = folder / applied_file(self.project.pipeline_name)
+        if searches_in(target):  # the user's own block, which is not to be lost
+            target = target.with_stem(f"{target.stem}_applied")
         for file in sorted(folder.glob("**/parameters*.y*ml")):
             if file != target:
                 self._refuse_same_keys(file)

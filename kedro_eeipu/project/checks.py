@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Collection, Iterator
 
-from kedro.io import CatalogProtocol
+from kedro.io import AbstractDataset, CatalogProtocol
 from kedro.io.core import is_parameter
 from kedro.pipeline import Pipeline
 
@@ -23,6 +23,7 @@ __all__ = [
     "check_pipeline",
     "check_reach",
     "check_value_kinds",
+    "holds_no_number",
     "nodes_without_outputs",
     "uneven_steps",
     "unmatched_settings",
@@ -117,16 +118,19 @@ def check_value_kinds(catalog: CatalogProtocol, space: SearchSpace) -> None:
     """
     for value in (space.objective, *space.reports):
         declared = catalog.get(value.dataset) if value.dataset in catalog else None
-        if declared is None:
-            continue
-        modules = [c.__module__.split(".") for c in type(wrapped_dataset(declared)).__mro__]
-        if any(m[0] == "kedro_datasets" and m[1] in _WITHOUT_NUMBERS for m in modules if m[1:]):
+        if declared is not None and holds_no_number(declared):
             raise ConfigurationError(
                 f"'{value.dataset}' is a {type(wrapped_dataset(declared)).__name__}, "
                 "which holds no number",
                 where=f"{value.where}.{value.role}",
                 remedy="Name a dataset with the metric in it, as a number, a mapping or a table.",
             )
+
+
+def holds_no_number(dataset: AbstractDataset) -> bool:
+    """Whether a dataset is of a kind that holds pictures, pages or text."""
+    modules = [c.__module__.split(".") for c in type(wrapped_dataset(dataset)).__mro__]
+    return any(m[0] == "kedro_datasets" and m[1] in _WITHOUT_NUMBERS for m in modules if m[1:])
 
 
 def check_files(pipeline: Pipeline, catalog: CatalogProtocol) -> None:

@@ -10,18 +10,30 @@ from kedro.config import MissingConfigException
 from kedro.framework.context import KedroContext
 from kedro.framework.session import KedroServiceSession
 
-from kedro_eeipu.config.loading import UNREADABLE, check_environment, unreadable
+from kedro_eeipu.config.loading import (
+    UNREADABLE,
+    check_environment,
+    configuration_files,
+    content_of,
+    unreadable,
+)
 
-__all__ = ["context_parameters", "parameters_file", "read_parameters"]
+__all__ = ["context_parameters", "parameters_file", "read_parameters", "shown_path"]
 
 
-def parameters_file(path: Path, env: str | None, block: str = "eeipu") -> str:
+def parameters_file(context: KedroContext, block: str = "eeipu") -> str:
     """The file that holds a block, as a user would name it; a likely one where none does."""
-    for folder in dict.fromkeys(filter(None, (env, "local", "base"))):
-        for file in sorted((path / "conf" / folder).glob("**/parameters*.y*ml")):
-            if any(line.startswith(f"{block}:") for line in file.read_text().splitlines()):
-                return file.relative_to(path).as_posix()
-    return "conf/base/parameters.yml"
+    for file in configuration_files(context, "parameters"):
+        if block in content_of(file, block):
+            return shown_path(context, file)
+    loader: Any = context.config_loader
+    return shown_path(context, Path(loader.conf_source) / loader.base_env / "parameters.yml")
+
+
+def shown_path(context: KedroContext, file: Path) -> str:
+    """The path of a file, relative to the project where it lies in it."""
+    root = Path(context.project_path)
+    return (file.relative_to(root) if file.is_relative_to(root) else file).as_posix()
 
 
 def read_parameters(
@@ -37,7 +49,7 @@ def read_parameters(
     """
     session = KedroServiceSession.create(project_path=path, env=env, conf_source=conf_source)
     context = session.load_context(dict(runtime_params or {}))
-    return context_parameters(context, parameters_file(path, env))
+    return context_parameters(context, parameters_file(context))
 
 
 def context_parameters(context: KedroContext, where: str) -> dict[str, Any]:

@@ -45,6 +45,7 @@ from kedro_eeipu.project.checks import (
     unmatched_settings,
 )
 from kedro_eeipu.project.parameters import context_parameters, parameters_file
+from kedro_eeipu.project.proposal import NoBlockError, proposed_block
 from kedro_eeipu.search import SearchSpace, StageGraph, parse_space
 from kedro_eeipu.search.block import block_of
 from kedro_eeipu.search.paths import override
@@ -125,11 +126,13 @@ class Project:
         given = dict(runtime_params or {})
         context = session.load_context(given)
         configuration.watch(list(map(Path, configuration_folders(context.config_loader))))
-        parameters = context_parameters(context, parameters_file(path, env))
+        parameters = context_parameters(context, parameters_file(context))
         check_pipeline(pipeline_name, pipelines)
         pipeline = pipelines[pipeline_name]
         block = block_of(pipeline_name, parameters)
-        file = parameters_file(path, env, block)
+        if parameters.get(block) is None:
+            raise NoBlockError(proposed_block(context, parameters, pipeline, pipeline_name, env))
+        file = parameters_file(context, block)
         block_place = f"{file}: {block}"
         space = parse_space(parameters, file, sorted(pipeline.outputs()), block)
         check_reach(pipeline, space, block_place)

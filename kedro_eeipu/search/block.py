@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kedro_eeipu.errors import ConfigurationError, refuse_unknown_keys
+from kedro_eeipu.search.example import example_block, guess_objective
 from kedro_eeipu.search.paths import Scalar, key_chains, lookup, scalar_paths
 from kedro_eeipu.search.space import Objective, Range, SearchSpace
 from kedro_eeipu.wording import did_you_mean, scalar
 
-__all__ = ["block_of", "example_block", "is_block", "parse_budget", "parse_space", "parse_trials"]
+__all__ = ["block_of", "is_block", "parse_budget", "parse_space", "parse_trials"]
 
 # Beyond it floats, which a study stores, leave integers out.
 _LARGEST = 2**53
@@ -52,10 +53,10 @@ def parse_space(
     block = parameters.get(key)
     if block is None:
         raise ConfigurationError(
-            "there is no `eeipu` block, so nothing to tune",
+            f"there is no `{key}` block, so nothing to tune",
             where=where,
-            remedy="Add one, for example (mend the objective and the ranges):\n\n"
-            + example_block(parameters, outputs),
+            remedy="Add one, for example (correct the objective and the ranges):\n\n"
+            + example_block(parameters, guess_objective(outputs), key=key),
         )
     if not isinstance(block, Mapping):
         raise ConfigurationError(f"`{key}` must be a mapping", where=where)
@@ -66,7 +67,8 @@ def parse_space(
         raise ConfigurationError(
             "`space` must map parameter paths to ranges",
             where=f"{where_block}.space",
-            remedy="For example:\n\n" + example_block(parameters, outputs),
+            remedy="For example:\n\n"
+            + example_block(parameters, guess_objective(outputs), key=key),
         )
     warnings: list[str] = []
     ranges = {}
@@ -120,37 +122,6 @@ def parse_trials(trials: Any, where: str = "--trials") -> int | None:
     ):
         raise ConfigurationError(f"'{trials}' is no number of trials", where=where)
     return trials
-
-
-def example_block(
-    parameters: Mapping[str, Any], outputs: Sequence[str] = (), limit: int = 6
-) -> str:
-    """An ``eeipu`` block to paste, its ranges made from the project's own numbers and booleans."""
-    lines = []
-    for path, value in scalar_paths(parameters):
-        if isinstance(value, bool):
-            lines.append(f"    {path}: [true, false]")
-        elif isinstance(value, int) and value > 0:
-            lines.append(f"    {path}: {{low: {max(1, value // 2)}, high: {value * 2}}}")
-        elif isinstance(value, float) and 0 < value < 1:
-            lines.append(f"    {path}: {{low: {value / 2:.3}, high: {(1 + value) / 2:.3}}}")
-        elif isinstance(value, float) and value > 0:
-            lines.append(f"    {path}: {{low: {value / 10:.3}, high: {value * 10:.3}, log: true}}")
-        if len(lines) == limit:
-            break
-    lines = lines or ["    model.learning_rate: {low: 1.0e-4, high: 1.0e-1, log: true}"]
-    likely = ("metric", "score", "eval", "result", "loss", "accuracy")
-    named = [name for name in outputs if any(word in name.lower() for word in likely)]
-    dataset = next(iter([*named, *outputs]), "metrics")
-    return "\n".join(
-        [
-            "eeipu:",
-            f"  objective: {{dataset: {dataset}, key: accuracy, direction: maximize}}",
-            "  space:",
-            *lines,
-            "  budget: 30min",
-        ]
-    )
 
 
 def _parse_objective(spec: Any, where: str) -> Objective:

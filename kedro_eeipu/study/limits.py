@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.states import NodeState
@@ -43,6 +43,7 @@ class Limits:
             not know that nothing else is left, or, if there is no number of trials, be pruned for
             what the cache holds. They cost nothing, so no budget would ever be used up.
         auto: Also when proposals are no longer worth their cost.
+        where: The file and the block that could set limits, as errors name them.
 
     Raises:
         ConfigurationError: There is neither a number of trials nor a budget nor ``auto``.
@@ -53,12 +54,13 @@ class Limits:
     failures: int = 3
     repeats: int = 10
     auto: bool = False
+    where: str = field(default="parameters.yml: eeipu", compare=False)
 
     def __post_init__(self) -> None:
         if self.trials is None and self.budget is None and not self.auto:
             raise ConfigurationError(
                 "nothing says when to stop",
-                where="parameters.yml: eeipu",
+                where=self.where,
                 remedy="Add `budget: 30min` or `trials: 100`, or pass --budget or --trials.",
             )
 

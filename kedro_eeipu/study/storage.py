@@ -324,7 +324,7 @@ def _check_objective(study: optuna.Study, space: SearchSpace) -> None:
         before = f"{known[1]} {known[0]}" if known else direction
         raise ConfigurationError(
             f"study '{study.study_name}' is to {before}, not to {asked[1]} {asked[0]}",
-            where="parameters.yml: eeipu.objective",
+            where=f"{space.where}.objective",
             remedy="Start a new study with --study NAME, or put the objective back.",
         )
 
@@ -348,7 +348,7 @@ def _check_ranges(study: optuna.Study, space: SearchSpace) -> None:
         if not same_choices and not both_numbers:
             raise ConfigurationError(
                 f"study '{study.study_name}' has searched {_words(before)}, not {_words(asked)}",
-                where=f"parameters.yml: eeipu.space.{path}",
+                where=f"{space.where}.space.{path}",
                 remedy="Start a new study with --study NAME, or put the range back.",
             )
 

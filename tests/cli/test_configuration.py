@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -157,6 +158,48 @@ def test_broken_yaml_is_told_of_the_file_that_holds_it(shell: Shell, name: str) 
 def test_key_set_twice_is_told_of_the_files_that_set_it(shell: Shell) -> None:
     (shell.project.path / "conf/base/parameters_more.yml").write_text("shift: 1\n")
     refused(shell("tune"), "Error: Duplicate keys", "parameters_more.yml", "shift")
+
+
+@pytest.mark.parametrize(
+    "name", ["parameters/eeipu.yml", "parameters_x.yml", "ml/parameters.yml", "parameters/a/b.json"]
+)
+def test_messages_name_the_file_in_which_the_block_stands(shell: Shell, name: str) -> None:
+    path = shell.project.path / "conf/base/parameters.yml"
+    parameters = yaml.safe_load(path.read_text())
+    declared = parameters.pop("eeipu")
+    file = shell.project.path / "conf/base" / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    shell.project.write_parameters(parameters)
+    shell.project.write_settings({"cache": {"nodes": {"left": {"cache": False}}}})
+
+    def with_block(**changes: Any) -> None:
+        file.write_text(json.dumps({"eeipu": {**declared, **changes}, "another": 1}))
+
+    with_block()
+    nodes = {n["name"]: n for n in shell.json("plan")["nodes"]}
+    assert not nodes["left"]["cacheable"], "the settings are read all the same"
+    where = f"conf/base/{name}: eeipu"
+    with_block(sapce={})
+    refused(shell("tune"), f"{where}: unknown key 'sapce'")
+    with_block(trials=None)
+    refused(shell("tune"), f"{where}: nothing says when to stop")
+    with_block(objective={**declared["objective"], "key": "los"})
+    refused(shell("tune"), f"{where}.objective: dataset 'metrics' has no key 'los'")
+    with_block()
+    shell("tune", "--trials", "1")
+    with_block(objective={**declared["objective"], "direction": "maximize"})
+    refused(shell("tune"), f"{where}.objective: study 'default' is to minimize")
+    with_block(space={**declared["space"], "shift": [3.0]})
+    refused(shell("tune"), f"{where}.space.shift: study 'default' has searched")
+
+
+def test_a_block_in_a_file_of_settings_is_told_where_to_go(shell: Shell) -> None:
+    path = shell.project.path / "conf/base/parameters.yml"
+    parameters = yaml.safe_load(path.read_text())
+    text = yaml.safe_dump({"eeipu": parameters.pop("eeipu")})
+    (shell.project.path / "conf/base/eeipu.yml").write_text(text)
+    shell.project.write_parameters(parameters)
+    refused(shell("tune"), "conf/base/eeipu.yml holds a block", "parameters_eeipu.yml")
 
 
 @pytest.mark.parametrize("root", ["afile", "afile/cache", "file://{}/afile"])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kedro_eeipu.errors import ConfigurationError
-from kedro_eeipu.search.block import block_of, example_block, parse_space
+from kedro_eeipu.search.block import block_of, parse_space
 from kedro_eeipu.search.space import Objective
 
 BLOCK: dict[str, Any] = {
@@ -36,10 +36,6 @@ def test_errors_name_the_block() -> None:
         parse_space(wrong, key="eeipu_vision")
     with pytest.raises(ConfigurationError, match=r"eeipu_vision.objective"):
         parse_space(parameters(eeipu_vision={**BLOCK, "objective": 3}), key="eeipu_vision")
-
-
-def test_blocks_of_other_pipelines_are_no_parameters_to_tune() -> None:
-    assert "eeipu_vision" not in example_block(parameters(eeipu_vision=BLOCK))
 
 
 def test_reports_are_datasets_with_keys_and_the_direction_of_the_objective() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kedro_eeipu.errors import ConfigurationError, ObjectiveError
-from kedro_eeipu.search.block import example_block, parse_budget, parse_space, parse_trials
+from kedro_eeipu.search.block import parse_budget, parse_space, parse_trials
 from kedro_eeipu.search.space import Objective, Range, same_value
 
 PARAMETERS = {
@@ -202,8 +202,6 @@ def test_missing_block_prints_one_to_paste() -> None:
         parse_space(PARAMETERS, "p.yml")
     pasted = yaml.safe_load(caught.value.remedy.split("\n\n")[1])
     assert parse_space({**PARAMETERS, **pasted}).paths
-    assert "model.rate: {low: 0.025, high: 0.525}" in example_block(PARAMETERS)
-    assert "dataset: big.metrics," in example_block(PARAMETERS, ["aaa", "big.metrics"])
 
 
 @pytest.mark.parametrize(
