@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 
 from kedro_eeipu.wording import did_you_mean
@@ -11,8 +12,12 @@ __all__ = [
     "EEIPUError",
     "ObjectiveError",
     "StudyStopped",
+    "error_text",
     "refuse_unknown_keys",
 ]
+
+_LONGEST_TEXT = 20_000
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")  # all but tabs and ends of lines
 
 
 class EEIPUError(Exception):
@@ -41,6 +46,24 @@ class ObjectiveError(ConfigurationError):
 
 class StudyStopped(EEIPUError):
     """The study cannot usefully go on (exit code 1); everything recorded so far is kept."""
+
+
+def error_text(error: BaseException) -> str:
+    """What anybody's code has raised, as text that can be stored and printed.
+
+    An exception may hold bytes that are no text (a lone surrogate), a megabyte, or raise itself
+    when it is asked for its text.
+    """
+    name = type(error).__name__
+    try:
+        text = f"{name}: {error}"
+    except Exception as second:
+        text = f"{name} (its text cannot be shown: {type(second).__name__})"
+    if len(text) > _LONGEST_TEXT:
+        half = _LONGEST_TEXT // 2
+        text = f"{text[:half]} [...] {text[-half:]}"
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
 def refuse_unknown_keys(keys: Iterable[object], allowed: Collection[str], where: str) -> None:

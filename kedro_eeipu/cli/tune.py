@@ -85,7 +85,9 @@ def tune(
     check_name(project.storage, name)
     space = project.space
     numbers = asked if given else (space.trials, space.budget)
-    limits = Limits(*numbers, auto=stop == "auto", where=space.where)
+    limits = Limits(
+        *numbers, auto=stop == "auto", max_failures=space.max_failures, where=space.where
+    )
     warn(project.warnings)
     console = make_console(quiet=quiet)
     if quiet:

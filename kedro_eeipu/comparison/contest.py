@@ -133,7 +133,7 @@ class Comparison:
         """Run until every budget is used up; what an earlier call has finished is not repeated.
 
         Raises:
-            StudyStopped: The same error keeps coming.
+            StudyStopped: Too many trials have failed.
             KeyboardInterrupt: The running trial is recorded as interrupted; call again to go on.
         """
         with only_driver(self.storage, "comparison"), self.project.quiet():

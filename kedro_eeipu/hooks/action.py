@@ -20,6 +20,7 @@ from kedro_eeipu._kedro import copy_node, output_structure
 from kedro_eeipu.cache.identity.canonical import Unidentifiable
 from kedro_eeipu.cache.identity.code import CodeIdentity
 from kedro_eeipu.cache.store.store import Blob, CacheMiss, Record, Store
+from kedro_eeipu.errors import error_text
 from kedro_eeipu.hooks.dataset import MemoizedDataset
 from kedro_eeipu.hooks.key import Identity, key_parts, node_key
 from kedro_eeipu.hooks.run_directory import Output, RunDirectory
@@ -185,7 +186,7 @@ class NodeAction:
 
     def failed(self, error: BaseException) -> None:
         """The node raised, or one of its outputs could not be saved."""
-        self._tell("failed", error=f"{type(error).__name__}: {error}")
+        self._tell("failed", error=error_text(error))
         self._lease.close()
 
     def close(self) -> None:

@@ -99,6 +99,7 @@ class RunDirectory:
         suffix = "".join(PurePosixPath(str(config.get("filepath", config.get("path")))).suffixes)
         # Several consumers may make the trip through the file at the same time.
         owner = f"{dataset}\0{os.getpid()}\0{threading.get_ident()}"
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         return str(self.path / f"private-{_file_name(owner)}{suffix}")
 
     def remove(self) -> None:
@@ -114,8 +115,13 @@ class RunDirectory:
     def _write(self, kind: str, name: str, told: Any) -> None:
         target = self.path / f"{kind}-{_file_name(name)}"
         temporary = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}")
-        temporary.write_text(json.dumps(told))
-        os.replace(temporary, target)
+        try:
+            temporary.write_text(json.dumps(told))
+            os.replace(temporary, target)
+        except FileNotFoundError:  # somebody has deleted the directory: what it held is lost
+            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            temporary.write_text(json.dumps(told))
+            os.replace(temporary, target)
 
     def _read(self, kind: str, name: str) -> Any:
         try:

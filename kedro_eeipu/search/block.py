@@ -18,6 +18,7 @@ __all__ = ["block_of", "is_block", "parse_budget", "parse_space", "parse_trials"
 # Beyond it floats, which a study stores, leave integers out.
 _LARGEST = 2**53
 
+_KEYS = {"objective", "space", "budget", "trials", "report", "max_failures"}
 RANGE_KEYS = {"low", "high", "log", "step", "choices", "when"}
 
 
@@ -61,7 +62,7 @@ def parse_space(
     if not isinstance(block, Mapping):
         raise ConfigurationError(f"`{key}` must be a mapping", where=where)
     where_block = f"{where}: {key}"
-    refuse_unknown_keys(block, {"objective", "space", "budget", "trials", "report"}, where_block)
+    refuse_unknown_keys(block, _KEYS, where_block)
     ranges_block = block.get("space")
     if not isinstance(ranges_block, Mapping) or not ranges_block:
         raise ConfigurationError(
@@ -83,6 +84,7 @@ def parse_space(
         reports=_parse_reports(block.get("report"), objective.direction, where_block),
         budget=parse_budget(block.get("budget"), f"{where_block}.budget"),
         trials=parse_trials(block.get("trials"), f"{where_block}.trials"),
+        max_failures=parse_trials(block.get("max_failures"), f"{where_block}.max_failures"),
         warnings=tuple(warnings),
         where=where_block,
     )

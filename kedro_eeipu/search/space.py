@@ -221,6 +221,7 @@ class SearchSpace:
         objective: What is optimised.
         budget: Seconds of node time, ``None`` for no limit.
         trials: Number of trials, ``None`` for no limit.
+        max_failures: Number of failed trials that end the study, ``None`` for the default rule.
         reports: Values on the way that may end a trial early.
         warnings: What is odd but no reason to stop.
         where: The file and the block that declare it, as errors name them.
@@ -230,6 +231,7 @@ class SearchSpace:
     objective: Objective
     budget: float | None = None
     trials: int | None = None
+    max_failures: int | None = None
     reports: tuple[Objective, ...] = ()
     warnings: tuple[str, ...] = field(default=(), compare=False)
     where: str = field(default="parameters.yml: eeipu", compare=False)

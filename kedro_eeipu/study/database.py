@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
+import random
 import time
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import optuna
 import sqlalchemy.event
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages import BaseStorage, RDBStorage
-from sqlalchemy.exc import IntegrityError, ProgrammingError
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
 from kedro_eeipu.study.heartbeat import GRACE_SECONDS, INTERVAL_SECONDS
 
 __all__ = ["open_database"]
 
+_ATTEMPTS = 10
+
 
 def open_database(url: str) -> BaseStorage:
     """Open a database as Optuna's storage; its tables are made when they are not there."""
     if not url.startswith("sqlite:"):
-        try:
-            return _server_storage(url)
-        except (IntegrityError, ProgrammingError):
-            time.sleep(1.0)  # another driver was making the tables at the same moment
-            return _server_storage(url)
-    storage = optuna.storages.get_storage(url)
+        return _made_with_others(lambda: _server_storage(url))
+    storage = _made_with_others(lambda: optuna.storages.get_storage(url))
     sqlite: Any = getattr(storage, "_backend", storage)
 
     @sqlalchemy.event.listens_for(sqlite.engine, "connect")
@@ -37,6 +37,18 @@ def open_database(url: str) -> BaseStorage:
 
     sqlite.engine.dispose()
     return storage
+
+
+def _made_with_others(make: Callable[[], BaseStorage]) -> BaseStorage:
+    """Open a storage whose tables another process may be making at the same moment."""
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return make()
+        except (IntegrityError, ProgrammingError, OperationalError) as error:
+            if isinstance(error, OperationalError) and "already exists" not in str(error):
+                raise
+            time.sleep(random.uniform(0.2, 1.0))
+    return make()
 
 
 def _server_storage(url: str) -> BaseStorage:

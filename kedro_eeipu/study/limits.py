@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.states import NodeState
@@ -23,6 +24,7 @@ __all__ = [
 # share of a standard deviation of the values seen for as much again as was spent so far.
 _LAST_PAYOFFS = 3
 _LEAST_PAYOFF = 0.05
+_FIRST_FAILURES = 5  # different trials, none of which is complete
 NOT_WORTH_IT = (
     "another trial is not worth its cost any more: as much time again as was spent so far is "
     f"expected to improve by less than {_LEAST_PAYOFF:.0%} of the values' standard deviation"
@@ -38,7 +40,9 @@ class Limits:
     Attributes:
         trials: Number of trials, earlier ones of the study counted in.
         budget: Seconds of node time, likewise.
-        failures: Trials in a row that may fail with the same error.
+        max_failures: Failed trials of one sitting that end it. By default the first five end it,
+            if no trial of the study is complete: a part of the space in which trials fail is no
+            reason to stop, a pipeline that does not run at all is one.
         repeats: Trials in a row that may have the parameters of earlier ones, where a sampler does
             not know that nothing else is left, or, if there is no number of trials, be pruned for
             what the cache holds. They cost nothing, so no budget would ever be used up.
@@ -51,7 +55,7 @@ class Limits:
 
     trials: int | None = None
     budget: float | None = None
-    failures: int = 3
+    max_failures: int | None = None
     repeats: int = 10
     auto: bool = False
     where: str = field(default="parameters.yml: eeipu", compare=False)
@@ -76,6 +80,24 @@ class Limits:
         if self.trials is None and pruned_at_once(trials, self.repeats):
             return f"the last {self.repeats} trials were pruned before a node ran"
         return ""
+
+    def failed(self, trials: Sequence[TrialRecord], sitting: Sequence[TrialRecord]) -> bool:
+        """Whether too many trials of a sitting have failed.
+
+        Args:
+            trials: All trials of the study.
+            sitting: Those that began in this sitting.
+        """
+        failed = [t for t in sitting if t.state == "failed" and not t.interrupted]
+        if self.max_failures is not None:
+            return len(failed) >= self.max_failures
+        if any(t.value is not None for t in trials):
+            return False
+        different: list[Mapping[str, Any]] = []
+        for trial in failed:
+            if trial.params not in different:
+                different.append(trial.params)
+        return len(different) >= _FIRST_FAILURES
 
 
 def counted_trials(trials: Sequence[TrialRecord]) -> int:

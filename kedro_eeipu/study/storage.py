@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -19,6 +18,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
+from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
@@ -31,6 +31,7 @@ from kedro_eeipu.study.driver import beginning_alone, driver_ended
 from kedro_eeipu.study.encoding import distributions
 from kedro_eeipu.study.heartbeat import Heartbeat
 from kedro_eeipu.study.limits import counted_trials
+from kedro_eeipu.study.patience import StudyFile, file_of
 from kedro_eeipu.study.records import NodeRecord, TrialRecord
 
 __all__ = ["LimitReached", "TrialStudy", "open_study"]
@@ -48,10 +49,17 @@ class TrialStudy:
     Args:
         study: The Optuna study.
         shared: Whether other drivers, on other machines, may run trials of it at the same time.
+        file: The file that it lies in, if it lies in one.
+
+    Raises:
+        StudyStopped: By all methods that ask the storage: the file was deleted or replaced.
     """
 
-    def __init__(self, study: optuna.Study, shared: bool = False) -> None:
+    def __init__(
+        self, study: optuna.Study, shared: bool = False, file: StudyFile | None = None
+    ) -> None:
         self.optuna = study
+        self._file = file or StudyFile(None)
         self.shared = shared
         self._heartbeat = Heartbeat(study._storage) if shared else None
         self._running: dict[int, FrozenTrial] = {}
@@ -90,7 +98,7 @@ class TrialStudy:
         """All trials as Optuna has them, by number."""
         if self._read is not None:
             return self._read
-        found = self.optuna.get_trials(deepcopy=False)
+        found = self._file.use(lambda: self.optuna.get_trials(deepcopy=False))
         self._read = found if self._reading else None
         return found
 
@@ -145,8 +153,9 @@ class TrialStudy:
         # What `Study.add_trial` does, which does not tell the number.
         storage = self.optuna._storage
         self._read = None
-        trial_id = storage.create_new_trial(self.optuna._study_id, template_trial=template)
-        running = storage.get_trial(trial_id)
+        study_id = self.optuna._study_id
+        trial_id = self._file.use(lambda: storage.create_new_trial(study_id, template))
+        running = self._file.use(lambda: storage.get_trial(trial_id))
         self._running[running.number] = running
         if self._heartbeat is not None:
             self._heartbeat.begin(trial_id)
@@ -169,7 +178,7 @@ class TrialStudy:
         # made, and `Study.tell` reads the trial three times.
         storage = self.optuna._storage
         running = self._running.pop(number, None)
-        running = running or self.optuna.get_trials(deepcopy=False)[number]
+        running = running or self.frozen()[number]
         trial_id = running._trial_id
         attributes: dict[str, Any] = {
             "nodes": json.dumps([n.to_json() for n in nodes]),
@@ -180,7 +189,8 @@ class TrialStudy:
             attributes["error"] = error
         if interrupted:
             attributes["interrupted"] = True
-        try:
+
+        def record() -> None:
             for key, told in attributes.items():
                 storage.set_trial_user_attr(trial_id, key, told)
             for step, early in (reported or {}).items():
@@ -190,6 +200,9 @@ class TrialStudy:
                 storage.set_trial_state_values(trial_id, state)
             else:
                 storage.set_trial_state_values(trial_id, TrialState.COMPLETE, [value])
+
+        try:
+            self._file.use(record)
         except UpdateFinishedTrialError:
             # Another driver has closed it, taking its own for dead: what it recorded stands.
             return _record(storage.get_trial(trial_id))
@@ -263,14 +276,14 @@ def open_study(
             changed in a way that its trials cannot be compared with.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    if storage.startswith("sqlite:///"):
-        file = Path(storage.removeprefix("sqlite:///"))
-        if not create and not file.exists():
-            raise _no_study(name, [])
+    file = file_of(storage)
+    if file is not None and not create and not file.exists():
+        raise _no_study(name, [])
+    waiting = StudyFile(file)
     try:
-        if storage.startswith("sqlite:///"):
+        if file is not None:
             file.parent.mkdir(parents=True, exist_ok=True)
-        opened = open_database(storage)
+        opened = waiting.wait(lambda: open_database(storage))
     except ImportError as error:
         raise ConfigurationError(
             f"the library for the study's storage is missing: {error}",
@@ -284,22 +297,29 @@ def open_study(
             remedy="Write a database URL, for example postgresql://host/database, and name an "
             "entry of credentials.yml with `username` and `password` in study.credentials.",
         ) from None
+    study = waiting.wait(lambda: _optuna_study(opened, name, space, create))
+    return TrialStudy(study, shared=not storage.startswith("sqlite:"), file=StudyFile(file))
+
+
+def _optuna_study(
+    storage: BaseStorage, name: str, space: SearchSpace | None, create: bool
+) -> optuna.Study:
     try:
         if create and space is not None:
             study = optuna.create_study(
-                storage=opened,
+                storage=storage,
                 study_name=name,
                 direction=StudyDirection[space.objective.direction.upper()],
                 load_if_exists=True,
             )
         else:
-            study = optuna.load_study(storage=opened, study_name=name)
+            study = optuna.load_study(storage=storage, study_name=name)
     except KeyError:
-        raise _no_study(name, optuna.get_all_study_names(opened)) from None
+        raise _no_study(name, optuna.get_all_study_names(storage)) from None
     if space is not None:
         _check_objective(study, space)
         _check_ranges(study, space)
-    return TrialStudy(study, shared=not storage.startswith("sqlite:"))
+    return study
 
 
 def _record(trial: FrozenTrial) -> TrialRecord:

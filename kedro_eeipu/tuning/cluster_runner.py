@@ -10,7 +10,7 @@ from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import Any
 
-from kedro_eeipu.errors import ConfigurationError, EEIPUError, StudyStopped
+from kedro_eeipu.errors import ConfigurationError, EEIPUError, StudyStopped, error_text
 from kedro_eeipu.study.limits import NOTHING_NEW
 from kedro_eeipu.study.storage import LimitReached
 from kedro_eeipu.tuning.cluster import Cluster
@@ -145,7 +145,7 @@ class ClusterRunner(EEIPURunner):
             raise _scheduler_gone()
         error = future.exception()
         if type(error).__name__ != "KilledWorker":
-            return TrialResult(None, (), f"{type(error).__name__}: {error}")
+            return TrialResult(None, (), error_text(error))
         return self._result_without_worker(trial)
 
     def _result_without_worker(self, trial: _Running) -> TrialResult:

@@ -84,8 +84,9 @@ class Proposer:
         interrupted = self._interrupted(trials)
         if interrupted is not None:
             return Proposed(interrupted)
-        if not trials:
-            return Proposed(self._project.space.defaults())
+        defaults = self._project.space.defaults()
+        if not trials or self._failed_before_an_edit(defaults, trials):
+            return Proposed(defaults)
         sampler = self._choose(len(trials))
         frozen = self._study.frozen()
         params = propose(sampler, frozen, self._study.direction, self._project.space)
@@ -127,6 +128,15 @@ class Proposer:
             ):
                 return params
         return None
+
+    def _failed_before_an_edit(
+        self, params: Mapping[str, Any], trials: Sequence[TrialRecord]
+    ) -> bool:
+        """Whether all trials with these values have failed, and of code that has changed since."""
+        tried = [t for t in trials if t.params == params and not t.interrupted]
+        return bool(tried) and all(
+            t.state == "failed" and self.observer.of_other_code(t) for t in tried
+        )
 
     def _exhausted(
         self,

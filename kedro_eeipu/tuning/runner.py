@@ -28,6 +28,7 @@ from kedro_eeipu.tuning.listener import Listener
 from kedro_eeipu.tuning.observing import Observer
 from kedro_eeipu.tuning.proposing import Proposed, Proposer
 from kedro_eeipu.tuning.trial import TrialResult, node_records, run_trial
+from kedro_eeipu.wording import counted
 
 __all__ = ["EEIPURunner", "Outcome"]
 
@@ -106,6 +107,7 @@ class EEIPURunner:
         self._size_limit = SizeLimit(project.store, project.settings.cache.max_size)
         self._recovered = -math.inf
         self._edit_noticed = False
+        self._sitting = 0  # number of the first trial of this sitting
 
     @property
     def observer(self) -> Observer:
@@ -116,7 +118,7 @@ class EEIPURunner:
         """Run trials until a limit is reached.
 
         Raises:
-            StudyStopped: The same error keeps coming.
+            StudyStopped: Too many trials have failed.
             KeyboardInterrupt: Stopped by the user; the running trial is recorded as interrupted,
                 and the next run of the study tries its parameters again.
         """
@@ -124,6 +126,7 @@ class EEIPURunner:
             self.project.check_store()
             self.project.dry_plan()
             self.recover()
+            self._sitting = len(self.study.trials())
             self.listener.study_started(self.study)
             stopped = self._run_trials()
             return Outcome(stopped, self.study.trials(), self.study.best())
@@ -152,19 +155,21 @@ class EEIPURunner:
             self._record_interrupted(orphan.number, orphan.run_id, "interrupted: its process ended")
 
     def check_failures(self) -> None:
-        """End a study whose last trials all failed with the same error.
+        """End a study too many of whose trials have failed.
 
         Raises:
             StudyStopped: They did.
         """
-        last = [t for t in self.study.trials() if t.state != "running"][-self.limits.failures :]
-        if len(last) < self.limits.failures or any(t.state != "failed" for t in last):
+        trials = self.study.trials()
+        sitting = trials[self._sitting :]
+        if not self.limits.failed(trials, sitting):
             return
-        if len({t.error for t in last}) == 1:
-            raise StudyStopped(
-                f"{self.limits.failures} trials in a row failed alike: {last[-1].error}\n"
-                "Mend it and run the same command again; what ran is kept."
-            )
+        failed = [t for t in sitting if t.state == "failed" and not t.interrupted]
+        none = "" if any(t.value is not None for t in trials) else " and none is complete"
+        raise StudyStopped(
+            f"{counted(len(failed), 'trial')} failed{none}. The last error: {failed[-1].error}\n"
+            "Fix it and rerun the same command; finished work is kept."
+        )
 
     def _run_trials(self) -> str:
         """Run trials until a limit is reached; says which."""

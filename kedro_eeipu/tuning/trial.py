@@ -8,7 +8,7 @@ from typing import Any
 
 from kedro.runner import AbstractRunner
 
-from kedro_eeipu.errors import EEIPUError, ObjectiveError
+from kedro_eeipu.errors import EEIPUError, ObjectiveError, error_text
 from kedro_eeipu.hooks.run import PlannedRun
 from kedro_eeipu.hooks.run_directory import RunDirectory
 from kedro_eeipu.project.project import Project
@@ -61,7 +61,7 @@ def run_trial(
             value = _objective(project, run)
         finally:
             reported = _reported(project, run)
-    except (Exception, KeyboardInterrupt, SystemExit) as error:
+    except BaseException as error:  # asyncio.CancelledError, GeneratorExit: a node may raise any
         raised = error
     try:
         nodes = node_records(run.directory, run, _words(raised))
@@ -87,7 +87,7 @@ def _words(raised: BaseException | None) -> str:
     if isinstance(raised, SystemExit):
         code = "" if raised.code is None else repr(raised.code)
         return f"SystemExit: sys.exit({code}) was called"
-    return f"{type(raised).__name__}: {raised}"
+    return error_text(raised)
 
 
 def _blamed_on_node(result: TrialResult, raised: BaseException | None) -> TrialResult:

@@ -138,11 +138,11 @@ def test_failing_node_fails_its_trial_and_keeps_the_rest(project: Any) -> None:
 )
 def test_node_that_exits_fails_its_trial(project: Any, runner: str, call: str, told: str) -> None:
     edit(project, '    ran("join")\n', f'    ran("join")\n    import sys\n    sys.exit({call})\n')
-    tuner = project.tuner(runner=kedro_runner(runner))
+    tuner = project.tuner(runner=kedro_runner(runner), limits=Limits(trials=9))
     with pytest.raises(StudyStopped, match="join: SystemExit"):
         tuner.run()
     trials = tuner.study.trials()
-    assert [t.state for t in trials] == 3 * ["failed"]
+    assert [t.state for t in trials] == 5 * ["failed"]
     assert not any(t.interrupted for t in trials)
     assert trials[0].error == f"join: SystemExit: sys.exit({told}) was called"
     assert [n.error for n in trials[0].nodes if n.error] == [
@@ -174,11 +174,117 @@ def test_output_that_cannot_be_saved_is_told(project: Any) -> None:
     assert "Saving 'None'" in (trial.error or "")
 
 
-def test_study_stops_when_the_same_error_keeps_coming(project: Any) -> None:
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        ('ValueError("odd \\udcff\\x00 text")', "ValueError: odd \\udcff\\x00 text"),
+        ("GeneratorExit()", "GeneratorExit: "),
+        ('__import__("asyncio").CancelledError("late")', "CancelledError: late"),
+        ('type("Own", (BaseException,), {})("raised")', "Own: raised"),
+        (
+            'type("Mute", (Exception,), {"__str__": lambda self: 1 / 0})()',
+            "Mute (its text cannot be shown: ZeroDivisionError)",
+        ),
+    ],
+)
+@pytest.mark.parametrize("runner", ["SequentialRunner", "ThreadRunner"])
+def test_whatever_a_node_raises_fails_its_trial(
+    project: Any, runner: str, error: str, text: str
+) -> None:
+    edit(
+        project,
+        '    ran("join")\n',
+        f'    ran("join")\n    if left_rows[0] > 5:\n        raise {error}\n',
+    )
+    tuner = project.tuner(runner=kedro_runner(runner))
+    failed = tuner.evaluate({**DEFAULTS, "left.weight": 9.0})
+    assert (failed.state, failed.error) == ("failed", f"join: {text}")
+    assert tuner.evaluate(DEFAULTS).value == 23.0
+    stored = project.tuner().study.trials()[0]
+    assert stored.error == f"join: {text}"
+    if runner == "SequentialRunner":
+        listed = project.kedro("eeipu", "trials")
+        assert listed.returncode == 0, listed.stderr
+        assert "failed" in listed.stdout
+
+
+def test_odd_error_passes_through_processes_and_the_terminal(project: Any) -> None:
+    edit(
+        project,
+        '    ran("join")\n',
+        '    ran("join")\n    if shift != 3.0:\n        raise ValueError("\\udcff")\n'.replace(
+            "shift != 3.0", "left_rows[0] != 2.0"
+        ),
+    )
+    done = project.kedro("eeipu", "tune", "--trials", "3", "--runner", "ParallelRunner")
+    assert done.returncode == 0, done.stderr
+    assert "join: ValueError: \\udcff" in done.stdout
+    explained = project.kedro("eeipu", "explain", "--trial", "1")
+    assert explained.returncode == 0, explained.stderr
+
+
+def test_pipeline_that_does_not_run_stops_the_study(project: Any) -> None:
     edit(project, 'ran("score")', 'raise RuntimeError("no licence")')
-    with pytest.raises(StudyStopped, match="no licence"):
+    with pytest.raises(StudyStopped, match=r"5 trials failed and none is complete.*no licence"):
         project.tuner(limits=Limits(trials=9)).run()
-    assert len(project.tuner().study.trials()) == 3
+    assert len(project.tuner().study.trials()) == 5
+    # In the next sitting five others may fail before it ends.
+    with pytest.raises(StudyStopped, match="5 trials failed"):
+        project.tuner(limits=Limits(trials=20)).run()
+    assert len(project.tuner().study.trials()) == 10
+
+
+def test_part_of_the_space_in_which_trials_fail_is_no_reason_to_stop(project: Any) -> None:
+    edit(
+        project, '"loss": abs(joined["sum"] - shift)', '"loss": float("nan") if shift > 4 else 1.0'
+    )
+    result = project.tuner(limits=Limits(trials=20), sampler="random").run()
+    states = [t.state for t in result.trials]
+    assert len(states) == 20
+    assert states[0] == "complete"
+    assert "failed failed failed failed failed failed" in " ".join(states)
+
+
+def test_max_failures_ends_the_study(project: Any) -> None:
+    edit(
+        project, '"loss": abs(joined["sum"] - shift)', '"loss": float("nan") if shift > 4 else 1.0'
+    )
+    parameters = yaml.safe_load((project.path / "conf/base/parameters.yml").read_text())
+    parameters["eeipu"].update(max_failures=2, trials=20)
+    project.write_parameters(parameters)
+    done = project.kedro("eeipu", "tune", "--sampler", "random")
+    assert done.returncode == 1
+    assert "2 trials failed" in done.stderr
+    states = [t.state for t in project.tuner().study.trials()]
+    assert states.count("failed") == 2
+
+
+def test_values_of_the_project_are_tried_once(project: Any) -> None:
+    """If they fail, the search goes on without them, unless the code is fixed."""
+    edit(project, '    ran("join")\n', '    ran("join")\n    assert left_rows[0] != 2.0\n')
+    trials = project.tuner(limits=Limits(trials=5)).run().trials
+    assert trials[0].params == DEFAULTS
+    assert [t.state for t in trials] == ["failed", *4 * ["complete"]]
+    assert all(t.params != DEFAULTS for t in trials[1:])
+    trials = project.tuner(limits=Limits(trials=6)).run().trials
+    assert trials[5].params != DEFAULTS
+    edit(project, "    assert left_rows[0] != 2.0\n", "")
+    trials = project.tuner(limits=Limits(trials=8)).run().trials
+    assert (trials[6].params, trials[6].state) == (DEFAULTS, "complete")
+    assert trials[7].params != DEFAULTS
+
+
+@pytest.mark.parametrize("runner", ["SequentialRunner", "ParallelRunner"])
+def test_deleted_run_directory_is_made_again(project: Any, runner: str) -> None:
+    edit(
+        project,
+        '    ran("right")\n',
+        '    ran("right")\n    import shutil\n'
+        '    shutil.rmtree(EXECUTIONS.parent / ".eeipu" / "runs", ignore_errors=True)\n',
+    )
+    tuner = project.tuner(runner=kedro_runner(runner))
+    trial = tuner.evaluate(DEFAULTS)
+    assert (trial.state, trial.value, trial.error) == ("complete", 23.0, None)
 
 
 def test_nan_objective_fails_the_trial(project: Any) -> None:
@@ -249,7 +355,7 @@ def small_space(project: Any) -> None:
 def test_study_ends_as_soon_as_a_small_space_is_known(project: Any) -> None:
     small_space(project)
     edit(project, '    ran("join")\n', '    ran("join")\n    assert right_rows[1] != 4.0\n')
-    limits = Limits(budget=3600, failures=9)
+    limits = Limits(budget=3600)
     result = project.tuner(limits=limits).run()
     assert "nothing new is left" in result.stopped
     assert sorted(t.state for t in result.trials) == ["complete", "complete", "failed", "failed"]
