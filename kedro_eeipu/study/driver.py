@@ -18,8 +18,8 @@ from optuna.exceptions import StorageInternalError
 from optuna.trial import FrozenTrial
 from sqlalchemy.exc import SQLAlchemyError
 
+from kedro_eeipu import processes
 from kedro_eeipu.errors import ConfigurationError, StudyStopped
-from kedro_eeipu.processes import has_ended, machine
 
 __all__ = ["beginning_alone", "check_name", "driver_ended", "only_driver"]
 
@@ -115,6 +115,7 @@ def driver_ended(trial: FrozenTrial) -> bool:
     run = trial.user_attrs.get("run", {})
     pid, on = int(run.get("pid", 0)), run.get("machine", "")
     if not on and run.get("host") == socket.gethostname():  # recorded before machines were
-        on = machine()
+        on = processes.machine()
     # A process before us may have had our number.
-    return (on == machine() and pid == os.getpid()) or has_ended(on, pid)
+    ours = on == processes.machine() and pid == os.getpid()
+    return ours or processes.has_ended(on, pid)

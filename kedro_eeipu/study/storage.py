@@ -23,8 +23,8 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
+from kedro_eeipu import processes
 from kedro_eeipu.errors import ConfigurationError
-from kedro_eeipu.processes import machine
 from kedro_eeipu.search import SearchSpace
 from kedro_eeipu.study.database import open_database
 from kedro_eeipu.study.driver import beginning_alone, driver_ended
@@ -144,7 +144,7 @@ class TrialStudy:
                 "run": {
                     "id": run_id,
                     "host": socket.gethostname(),
-                    "machine": machine(),
+                    "machine": processes.machine(),
                     "pid": os.getpid(),
                     **attributes,
                 }

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from kedro_eeipu import processes
 from kedro_eeipu.errors import ConfigurationError, StudyStopped
 from kedro_eeipu.study.limits import Limits
 from kedro_eeipu.study.storage import LimitReached, open_study
+from kedro_eeipu.tuning.trial import run_trial
 
 DEFAULTS = {"clean.scale": 1.0, "left.weight": 2.0, "right.power": 2, "shift": 3.0}
 
@@ -77,6 +79,36 @@ def test_two_drivers_share_a_study(make_project: Any, postgresql: Any) -> None:
     assert [t.state for t in trials] == ["complete"] * 12
     assert len({json.dumps(t.params, sort_keys=True) for t in trials}) == 12
     assert tuners[1]._limit_reached() == "all 12 trials are done"
+
+
+def test_two_containers_with_one_host_name_leave_each_other_alone(
+    project: Any, postgresql: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the host's network both are called alike, and each is process 1 of its own namespace."""
+    project.study_in(postgresql)
+    host = socket.gethostname()
+    monkeypatch.setattr(processes, "machine", lambda: f"{host} pid:[1]")
+    first = project.tuner(limits=Limits(trials=3), sampler="random")
+    params = first.proposer.propose().params
+    number, run_id = first._begin(params, 0.0)
+    recorded = first.study.frozen()[number].user_attrs["run"]
+    assert (recorded["host"], recorded["machine"]) == (host, f"{host} pid:[1]")
+
+    monkeypatch.setattr(processes, "machine", lambda: f"{host} pid:[2]")
+    second = project.tuner(limits=Limits(trials=3), sampler="random")
+    assert second.study.orphans() == []
+    assert [t.state for t in second.run().trials] == ["running", "complete", "complete"]
+
+    # The first one comes to its end, and its value counts.
+    monkeypatch.setattr(processes, "machine", lambda: f"{host} pid:[1]")
+    run = first.project.new_run(run_id, first._run_meta(number))
+    first._finish(number, run_trial(first.project, run, params, first.runner))
+    assert [t.state for t in second.study.trials()] == 3 * ["complete"]
+
+    # What a process before it has left in its own namespace is closed.
+    left = first.study.begin(params, first._distributions, "left", {})
+    later = project.tuner(limits=Limits(trials=3), sampler="random")
+    assert [t.number for t in later.study.orphans()] == [left]
 
 
 def test_numbers_are_given_once(project: Any, postgresql: Any) -> None:
