@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,30 +11,39 @@ from kedro_eeipu.cli.common import (
     format_option,
     load_project,
     make_console,
+    open_recorded,
     print_json,
     project_options,
     reports_errors,
+    study_name,
+    study_option,
     warn,
 )
 
 if TYPE_CHECKING:
     from kedro.framework.startup import ProjectMetadata
 
+    from kedro_eeipu.project.project import Project
+    from kedro_eeipu.study.records import TrialRecord
+
 __all__ = ["plan"]
 
 
 @click.command()
 @project_options
+@study_option
 @format_option
 @click.pass_obj
 @reports_errors
-def plan(metadata: ProjectMetadata, form: str, **options: Any) -> None:
+def plan(metadata: ProjectMetadata, study: str | None, form: str, **options: Any) -> None:
     """Show the stages, and what can be reused.
 
     Which range reaches which node, which nodes run again together, and which are never cached.
-    Without an `eeipu` block it prints one to start with, as `init` would write it.
+    What the study will cost, once a trial has run. Without an `eeipu` block it prints one to start
+    with, as `init` would write it.
     """
     from kedro_eeipu.project.proposal import NoBlockError
+    from kedro_eeipu.study.forecast import forecast
 
     try:
         project = load_project(metadata, **options)
@@ -44,14 +54,37 @@ def plan(metadata: ProjectMetadata, form: str, **options: Any) -> None:
         raise NoBlockError(error.proposed, printed=True) from None
     graph = project.stage_graph()
     nodes = project.node_plan()
+    cost = forecast(_trials(project, study), [n["name"] for n in nodes])
     if form == "json":
         stages = [
             {"id": s.id, "nodes": list(s.nodes), "parameters": list(s.parameters)} for s in graph
         ]
-        print_json({"stages": stages, "nodes": nodes})
+        print_json(
+            {"stages": stages, "nodes": nodes, "cost": None if cost is None else cost.__dict__}
+        )
         return
     from kedro_eeipu.cli.tables import plan_tables
 
     warn(project.warnings)
+    console = make_console()
     for table in plan_tables(graph, nodes):
-        make_console().print(table)
+        console.print(table)
+    sentences = (
+        ["What a trial costs is known once one has run: `kedro eeipu tune --trials 1`."]
+        if cost is None
+        else cost.in_words(project.space.trials, project.space.budget)
+    )
+    click.echo("\n" + "\n".join(sentences))
+
+
+def _trials(project: Project, study: str | None) -> list[TrialRecord]:
+    """The trials of the study, none where it cannot be read."""
+    from kedro_eeipu.errors import EEIPUError
+    from kedro_eeipu.study.fast_read import read_trials
+
+    name = study_name(study, project.pipeline_name)
+    records = read_trials(project.storage, name)
+    if records is None and not project.storage.startswith("sqlite:"):
+        with contextlib.suppress(EEIPUError):
+            records = open_recorded(project, study).trials()
+    return records or []

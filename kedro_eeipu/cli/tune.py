@@ -115,6 +115,7 @@ def tune(
         what = f"since the last trial there has changed: {', '.join(changes)}"
         warn([f"{what}. Earlier values may not compare; --study NAME starts anew."])
     interrupt_on_sigterm()
+    before = len(opened.trials())
     try:
         with view if isinstance(view, LiveView) else nullcontext():
             result = tuner.run()
@@ -122,5 +123,7 @@ def tune(
         click.echo("\nStopped. All finished nodes are kept; the same command goes on.", err=True)
         sys.exit(1)
     print_outcome(console, result, space)
+    if len(result.trials) == before and (more := limits.raised(result.trials)) and not quiet:
+        click.echo(more)
     if result.best is not None and not quiet:
         click.echo("`kedro eeipu apply --best` adopts the best values, `report` shows the study.")

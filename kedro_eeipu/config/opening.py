@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,7 +17,22 @@ from kedro_eeipu.cache.store.upkeep import in_words
 from kedro_eeipu.config.settings import FILE, Settings, absolute_root
 from kedro_eeipu.errors import ConfigurationError
 
-__all__ = ["check_store", "open_store", "study_storage"]
+__all__ = ["HOME", "check_store", "made_home", "open_store", "study_storage"]
+
+HOME = ".eeipu"
+
+
+def made_home(project: Path) -> Path:
+    """The folder of a project for what the plugin keeps here, which keeps itself out of git."""
+    home = project / HOME
+    marker = home / ".gitignore"
+    if not marker.exists():
+        with contextlib.suppress(OSError):  # a run that cannot write there says so itself
+            home.mkdir(exist_ok=True)
+            marker.write_text(
+                "# Written by kedro-eeipu: all of this folder can be made again.\n*\n"
+            )
+    return home
 
 
 def open_store(context: KedroContext, settings: Settings) -> Store:
@@ -39,7 +55,7 @@ def open_store(context: KedroContext, settings: Settings) -> Store:
         storage_options=options or None,
         secret=str(secret).encode() if secret else None,
         max_entry_bytes=cache.max_entry_bytes,
-        copies=str(project / ".eeipu" / "copies"),
+        copies=str(project / HOME / "copies"),
     )
 
 
@@ -89,7 +105,7 @@ def study_storage(context: KedroContext, settings: Settings) -> str:
     """
     storage, name = settings.study.storage, settings.study.credentials
     if not storage:
-        return f"sqlite:///{Path(context.project_path) / '.eeipu' / 'study.db'}"
+        return f"sqlite:///{Path(context.project_path) / HOME / 'study.db'}"
     # Not above: a plain run reads the settings too, and has no study.
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError

@@ -11,7 +11,7 @@ from kedro.framework.context import KedroContext
 from kedro.pipeline import Pipeline
 
 from kedro_eeipu.config.loading import load_settings
-from kedro_eeipu.config.opening import open_store
+from kedro_eeipu.config.opening import made_home, open_store
 from kedro_eeipu.hooks.plan import Planner
 from kedro_eeipu.hooks.run import PlannedRun
 from kedro_eeipu.hooks.run_directory import RunDirectory
@@ -41,7 +41,7 @@ def plain_run(
     return PlannedRun(
         run_id,
         Planner(open_store(context, settings), settings.cache, path),
-        RunDirectory(path / ".eeipu" / "runs" / run_id),
+        RunDirectory(made_home(path) / "runs" / run_id),
         write_through=True,
         meta={"run": run_id},
     )

@@ -133,28 +133,52 @@ def holds_no_number(dataset: AbstractDataset) -> bool:
     return any(m[0] == "kedro_datasets" and m[1] in _WITHOUT_NUMBERS for m in modules if m[1:])
 
 
+# Kinds of datasets several of which may lie in one file, as sheets or under keys.
+_SHARING_A_FILE = ("ExcelDataset", "HDFDataset")
+
+
 def check_files(pipeline: Pipeline, catalog: CatalogProtocol) -> None:
     """Refuse an input that lies in a file which a node writes under another name.
 
     Trials keep what they produce in the cache, so such an input would be read as an earlier plain
-    run left it.
+    run left it, or as the node wrote it before it was written over.
 
     Raises:
         ConfigurationError: There is one.
     """
     files = {name: _file(catalog, name) for name in pipeline.all_outputs()}
+    written = {name: file for name, file in sorted(files.items()) if file}
     produced = {strip_transcoding(name) for name in files}
+    read = {strip_transcoding(name) for node in pipeline.nodes for name in node.inputs}
     for name in sorted(pipeline.inputs()):
         if is_parameter(name) or strip_transcoding(name) in produced:
             continue
         own = _file(catalog, name)
-        for other, written in files.items():
-            if own and written and (own == written or own.startswith(f"{written}/")):
+        for other, file in written.items():
+            if own and (own == file or own.startswith(f"{file}/")):
                 raise ConfigurationError(
                     f"'{name}' reads {own}, which a node of the pipeline writes as '{other}'",
                     where="catalog.yml",
                     remedy=f"Let its nodes take '{other}' as their input: trials write no files.",
                 )
+    for name, own in written.items():
+        if strip_transcoding(name) not in read or _shares_a_file(catalog, name):
+            continue
+        for other, file in written.items():
+            same = own == file or own.startswith(f"{file}/") or file.startswith(f"{own}/")
+            if same and strip_transcoding(name) != strip_transcoding(other):
+                raise ConfigurationError(
+                    f"'{name}' and '{other}' are both written to {own}, and a node reads '{name}'",
+                    where="catalog.yml",
+                    remedy="What it reads depends on which of them is written last, and trials "
+                    "write no files. Give each of them a place of its own.",
+                )
+
+
+def _shares_a_file(catalog: CatalogProtocol, name: str) -> bool:
+    """Whether a dataset is a part of its file."""
+    kinds = type(wrapped_dataset(catalog[name])).__mro__
+    return any(kind.__name__ in _SHARING_A_FILE for kind in kinds)
 
 
 def _file(catalog: CatalogProtocol, name: str) -> str:

@@ -27,7 +27,7 @@ from kedro_eeipu._kedro import (
 from kedro_eeipu.cache.store.store import Store
 from kedro_eeipu.config.frozen import ConfigurationSnapshot
 from kedro_eeipu.config.loading import load_settings
-from kedro_eeipu.config.opening import check_store, open_store, study_storage
+from kedro_eeipu.config.opening import HOME, check_store, made_home, open_store, study_storage
 from kedro_eeipu.config.settings import Settings
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.hooks.plan import Planner, RunPlan
@@ -175,7 +175,7 @@ class Project:
     @property
     def home(self) -> Path:
         """Where the plugin keeps what is local: the study, the runs and their lock."""
-        return self.path / ".eeipu"
+        return self.path / HOME
 
     @property
     def planner(self) -> Planner:
@@ -190,7 +190,7 @@ class Project:
         """
         if self._dry is None:
             context = self.session.load_context(self.runtime_params)
-            directory = RunDirectory(self.home / "runs" / f"plan-{os.getpid()}")
+            directory = RunDirectory(made_home(self.path) / "runs" / f"plan-{os.getpid()}")
             try:
                 catalog: CatalogProtocol = catalog_of(context)
                 check_files(self.pipeline, catalog)
@@ -248,7 +248,7 @@ class Project:
 
     def run_directory(self, run_id: str) -> RunDirectory:
         """The directory of the run with this id."""
-        return RunDirectory(self.home / "runs" / run_id)
+        return RunDirectory(made_home(self.path) / "runs" / run_id)
 
     def new_run(self, run_id: str, meta: Mapping[str, Any], gate: Gate | None = None) -> PlannedRun:
         """A run through the cache, to be started with `execute`."""

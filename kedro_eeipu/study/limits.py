@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.states import NodeState
 from kedro_eeipu.study.records import TrialRecord
+from kedro_eeipu.wording import counted as in_number
+from kedro_eeipu.wording import duration
 
 __all__ = [
     "NOTHING_NEW",
@@ -98,6 +101,27 @@ class Limits:
             if trial.params not in different:
                 different.append(trial.params)
         return len(different) >= _FIRST_FAILURES
+
+    def raised(self, trials: Sequence[TrialRecord]) -> str:
+        """What to type for more trials than a limit that was reached before any was run allows.
+
+        Args:
+            trials: The trials of the study, which have reached a limit.
+        """
+        counted = counted_trials(trials)
+        if self.trials is not None and counted >= self.trials:
+            return (
+                f"--trials is a total, and the study has {in_number(counted, 'trial')} already. "
+                f"For 10 more: --trials {counted + 10}"
+            )
+        spent = sum(t.cost for t in trials)
+        if self.budget is not None and spent >= self.budget:
+            more = math.ceil(spent + self.budget)
+            return (
+                f"--budget is a total, and the study has used {duration(spent)} of node time "
+                f"already. For {duration(self.budget)} more: --budget {more}s"
+            )
+        return ""
 
 
 def counted_trials(trials: Sequence[TrialRecord]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from typing import Any
 
 import pytest
@@ -106,6 +107,62 @@ def test_input_in_a_file_that_a_node_writes_is_refused(shell: Shell) -> None:
     )
     refused(shell("tune"), "'again'", "data/cleaned.json", "'cleaned'")
     assert shell.project.executions() == []
+
+
+@pytest.mark.parametrize("nodes", ["one", "two"])
+@pytest.mark.parametrize("reads", [True, False])
+def test_two_outputs_in_one_file_of_which_one_is_read_are_refused(
+    shell: Shell, nodes: str, reads: bool
+) -> None:
+    """A plain run reads what was written last, a trial what the node returned."""
+    catalog = yaml.safe_load((shell.project.path / "conf/base/catalog.yml").read_text())
+    rows = {"left_rows": catalog["cleaned"], "right_rows": catalog["cleaned"]}
+    if not reads:  # `cleaned` is read
+        rows["left_rows"] = {**catalog["cleaned"], "filepath": "data/others.json"}
+        rows["right_rows"] = rows["left_rows"]
+    shell.project.write_catalog({"raw": catalog["raw"], "metrics": catalog["metrics"], **rows})
+    pipeline = shell.project.source / "pipeline.py"
+    text = pipeline.read_text()
+    if nodes == "one":
+        text = text.replace('"left_rows", name="left"', '["left_rows", "right_rows"], name="left"')
+        text = text.replace(
+            '        node(nodes.right, ["cleaned", "params:right"], "right_rows", name="right"),\n',
+            "",
+        )
+    if not reads:
+        text = text.replace(
+            '["left_rows", "right_rows"], "joined"', '["cleaned", "cleaned"], "joined"'
+        )
+    pipeline.write_text(text)
+    block(shell.project, space={"shift": {"low": 0.0, "high": 50.0}})
+    result = shell("plan")
+    if reads:
+        refused(result, "'left_rows' and 'right_rows' are both written to", "place of its own")
+    else:
+        assert result.exit_code == 0, result.stderr
+    assert shell.project.executions() == []
+
+
+def test_sheets_of_one_file_are_no_two_files(shell: Shell) -> None:
+    catalog = yaml.safe_load((shell.project.path / "conf/base/catalog.yml").read_text())
+    for name in ("left_rows", "right_rows"):
+        catalog[name] = {"type": "pandas.ExcelDataset", "filepath": "data/rows.xlsx"}
+    shell.project.write_catalog(catalog)
+    assert shell("plan").exit_code == 0
+
+
+def test_the_folder_of_the_plugin_keeps_itself_out_of_git(shell: Shell) -> None:
+    subprocess.run(["git", "init", "-q"], cwd=shell.project.path, check=True)
+    assert shell("tune", "--trials", "1").exit_code == 0
+    listed = subprocess.run(
+        ["git", "status", "--porcelain", "--untracked-files=all"],
+        cwd=shell.project.path, check=True, capture_output=True, text=True,
+    ).stdout  # fmt: skip
+    assert "conf/base/parameters.yml" in listed
+    assert ".eeipu" not in listed
+    (shell.project.path / ".eeipu/.gitignore").write_text("")  # by a user who keeps it
+    assert shell("tune", "--trials", "2").exit_code == 0
+    assert (shell.project.path / ".eeipu/.gitignore").read_text() == ""
 
 
 def test_objective_of_a_node_that_returns_nothing_is_told_what_to_change(shell: Shell) -> None:

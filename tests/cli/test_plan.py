@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from command_line import Shell, block
 
 
@@ -33,3 +34,21 @@ def test_plan_says_why_a_node_is_never_cached(shell: Shell) -> None:
     nodes = {n["name"]: n for n in shell.json("plan")["nodes"]}
     assert nodes["left"]["why_not"] == "eeipu.yml says cache: false"
     assert nodes["right"]["cacheable"]
+
+
+def test_plan_says_what_the_study_will_cost(shell: Shell) -> None:
+    assert "known once one has run" in shell("plan").stdout
+    assert shell.json("plan")["cost"] is None
+    shell("tune", "--trials", "3")
+    trials = shell.json("trials")
+    cost = shell.json("plan")["cost"]
+    assert cost["trials"] == 3
+    assert cost["spent"] == pytest.approx(sum(t["cost_seconds"] for t in trials))
+    assert cost["seconds"] * 3 == pytest.approx(cost["spent"])
+    assert 0 < cost["bytes"] <= cost["cold_bytes"]
+    assert "The limit of 4 trials has room for about 1 more trial" in shell("plan").stdout
+    shell("tune", "--trials", "4")
+    assert "The limit of 4 trials is used up" in shell("plan").stdout
+    assert "None" not in shell("plan", "--study", "another").stdout
+    block(shell.project, trials=None, budget="1h")
+    assert "The budget of 60.0 min has room for about" in shell("plan").stdout

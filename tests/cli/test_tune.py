@@ -45,6 +45,18 @@ def test_tune_goes_on_and_says_so(shell: Shell) -> None:
     assert [t["number"] for t in shell.json("trials")] == [0, 1, 2]
 
 
+def test_a_limit_that_is_reached_already_says_what_to_type(shell: Shell) -> None:
+    assert "is a total" not in shell("tune", "--trials", "3").stdout
+    result = shell("tune", "--trials", "2")
+    assert "the study has 3 trials already. For 10 more: --trials 13" in result.stdout
+    assert "ran 0" not in result.stdout
+    result = shell("tune", "--budget", "0.0001")
+    more = result.stdout.partition("more: --budget ")[2].split()[0]
+    assert "--budget is a total" in result.stdout
+    assert shell("tune", "--trials", "5", "--budget", more).exit_code == 0
+    assert len(shell.json("trials")) > 3
+
+
 def test_quiet_says_nothing(shell: Shell) -> None:
     assert shell("tune", "--trials", "2", "--quiet").output == ""
     assert len(shell.json("trials")) == 2
