@@ -17,12 +17,13 @@ from kedro.io.core import is_parameter
 from kedro.pipeline.node import Node
 
 from kedro_eeipu._kedro import copy_node, output_structure
-from kedro_eeipu.cache.identity.canonical import Unidentifiable
+from kedro_eeipu.cache.identity.canonical import Unidentifiable, combine
 from kedro_eeipu.cache.identity.code import CodeIdentity
 from kedro_eeipu.cache.store.store import Blob, CacheMiss, Record, Store
 from kedro_eeipu.errors import error_text
 from kedro_eeipu.hooks.dataset import MemoizedDataset
 from kedro_eeipu.hooks.key import Identity, key_parts, node_key
+from kedro_eeipu.hooks.process_state import CarriedState, NodeEffects, ProcessState, take
 from kedro_eeipu.hooks.run_directory import Output, RunDirectory
 from kedro_eeipu.hooks.shared_state import changed, names, reached
 
@@ -50,6 +51,7 @@ class NodeAction:
         peers: All actions of the run, by node; it may still be growing.
         why_not: Why it is never cached.
         meta: What its record says of the run that made it.
+        carried: What the nodes of the run leave in the process for each other.
         on_finished: Called with the datasets of its outputs once all of them are saved.
     """
 
@@ -66,6 +68,7 @@ class NodeAction:
         peers: Mapping[str, NodeAction],
         why_not: str | None = None,
         meta: Mapping[str, Any] | None = None,
+        carried: CarriedState | None = None,
         on_finished: Callable[[Mapping[str, MemoizedDataset]], None] | None = None,
     ) -> None:
         functools.update_wrapper(self, node.func, updated=())
@@ -82,6 +85,9 @@ class NodeAction:
         self.why_not = why_not
         self.meta = dict(meta or {})
         self._peers = peers
+        self._carried = carried
+        self._effects: NodeEffects | None = None
+        self._state: ProcessState = {}
         self._on_finished = on_finished
         self._key: str | None = None
         self._seconds = 0.0
@@ -93,7 +99,7 @@ class NodeAction:
 
     def __getstate__(self) -> dict[str, Any]:
         # Another process has globals of its own.
-        state = {**self.__dict__, "_peers": {}}
+        state = {**self.__dict__, "_peers": {}, "_carried": None}
         del state["_lock"], state["_lease"]
         return state
 
@@ -126,16 +132,49 @@ class NodeAction:
         if self._finished:  # a node after it had to be computed again, and needed it already
             values = {name: output.value() for name, output in self.outputs.items()}
             return self._returned(values)
+        self._resume_served_before()
         self._key = self.key()
         if self._key is not None:
-            found = self._served_late()
-            if found is not None:
-                return found
+            values = self._served_late()
+            if values is not None:
+                return values
             if not self._lease.enter_context(self.store.lease(self._key)):
-                found = self._served_late()  # another has computed it meanwhile
-                if found is not None:
-                    return found
+                values = self._served_late()  # another has computed it meanwhile
+                if values is not None:
+                    return values
         return self._execute(args, kwargs)
+
+    def find(
+        self, state: ProcessState, seeded: set[str], *, is_certain: bool = True
+    ) -> Record | None:
+        """The record that serves the node if it begins in this state of the process.
+
+        Args:
+            state: Settings and random generators.
+            seeded: Generators that have been seeded by then.
+            is_certain: Whether the generators will be in this state.
+        """
+        key = self.key()
+        record = None if key is None else self.store.get(key)
+        if self._carried is not None and key is not None:
+            draws = () if record is None else record.meta.get("draws", ())
+            if draws and not is_certain:
+                return None
+            token = self._carried.token(draws, state, seeded)
+            if token:
+                record = self.store.get(_key_in_state(key, token))
+        return record if record and len(record.outputs) == len(self.node.outputs) else None
+
+    def _resume_served_before(self) -> None:
+        """Leave generators as the nodes before did that were served."""
+        if self._carried is None:
+            return
+        for name, peer in self._peers.items():
+            if peer is self:
+                break
+            if peer._served is not None and name not in self._carried.resumed:
+                self._carried.resumed.add(name)
+                self._carried.resume(peer._served.meta.get("left", {}))
 
     def rebuild(self) -> None:
         """Compute the outputs again, from inputs loaded anew (a planned blob has vanished)."""
@@ -196,16 +235,28 @@ class NodeAction:
     def _execute(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         self._tell("running")
         before = reached(self.node)
+        self._state = take() if self._carried is not None else {}
         try:
             result = self._timed(*args, **kwargs)
         except BaseException as error:
             self.failed(error)
             raise
+        self._note_effects()
         self._bypass_what_shares_state(before)
         self._bypass_what_shares_inputs()
         if not self.node.outputs:
             self._tell("ran")
         return result
+
+    def _note_effects(self) -> None:
+        """Note what the node left in the process; what changes its settings is never recorded."""
+        if self._carried is None:
+            return
+        self._carried.resumed.add(self.node.name)
+        self._effects = self._carried.effects(self._state, take())
+        if self._effects.settings and len(self._peers) > 1:
+            changes = ", ".join(sorted(self._effects.settings))
+            self.bypass(f"it changes {changes}, which live on for the nodes after it")
 
     def _bypass_what_shares_state(self, before: CodeIdentity | None) -> None:
         """Record neither this node nor those that reach something which it has changed.
@@ -254,17 +305,22 @@ class NodeAction:
 
     def _served_late(self) -> Any:
         """The outputs of a record that could not be planned, in the shape the function has."""
-        assert self._key is not None
-        record = self.store.get(self._key)
-        if record is None or len(record.outputs) != len(self.node.outputs):
+        if self._carried is None:
+            record = self.find({}, set())
+        else:
+            record = self.find(take(), self._carried.seeded)
+        if record is None:
             return None
         try:
             values = dict(zip(self.node.outputs, map(self.store.load, record.outputs), strict=True))
         except CacheMiss:
             return None
-        self._served = record
+        self._served, self._key = record, record.key
         self._promise(record)
         self._tell("reused", record=record)
+        if self._carried is not None:
+            self._carried.resumed.add(self.node.name)
+            self._carried.resume(record.meta.get("left", {}))
         return self._returned(values)
 
     def _promise(self, record: Record) -> None:
@@ -299,6 +355,14 @@ class NodeAction:
             "code": self.identity.code.parts,
             "parts": self.parts(),
         }
+        if self._carried is not None and self._effects is not None:
+            meta.update(draws=list(self._effects.draws), left=self._effects.left)
+            token = self._carried.token(self._effects.draws, self._state, self._carried.seeded)
+            key = self.key()
+            if token and key is not None:
+                if self._effects.draws:  # to be looked for by the state of generators, too
+                    self.store.put(key, (), {**self.meta, "draws": list(self._effects.draws)})
+                self._key = _key_in_state(key, token)
         blobs = [self._saved[name].blob for name in self.node.outputs]
         self.store.put(self._key, blobs, meta)
 
@@ -330,6 +394,10 @@ class NodeAction:
 
     def _ordered_outputs(self) -> Iterator[Output]:
         return (self._saved[name] for name in self.node.outputs)
+
+
+def _key_in_state(key: str, token: str) -> str:
+    return combine(key=key, state=token)
 
 
 def calling_node(action: NodeAction, confirms: bool) -> Node:

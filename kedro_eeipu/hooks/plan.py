@@ -16,6 +16,7 @@ from kedro_eeipu.cache.store.store import Record, Store
 from kedro_eeipu.config.settings import CacheSettings
 from kedro_eeipu.hooks.action import NodeAction, calling_node, delivering_node
 from kedro_eeipu.hooks.dataset import MemoizedDataset
+from kedro_eeipu.hooks.process_state import CarriedState
 from kedro_eeipu.hooks.pruning import Gate
 from kedro_eeipu.hooks.run_directory import RunDirectory
 from kedro_eeipu.hooks.stand_ins import StandIns
@@ -90,6 +91,7 @@ class Planner:
         meta: Mapping[str, Any] | None = None,
         gate: Gate | None = None,
         manager: Any = None,
+        carried: CarriedState | None = None,
     ) -> RunPlan:
         """Decide for every node whether it is served or called.
 
@@ -105,6 +107,7 @@ class Planner:
             meta: What new records say of this run.
             gate: Ends the run early when what it reports on the way is not good enough.
             manager: Pluggy's manager of the hooks of the session.
+            carried: What the nodes of the run leave in the process for each other.
         """
         stand_ins = StandIns(
             pipeline,
@@ -117,14 +120,21 @@ class Planner:
             meta=meta or {},
             gate=gate,
             manager=manager,
+            carried=carried,
         )
         records: dict[str, Record] = {}
+        state = {} if carried is None else dict(carried.now)
+        seeded = set() if carried is None else set(carried.seeded)
         for node in pipeline.nodes:
             action = stand_ins.add(node)
-            key = action.key()
-            record = None if key is None else self.store.get(key)
-            if record is not None and len(record.outputs) == len(node.outputs):
+            # Where a node before is called, nobody knows where its generators will end.
+            is_certain = len(records) == len(stand_ins.actions) - 1
+            record = action.find(state, seeded, is_certain=is_certain)
+            if record is not None:
                 records[node.name] = record
+                left = record.meta.get("left", {})
+                state.update(left)
+                seeded.update(left)
                 # Known from the record alone: whether the content is there is asked when needed.
                 for name, blob in zip(node.outputs, record.outputs, strict=True):
                     action.outputs[name].promise(blob)

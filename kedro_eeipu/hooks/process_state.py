@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import csv
 import decimal
+import functools
 import gc
+import hashlib
 import json
 import locale
 import logging
@@ -16,14 +18,27 @@ import os
 import random
 import signal
 import socket
+import struct
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-__all__ = ["GENERATORS", "ProcessState", "differences", "put_back", "take"]
+from kedro_eeipu.cache.identity.canonical import combine
+
+__all__ = [
+    "GENERATORS",
+    "CarriedState",
+    "NodeEffects",
+    "ProcessState",
+    "differences",
+    "moved_generators",
+    "put_back",
+    "take",
+]
 
 ProcessState = Mapping[str, Any]
+_MOST_BLOCKS = 2000
 
 
 class _Part(NamedTuple):
@@ -106,18 +121,32 @@ def _torch_settings(torch: Any) -> tuple[Any, ...]:
     )
 
 
-def _numpy_generator(numpy: Any) -> Any:
-    kind, keys, *rest = numpy.random.get_state()
-    return (kind, keys.tobytes(), *rest)
+def _random_state() -> list[Any]:
+    version, words, gauss = random.getstate()
+    return [version, list(words), gauss]
 
 
-def _restore_numpy_generator(numpy: Any, value: Any) -> None:
-    kind, keys, *rest = value
-    numpy.random.set_state((kind, numpy.frombuffer(keys, dtype="uint32"), *rest))
+def _restore_random(value: list[Any]) -> None:
+    version, words, gauss = value
+    random.setstate((version, tuple(words), gauss))
 
 
-def _restore_torch_generator(torch: Any, value: bytes) -> None:
-    torch.set_rng_state(torch.frombuffer(bytearray(value), dtype=torch.uint8))
+def _numpy_state(numpy: Any) -> list[Any]:
+    kind, words, position, has_gauss, gauss = numpy.random.get_state()
+    return [str(kind), words.tobytes().hex(), int(position), int(has_gauss), float(gauss)]
+
+
+def _restore_numpy(numpy: Any, value: list[Any]) -> None:
+    kind, words, *rest = value
+    numpy.random.set_state((kind, numpy.frombuffer(bytes.fromhex(words), dtype="uint32"), *rest))
+
+
+def _torch_state(torch: Any) -> str:
+    return str(torch.get_rng_state().numpy().tobytes().hex())
+
+
+def _restore_torch(torch: Any, value: str) -> None:
+    torch.set_rng_state(torch.frombuffer(bytearray.fromhex(value), dtype=torch.uint8))
 
 
 _SETTINGS: dict[str, _Part] = {
@@ -161,13 +190,19 @@ _SETTINGS: dict[str, _Part] = {
     "matplotlib's parameters": _of_library("matplotlib", lambda m: repr(dict.items(m.rcParams))),
 }
 GENERATORS: dict[str, _Part] = {
-    "Python's random generator": _Part(random.getstate, random.setstate),
-    "numpy's random generator": _of_library("numpy", _numpy_generator, _restore_numpy_generator),
-    "torch's random generator": _of_library(
-        "torch", lambda t: t.get_rng_state().numpy().tobytes(), _restore_torch_generator
-    ),
+    "Python's random generator": _Part(_random_state, _restore_random),
+    "numpy's random generator": _of_library("numpy", _numpy_state, _restore_numpy),
+    "torch's random generator": _of_library("torch", _torch_state, _restore_torch),
 }
 _PARTS = {**_SETTINGS, **GENERATORS}
+_SEEDERS = {
+    "Python's random generator": ("random", "seed"),
+    "numpy's random generator": ("numpy.random", "seed"),
+    "torch's random generator": ("torch", "manual_seed"),
+}
+_SEEDING = "seedings of "
+_seedings: dict[str, int] = {}
+_counted: set[str] = set()
 # Libraries change these when they are imported, as they are inside of a node.
 _OF_IMPORTS = frozenset(
     {
@@ -178,9 +213,31 @@ _OF_IMPORTS = frozenset(
 )
 
 
+def _count_seedings() -> None:
+    """Let the functions that seed a generator count their calls from now on.
+
+    Of two nodes that seed with one number, the second would otherwise look as if it went on from
+    where the first one ended.
+    """
+    for name, (module_name, attribute) in _SEEDERS.items():
+        module = sys.modules.get(module_name)
+        if module is None or name in _counted:
+            continue
+        _counted.add(name)
+        seed = getattr(module, attribute)
+
+        @functools.wraps(seed)
+        def counting(*args: Any, _seed: Any = seed, _name: str = name, **kwargs: Any) -> Any:
+            _seedings[_SEEDING + _name] = _seedings.get(_SEEDING + _name, 0) + 1
+            return _seed(*args, **kwargs)
+
+        setattr(module, attribute, counting)
+
+
 def take() -> dict[str, Any]:
     """The state of the process now; what cannot be read is left out."""
-    state: dict[str, Any] = {"modules": len(sys.modules)}
+    _count_seedings()
+    state: dict[str, Any] = {"modules": len(sys.modules), **_seedings}
     for name, part in _PARTS.items():
         try:
             state[name] = part.read()
@@ -210,7 +267,7 @@ def differences(before: ProcessState, after: ProcessState) -> set[str]:
     passed_over = _OF_IMPORTS if before.get("modules") != after.get("modules") else frozenset()
     changed = set()
     for name, value in before.items():
-        if name == "modules" or name in passed_over or value is None or name not in after:
+        if name not in _PARTS or name in passed_over or value is None or name not in after:
             continue
         if name == "levels and handlers of loggers":
             if any(after[name].get(log, was) != was for log, was in value.items()):
@@ -218,3 +275,124 @@ def differences(before: ProcessState, after: ProcessState) -> set[str]:
         elif after[name] != value:
             changed.add(name)
     return changed
+
+
+class NodeEffects(NamedTuple):
+    """What a node did to the process.
+
+    Attributes:
+        settings: What it has changed, in words.
+        draws: Generators that it drew from without seeding them.
+        left: States of seeded generators that it moved, by name; they can be written as JSON.
+    """
+
+    settings: frozenset[str]
+    draws: tuple[str, ...]
+    left: dict[str, Any]
+
+
+class CarriedState:
+    """What the nodes of one run leave in the process for those after them.
+
+    A generator counts once something has seeded it: before, what is drawn from it is by chance in
+    a plain run, too. Settings count where a node has changed them.
+
+    Args:
+        start: The state in which the run began, before hooks were called; ``None`` if that is not
+            known, so that hooks may have seeded all generators.
+        seeded: Generators that were seeded before.
+
+    Attributes:
+        now: The state in which the first node begins.
+        seeded: Generators that have been seeded by now.
+        resumed: Names of the served nodes whose effects have been had.
+    """
+
+    def __init__(self, start: ProcessState | None = None, seeded: Iterable[str] = ()) -> None:
+        self.now = take()
+        self._changed: dict[str, str] = {}  # settings that nodes have changed
+        moved = {n for n in GENERATORS if start is None or start.get(n) != self.now.get(n)}
+        self.seeded = {*seeded, *moved}
+        self.resumed: set[str] = set()
+
+    def token(self, draws: Iterable[str], state: ProcessState, seeded: set[str]) -> str:
+        """What a node's value depends on besides its key; empty where there is nothing.
+
+        Args:
+            draws: Generators that it draws from without seeding them.
+            state: The state in which it begins.
+            seeded: Generators that have been seeded by then.
+        """
+        drawn = {name for name in draws if name in seeded and name in state}
+        parts = {**self._changed, **{name: _digest(state[name]) for name in sorted(drawn)}}
+        return combine(state=parts) if parts else ""
+
+    def effects(self, before: ProcessState, after: ProcessState) -> NodeEffects:
+        """What a node that has just run did to the process."""
+        changed = differences(before, after)
+        self._changed.update((n, _digest(after[n])) for n in sorted(changed - set(GENERATORS)))
+        moved = changed & set(GENERATORS)
+        draws = {
+            n
+            for n in moved
+            if before.get(_SEEDING + n) == after.get(_SEEDING + n)
+            and _continues(n, before[n], after[n])
+        }
+        self.seeded |= moved - draws
+        left = {n: after[n] for n in sorted(moved & self.seeded)}
+        return NodeEffects(frozenset(changed - moved), tuple(sorted(draws)), left)
+
+    def resume(self, left: Mapping[str, Any]) -> None:
+        """Leave generators as a node did that is served now."""
+        for name, state in left.items():
+            restore = GENERATORS[name].restore if name in GENERATORS else None
+            if restore is not None:
+                restore(state)
+                self.seeded.add(name)
+
+
+def moved_generators(before: ProcessState, after: ProcessState) -> frozenset[str]:
+    """Generators that are not as they were; of one that was not there, nothing is said."""
+    return frozenset(n for n in GENERATORS if before.get(n) not in (None, after.get(n)))
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(repr(value).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _continues(name: str, before: Any, after: Any) -> bool:
+    """Whether a generator went on from its state, rather than being seeded.
+
+    All three are Mersenne twisters, which make their 624 words anew after so many draws. The
+    words that follow are looked through for those that are there now; whoever draws more than
+    a million numbers is taken for one that seeds.
+    """
+    sought = _words(name, after)
+    if _words(name, before) == sought:
+        return True
+    twister = _twister(_words(name, before))
+    for _ in range(_MOST_BLOCKS):
+        twister.bytes(4 * 624)
+        if twister.get_state()[1].tobytes() == sought:
+            return True
+    return False
+
+
+def _words(name: str, state: Any) -> bytes:
+    """The 624 words of a generator."""
+    if name.startswith("numpy"):
+        return bytes.fromhex(state[1])
+    if name.startswith("torch"):
+        # The seed, two counts and the next position, then a word in eight bytes each.
+        words = struct.unpack_from("<624Q", bytes.fromhex(state), 24)
+        return struct.pack("<624I", *words)
+    return struct.pack("<624I", *state[1][:624])
+
+
+def _twister(words: bytes) -> Any:
+    """A twister of numpy's with these words, all of which are used up."""
+    import numpy
+
+    twister = numpy.random.RandomState(0)
+    twister.set_state(("MT19937", numpy.frombuffer(words, dtype="uint32"), 624, 0, 0.0))
+    return twister

@@ -12,6 +12,7 @@ from kedro.pipeline import Pipeline
 from kedro_eeipu._kedro import replace_content, replace_dataset
 from kedro_eeipu.cache.store.size_limit import SizeLimit
 from kedro_eeipu.hooks.plan import Planner, RunPlan
+from kedro_eeipu.hooks.process_state import CarriedState, ProcessState
 from kedro_eeipu.hooks.pruning import Gate
 from kedro_eeipu.hooks.run_directory import RunDirectory
 
@@ -29,6 +30,9 @@ class PlannedRun:
         write_through: Whether outputs are also written where the user's catalog declares them.
         meta: What new records say of this run.
         gate: Ends it early when what it reports on the way is not good enough.
+        start: The state of the process in which it begins, before any hook is called; ``None``
+            if that is not known.
+        seeded: Random generators that the project has seeded when it was imported.
         plan: What it does, once Kedro has started it.
     """
 
@@ -38,6 +42,8 @@ class PlannedRun:
     write_through: bool = False
     meta: Mapping[str, Any] = field(default_factory=dict)
     gate: Gate | None = None
+    start: ProcessState | None = None
+    seeded: frozenset[str] = frozenset()
     plan: RunPlan | None = None
     _pipeline: Pipeline | None = None
     _outputs: set[str] = field(default_factory=set)
@@ -59,6 +65,7 @@ class PlannedRun:
             meta=self.meta,
             gate=self.gate,
             manager=manager,
+            carried=CarriedState(self.start, self.seeded),
         )
         for name, dataset in {**self.plan.datasets, **self.plan.streamed}.items():
             replace_dataset(catalog, name, dataset)

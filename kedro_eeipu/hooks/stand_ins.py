@@ -32,6 +32,7 @@ from kedro_eeipu.hooks.dataset import (
 )
 from kedro_eeipu.hooks.inputs import dataset_identity
 from kedro_eeipu.hooks.key import Identity, identify
+from kedro_eeipu.hooks.process_state import CarriedState
 from kedro_eeipu.hooks.pruning import Gate
 from kedro_eeipu.hooks.run_directory import RunDirectory
 
@@ -52,6 +53,7 @@ class StandIns:
         meta: What new records say of this run.
         gate: Ends the run early when what it reports on the way is not good enough.
         manager: Pluggy's manager of the hooks that other plugins and the project have.
+        carried: What the nodes of the run leave in the process for each other.
 
     Attributes:
         actions: The action of every node added, by node name.
@@ -72,6 +74,7 @@ class StandIns:
         meta: Mapping[str, Any],
         gate: Gate | None,
         manager: Any,
+        carried: CarriedState | None,
     ) -> None:
         self.actions: dict[str, NodeAction] = {}
         self.datasets: dict[str, MemoizedDataset] = {}
@@ -85,6 +88,7 @@ class StandIns:
         self._meta = meta
         self._gate = gate
         self._manager = manager
+        self._carried = carried
         # Asked of the pipeline once: each answer walks through all nodes.
         self._read = {strip_transcoding(name) for name in pipeline.all_inputs()}
         self._producers = {strip_transcoding(name): name for name in pipeline.all_outputs()}
@@ -136,6 +140,7 @@ class StandIns:
             peers=self.actions,
             why_not=why_not,
             meta=self._meta,
+            carried=self._carried,
             on_finished=self._check(node),
         )
         self.datasets.update(action.outputs)

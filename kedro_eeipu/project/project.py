@@ -30,8 +30,10 @@ from kedro_eeipu.config.loading import load_settings
 from kedro_eeipu.config.opening import HOME, check_store, made_home, open_store, study_storage
 from kedro_eeipu.config.settings import Settings
 from kedro_eeipu.errors import ConfigurationError
+from kedro_eeipu.hooks import process_state
 from kedro_eeipu.hooks.plan import Planner, RunPlan
 from kedro_eeipu.hooks.plugin import hooks
+from kedro_eeipu.hooks.process_state import CarriedState, ProcessState
 from kedro_eeipu.hooks.pruning import Gate
 from kedro_eeipu.hooks.run import PlannedRun
 from kedro_eeipu.hooks.run_directory import RunDirectory
@@ -76,6 +78,8 @@ class Project:
         session: Runs the trials, all on the same configuration.
         configuration: What that configuration holds.
         conf_source: Another configuration folder than the project's own.
+        started: State of the process in which trials begin.
+        seeded: Random generators that the project has seeded when it was imported.
     """
 
     path: Path
@@ -92,6 +96,8 @@ class Project:
     session: KedroServiceSession
     configuration: ConfigurationSnapshot
     conf_source: str | None = None
+    started: ProcessState = field(default_factory=dict, repr=False)
+    seeded: frozenset[str] = frozenset()
     _dry: RunPlan | None = field(default=None, repr=False)
 
     @classmethod
@@ -119,6 +125,7 @@ class Project:
         Raises:
             ConfigurationError: Something in the configuration is wrong; nothing has run.
         """
+        before = process_state.take()
         configuration = configuration or ConfigurationSnapshot()
         session = freezing_session(
             configuration, project_path=path, env=env, conf_source=conf_source
@@ -153,6 +160,8 @@ class Project:
             session=session,
             configuration=configuration,
             conf_source=conf_source,
+            started=(started := process_state.take()),
+            seeded=process_state.moved_generators(before, started),
         )
 
     @property
@@ -196,7 +205,11 @@ class Project:
                 check_files(self.pipeline, catalog)
                 check_value_kinds(catalog, self.space)
                 self._dry = self.planner.plan(
-                    self.pipeline, catalog, directory, manager=hook_manager(self.session)
+                    self.pipeline,
+                    catalog,
+                    directory,
+                    manager=hook_manager(self.session),
+                    carried=CarriedState(process_state.take(), self.seeded),
                 )
             finally:
                 directory.remove()
@@ -253,7 +266,12 @@ class Project:
     def new_run(self, run_id: str, meta: Mapping[str, Any], gate: Gate | None = None) -> PlannedRun:
         """A run through the cache, to be started with `execute`."""
         return PlannedRun(
-            run_id, self.planner, self.run_directory(run_id), meta=dict(meta), gate=gate
+            run_id,
+            self.planner,
+            self.run_directory(run_id),
+            meta=dict(meta),
+            gate=gate,
+            seeded=self.seeded,
         )
 
     def execute(self, run: PlannedRun, values: Mapping[str, Any], runner: AbstractRunner) -> None:
@@ -262,6 +280,9 @@ class Project:
         Raises:
             Exception: Whatever a node, a dataset or Kedro itself raised.
         """
+        # A plain run starts in a new process, a trial where the one before it ended.
+        process_state.put_back(self.started)
+        run.start = process_state.take()
         hooks.announce(run)
         outer = _active_mlflow_run()
         try:

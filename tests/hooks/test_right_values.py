@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import yaml
 
 SPACE = {
@@ -195,3 +196,73 @@ def test_hook_that_only_measures_makes_nothing_run_again(project: Any) -> None:
     _with_hook(project, hook)
     _tune_once(project, "one")
     assert set(_tune_once(project, "two")[1].values()) == {"reused"}
+
+
+CHAIN = (
+    "node(nodes.first, 'params:first.p', 'x'), node(nodes.second, ['x', 'params:second.q'], 'y'),"
+    "node(nodes.score, 'y', 'metrics')"
+)
+POINTS = (1, 1), (1, 2), (2, 2), (1, 1), (2, 1)
+GENERATORS = {
+    "seeded by the first, drawn by the second": (
+        "np.random.seed(p)\n    return 0",
+        "return x + q * np.random.rand()",
+    ),
+    "seeded and drawn by the first, drawn by the second": (
+        "np.random.seed(p)\n    return np.random.rand()",
+        "return x + q * np.random.normal()",
+    ),
+    "Python's": ("random.seed(p)\n    return random.random()", "return x + q * random.random()"),
+    "each seeds its own": (
+        "np.random.seed(3)\n    return p * np.random.rand()",
+        "np.random.seed(3)\n    return x + q * np.random.rand(2000).sum()",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", GENERATORS)
+def test_drawn_numbers_are_those_of_a_plain_run(project: Any, case: str) -> None:
+    first, second = GENERATORS[case]
+    write(
+        project,
+        "import random\nimport numpy as np\n\n"
+        f"def first(p):\n    {first}\n\ndef second(x, q):\n    {second}\n\n"
+        "def score(y):\n    return {'loss': float(y)}\n",
+        CHAIN,
+    )
+    plain = plain_values(project, *POINTS[:3])
+    expected = [*plain, plain[0]]
+    assert values(project, *POINTS[:4]) == expected
+    record = project.tuner().evaluate({"first.p": 2, "second.q": 2})
+    assert record.value == plain[2]
+    assert {n.status for n in record.nodes} == {"reused"}
+
+
+def test_generator_that_the_project_seeds_when_imported_is_put_back(project: Any) -> None:
+    write(
+        project,
+        "import numpy as np\nnp.random.seed(7)\n\n"
+        "def first(p):\n    return p * np.random.rand()\n\n"
+        "def second(x, q):\n    return x + q * np.random.rand()\n\n"
+        "def score(y):\n    return {'loss': float(y)}\n",
+        CHAIN,
+    )
+    plain = plain_values(project, *POINTS[:3])
+    assert values(project, *POINTS[:4]) == [*plain, plain[0]]
+
+
+def test_setting_that_a_node_changes_holds_for_those_after_it_only(project: Any) -> None:
+    write(
+        project,
+        "import decimal\n\n"
+        "def first(p):\n    decimal.getcontext().prec = 3 + p\n    return 0\n\n"
+        "def second(x, q):\n    return float(decimal.Decimal(q) / 7)\n\n"
+        "def score(y):\n    return {'loss': y}\n",
+        CHAIN,
+    )
+    plain = plain_values(project, *POINTS[:3])
+    tuner = project.tuner()
+    assert values(project, *POINTS[:4]) == [*plain, plain[0]]
+    record = tuner.evaluate({"first.p": 1, "second.q": 1})
+    assert "decimal context" in record.nodes[0].why_not
+    assert {n.name.partition("__")[0]: n.status for n in record.nodes}["second"] == "reused"
