@@ -21,11 +21,11 @@ from kedro_eeipu.cache.identity.canonical import Unidentifiable, combine
 from kedro_eeipu.cache.identity.code import CodeIdentity
 from kedro_eeipu.cache.store.store import Blob, CacheMiss, Record, Store
 from kedro_eeipu.errors import error_text
-from kedro_eeipu.hooks.dataset import MemoizedDataset
+from kedro_eeipu.hooks.dataset import MemoizedDataset, warn_once
 from kedro_eeipu.hooks.key import Identity, key_parts, node_key
 from kedro_eeipu.hooks.process_state import CarriedState, NodeEffects, ProcessState, take
 from kedro_eeipu.hooks.run_directory import Output, RunDirectory
-from kedro_eeipu.hooks.shared_state import changed, names, reached
+from kedro_eeipu.hooks.shared_state import changed, names, note, reached
 
 __all__ = ["NodeAction", "calling_node", "delivering_node"]
 
@@ -235,6 +235,7 @@ class NodeAction:
     def _execute(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         self._tell("running")
         before = reached(self.node)
+        self._bypass_what_was_changed(before)
         self._state = take() if self._carried is not None else {}
         try:
             result = self._timed(*args, **kwargs)
@@ -262,20 +263,34 @@ class NodeAction:
         """Record neither this node nor those that reach something which it has changed.
 
         They pass on something else than their outputs: a hit of the one would change what the
-        others do, those that are never cached among them.
+        others do, those that are never cached among them. And what a node leaves behind lives on
+        in the process from trial to trial, which the user is told.
         """
         changes = changed(before, reached(self.node))
         if not changes:
             return
+        note(changes)
+        reason = f"it changes {min(changes)}, which lives on in the process"
         for other in self._peers.values():
             shared = set() if other is self else other.reachable(changes)
             if not shared:
                 continue
             reason = f"nodes pass on values in {min(shared)}, a global variable or what it holds"
-            if self.identity:
-                self.bypass(reason)
             if other.identity and not other.is_decided:
                 other.bypass(reason)
+        if self.identity:
+            self.bypass(reason)
+        warn_once(
+            "%s is not reused, and its value may differ from that of a plain run: %s",
+            self.node.name,
+            reason,
+        )
+
+    def _bypass_what_was_changed(self, now: CodeIdentity | None) -> None:
+        """Do not record a node if something that it reaches has changed since the run began."""
+        changes = changed(self.identity.code if self.identity else None, now, with_caches=False)
+        if changes:
+            self.bypass(f"{min(changes)}, which it uses, was changed during the run")
 
     def _bypass_what_shares_inputs(self) -> None:
         """Do not record a node that changes an input in place where another node sees it."""

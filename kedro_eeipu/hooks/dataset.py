@@ -38,7 +38,8 @@ _IMMUTABLE = (
 _said: set[tuple[str, str]] = set()
 
 
-def _warn_once(message: str, name: str, reason: Exception) -> None:
+def warn_once(message: str, name: str, reason: object) -> None:
+    """Log a warning about a node or dataset, each reason once in a process."""
     if (name, str(reason)) not in _said:
         _said.add((name, str(reason)))
         logger.warning(message, name, reason)
@@ -189,7 +190,7 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
             try:
                 return Output(self.store.dump(data))
             except Unstorable as reason:
-                _warn_once("%s is not cached: %s", self.name, reason)
+                warn_once("%s is not cached: %s", self.name, reason)
         try:
             return Output(self.run.scratch.dump(data), scratch=True)
         except Unstorable:
@@ -218,7 +219,7 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
         try:
             private = private_copy(config, self.name, self.run.private_path(self.name, config))
         except Exception as error:
-            _warn_once("%s is passed on as it is: %s", self.name, error)
+            warn_once("%s is passed on as it is: %s", self.name, error)
             return value
         # What cannot be written or read back fails here as it does in a plain run.
         private.save(value)

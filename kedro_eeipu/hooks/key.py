@@ -28,6 +28,7 @@ from kedro_eeipu.config.settings import CacheSettings
 from kedro_eeipu.hooks.data_hooks import DataHooks
 from kedro_eeipu.hooks.dataset import MemoizedDataset
 from kedro_eeipu.hooks.inputs import FileToken, free_input, validators_token
+from kedro_eeipu.hooks.shared_state import refuse_touched
 
 __all__ = ["KEY_SCHEMA", "NO_CACHE_TAG", "Identity", "identify", "key_parts", "node_key"]
 
@@ -88,8 +89,10 @@ def identify(
             tokens[name], again = free_input(name, dataset, settings.inputs)
             if again is not None:
                 current[name] = again
+    code = code_identity(node.func)
+    refuse_touched(code)
     return Identity(
-        code_identity(node.func),
+        code,
         tokens,
         current,
         _settings_token(node, settings, project),

@@ -16,17 +16,49 @@ def reached(node: Node) -> CodeIdentity | None:
     ``None`` where that cannot be told.
     """
     try:
-        return code_identity(node.func)
+        return code_identity(node.func, with_caches=True)
     except Unidentifiable:
         return None
 
 
-def changed(before: CodeIdentity | None, after: CodeIdentity | None) -> set[str]:
-    """Names of what differs, but for what was empty and is made once from nothing."""
+def changed(
+    before: CodeIdentity | None, after: CodeIdentity | None, *, with_caches: bool = True
+) -> set[str]:
+    """Names of what differs, ignoring lazy initialisation.
+
+    Args:
+        before: What a node reached before.
+        after: What it reaches now.
+        with_caches: Whether kept results count; `before` must have been asked for them.
+    """
     if before is None or after is None:
         return set()
     then, now = _by_name(before.parts), _by_name(after.parts)
-    return {n for n, d in then.items() if now.get(n, d) != d and n not in before.lazy}
+    names = {n for n, d in then.items() if now.get(n) != d and n not in before.lazy}
+    kept = after.caches if with_caches else {}
+    return names | {n for n, d in kept.items() if before.caches.get(n) != d}
+
+
+# What nodes of this process were seen to change. It is no longer as a plain run finds it.
+_touched: set[str] = set()
+
+
+def note(changes: set[str]) -> None:
+    """Remember for the runs that follow in this process what a node has changed."""
+    _touched.update(changes)
+
+
+def refuse_touched(code: CodeIdentity) -> None:
+    """Refuse to look for records of code that reaches what a node has changed in this process.
+
+    Raises:
+        Unidentifiable: It does.
+    """
+    touched = names(code) & _touched
+    if touched:
+        raise Unidentifiable(
+            f"nodes pass on values in {min(touched)}, a global variable or what it holds"
+        )
 
 
 def names(code: CodeIdentity) -> set[str]:
@@ -36,9 +68,9 @@ def names(code: CodeIdentity) -> set[str]:
 
 def _by_name(parts: Mapping[str, str]) -> dict[str, str]:
     """Digests of project code and values; things of one name, which are numbered, are one."""
-    found: dict[str, str] = {}
+    digests: dict[str, str] = {}
     for label, digest in parts.items():
         if ":" in label:
             name = label.partition(" (")[0]
-            found[name] = found.get(name, "") + digest
-    return found
+            digests[name] = digests.get(name, "") + digest
+    return digests

@@ -165,10 +165,12 @@ def test_case_19_load_args_and_kind_miss_credentials_do_not(project: Any) -> Non
     (project.path / "conf" / "local" / "credentials.yml").write_text("who: {}\n")
     configure(project, "catalog", raw={**entry, "credentials": "who"})
     assert trial(project)[1] == []
-    configure(
-        project, "catalog", raw={**entry, "fs_args": {"open_args_load": {"encoding": "utf8"}}}
-    )
+    configure(project, "catalog", raw={**entry, "fs_args": {"auto_mkdir": True}})
     assert trial(project)[1] == []
+    configure(
+        project, "catalog", raw={**entry, "fs_args": {"open_args_load": {"encoding": "latin1"}}}
+    )
+    assert "clean" in trial(project)[1]
     configure(project, "catalog", raw={**entry, "type": "yaml.YAMLDataset"})
     assert "clean" in trial(project)[1]
 

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
+from kedro_eeipu.hooks import dataset
+
 SPACE = {
     "first.p": {"low": 0, "high": 100},
     "second.q": {"low": 0, "high": 100},
@@ -266,3 +268,54 @@ def test_setting_that_a_node_changes_holds_for_those_after_it_only(project: Any)
     record = tuner.evaluate({"first.p": 1, "second.q": 1})
     assert "decimal context" in record.nodes[0].why_not
     assert {n.name.partition("__")[0]: n.status for n in record.nodes}["second"] == "reused"
+
+
+LEFT_BEHIND = {
+    "behind lru_cache": (
+        "@functools.lru_cache\ndef model():\n    return {'p': 0}\n",
+        "model()['p'] = p",
+        "model()['p']",
+    ),
+    "behind cached_property": (
+        "class Models:\n    @functools.cached_property\n    def one(self):\n"
+        "        return {'p': 0}\nMODELS = Models()\n",
+        "MODELS.one['p'] = p",
+        "MODELS.one['p']",
+    ),
+    "by a method": (
+        "class Filler:\n    def __init__(self, p):\n        self.p = p\n"
+        "    def fill(self):\n        global MODEL\n        MODEL = self.p\nMODEL = None\n",
+        "Filler(p).fill()",
+        "MODEL",
+    ),
+    "in a closure": (
+        "def make():\n    kept = 0\n    def put(p):\n        nonlocal kept\n        kept = p\n"
+        "    return put, lambda: kept\nPUT, GET = make()\n",
+        "PUT(p)",
+        "GET()",
+    ),
+    "in a library's function": (
+        "import statistics\n",
+        "statistics.mean = lambda values: p",
+        "statistics.mean([0])",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LEFT_BEHIND)
+def test_what_one_node_leaves_for_another_is_not_reused(
+    project: Any, case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warnings: list[str] = []
+    monkeypatch.setattr(dataset.logger, "warning", lambda text, *a: warnings.append(text % a))
+    made, left, read = LEFT_BEHIND[case]
+    write(
+        project,
+        f"import functools\n{made}\n\ndef first(p):\n    {left}\n    return 0\n\n"
+        f"def second(x, q):\n    return x + 10 * q + {read}\n\n"
+        "def score(y):\n    return {'loss': float(y)}\n",
+        CHAIN,
+    )
+    points = (1, 1), (1, 2), (2, 2), (1, 1), (2, 1)
+    assert values(project, *points) == [10.0 * q + p for p, q in points]
+    assert any("may differ from that of a plain run" in w for w in warnings)

@@ -247,6 +247,14 @@ class _Scope:
             else:
                 self.outer.load(name, chain)
 
+    def store(self, name: str) -> None:
+        """Note that a variable of a function around this code is written to."""
+        if name in self.free:
+            if self.outer is None:
+                self.uses.append(Use("free", name))
+            else:
+                self.outer.store(name)
+
 
 class _Reader:
     """Reads one tree of nested code objects.
@@ -325,6 +333,8 @@ class _Reader:
                 self._note_import(ops, index, scope)
             elif op.kind in ("local", "free") and not op.name.startswith(("STORE", "DELETE")):
                 scope.load(op.value, _chain(ops, index))
+            elif op.name == "STORE_DEREF":
+                scope.store(op.value)
             elif op.name in ("STORE_GLOBAL", "DELETE_GLOBAL"):
                 scope.uses += [Use("assigned", op.value), Use("global", op.value)]
             elif op.name in _CHANGES:

@@ -19,8 +19,8 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from kedro_eeipu.cache.identity.bytecode import SIGNS, CodeFacts, Use, code_facts
@@ -30,7 +30,7 @@ from kedro_eeipu.cache.identity.canonical import (
     tagged,
     type_name,
 )
-from kedro_eeipu.cache.identity.objects import ObjectWriter, Unit
+from kedro_eeipu.cache.identity.objects import ObjectWriter, Unit, is_mutable, kept_values
 from kedro_eeipu.cache.identity.origin import PYTHON, is_compiled, origin_of
 from kedro_eeipu.cache.identity.replaced import replaced_in_libraries
 
@@ -81,15 +81,23 @@ class CodeIdentity:
             the object of a bound method); comparing two of them says what changed.
         lazy: ``"module:name"`` of the global variables that are empty yet and to which only
             functions without arguments write, which make them of nothing that differs.
+        caches: digests by ``"module:qualname"`` of what functions under ``lru_cache`` and objects
+            with a ``cached_property`` keep, as far as that can be changed; no part of `digest`,
+            since it is computed from the rest, but one node may change what another one uses.
     """
 
     digest: str
     parts: dict[str, str]
     lazy: frozenset[str] = frozenset()
+    caches: Mapping[str, str] = field(default_factory=dict)
 
 
-def code_identity(func: Callable | type) -> CodeIdentity:
+def code_identity(func: Callable | type, *, with_caches: bool = False) -> CodeIdentity:
     """Return the identity of a loaded function, method, callable object or class.
+
+    Args:
+        func: The function.
+        with_caches: Whether to look at what functions and objects keep of their results, too.
 
     Raises:
         Unidentifiable: it reaches a value whose state cannot be established.
@@ -108,7 +116,7 @@ def code_identity(func: Callable | type) -> CodeIdentity:
     except Exception as error:
         reason = f"it reaches a value that cannot be read ({type(error).__name__})"
         raise Unidentifiable(reason) from error
-    return walk.identity()
+    return walk.identity(with_caches)
 
 
 def type_digest(kind: type) -> bytes:
@@ -173,7 +181,7 @@ class _Walk(ObjectWriter):
             or not _READERS.get(what, frozenset()).isdisjoint(self.libraries)
         )
 
-    def identity(self) -> CodeIdentity:
+    def identity(self, with_caches: bool) -> CodeIdentity:
         state = hashlib.sha256(PYTHON.encode())
         for name, version in sorted(self.libraries.items()):
             state.update(f"\n{name}={version}".encode())
@@ -182,7 +190,22 @@ class _Walk(ObjectWriter):
             for item in unit.form:
                 state.update(b"#%d" % item if isinstance(item, int) else item)
         lazy = frozenset(variable for variable, lazy in self._lazy.items() if lazy)
-        return CodeIdentity(state.hexdigest(), self._parts(), lazy)
+        caches = self._caches() if with_caches else {}
+        return CodeIdentity(state.hexdigest(), self._parts(), lazy, caches)
+
+    def _caches(self) -> dict[str, str]:
+        caches: dict[str, list[Any]] = {}
+        for unit in list(self.units):
+            kept = kept_values(unit.obj)
+            if any(map(is_mutable, kept)):
+                caches.setdefault(unit.label, []).extend(kept)
+        found = {}
+        for label, kept in caches.items():
+            try:
+                found[label] = self.identity_of(kept)
+            except Unidentifiable:
+                found[label] = f"{len(kept)} values"
+        return found
 
     def identity_of(self, obj: Any) -> str:
         return code_identity(obj).digest
@@ -252,7 +275,7 @@ class _Walk(ObjectWriter):
         for use in facts.uses:
             unit.add(use.kind)
             if use.kind == "free":
-                self.cell(cells[use.name], unit, use.chain)
+                self._free(cells[use.name], use, function, unit)
             elif use.kind in ("global", "word"):
                 self._global_name(use, namespace, unit)
             elif use.kind == "namespace":
@@ -265,6 +288,21 @@ class _Walk(ObjectWriter):
                 self._lazy[variable] = lazy and self._lazy.get(variable, True)
             else:
                 self._import(use, namespace, unit)
+
+    def _free(
+        self, cell: types.CellType, use: Use, function: types.FunctionType, unit: Unit
+    ) -> None:
+        """Add a closure variable; a value is a unit, which all functions that share it name."""
+        try:
+            value = cell.cell_contents
+        except ValueError:
+            value = None
+        if value is None or callable(value) or isinstance(value, types.ModuleType):
+            self.cell(cell, unit, use.chain)
+            return
+        scope = function.__qualname__.rpartition(".")[0]
+        label = f"{function.__globals__.get('__name__')}:{scope}.{use.name}"
+        self.refer(cell, label, unit, as_unit=_Global(value))
 
     def cell(self, cell: types.CellType, unit: Unit, chain: tuple[str, ...] = ()) -> None:
         try:
@@ -458,10 +496,9 @@ def _is_unset(value: Any) -> bool:
 
 
 def _takes_nothing(function: types.FunctionType) -> bool:
-    code = function.__code__
-    count = code.co_argcount - (code.co_varnames[:1] in (("self",), ("cls",)))
+    code = function.__code__  # what `self` and `cls` hold is taken, too
     return not (
-        count
+        code.co_argcount
         or code.co_kwonlyargcount
         or code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS)
     )

@@ -19,6 +19,7 @@ import abc
 import contextvars
 import copyreg
 import functools
+import gc
 import logging
 import os
 import sys
@@ -34,7 +35,7 @@ from kedro_eeipu.cache.identity.origin import is_compiled, origin_of
 from kedro_eeipu.cache.identity.pickles import find, globals_inside
 from kedro_eeipu.cache.tensors import storage_bytes
 
-__all__ = ["ObjectWriter", "Unit"]
+__all__ = ["ObjectWriter", "Unit", "is_mutable", "kept_values"]
 
 _MAX_ITEMS = 200_000
 _PLAIN = (type(None), type(Ellipsis), type(NotImplemented), bool, int, float, complex, str, bytes)
@@ -367,6 +368,42 @@ def _own_state(obj: Any) -> dict[str, Any]:
         for name, value in getattr(obj, "__dict__", {}).items()
         if not isinstance(getattr(type(obj), name, None), functools.cached_property)
     }
+
+
+def kept_values(obj: Any) -> list[Any]:
+    """What an object keeps of its results, under ``lru_cache`` or a ``cached_property``."""
+    if type(obj) is functools._lru_cache_wrapper:
+        # The collector tells of the table, and of keys and results where their number is limited.
+        not_kept = (obj.__wrapped__, vars(obj))
+        kept = [
+            r
+            for r in gc.get_referents(obj)
+            if not (isinstance(r, type) or type(r) is object or any(r is n for n in not_kept))
+        ]
+        is_limited = obj.cache_parameters()["maxsize"] is not None
+        tables = [r for r in kept if type(r) is dict and _is_table(r, obj, is_limited)][:1]
+        if is_limited:
+            return [r for r in kept if not any(r is table for table in tables)]
+        return [value for table in tables for value in table.values()]
+    own = getattr(obj, "__dict__", {})
+    if not isinstance(own, dict) or isinstance(obj, type | types.ModuleType | types.FunctionType):
+        return []
+    return [v for name, v in own.items() if name not in _own_state(obj)]
+
+
+def _is_table(table: dict[Any, Any], function: Any, is_limited: bool) -> bool:
+    links = all(type(link).__name__ == "_lru_list_elem" for link in table.values())
+    return len(table) == function.cache_info().currsize and (links or not is_limited)
+
+
+def is_mutable(value: Any) -> bool:
+    """Whether a value, or something in it, can be changed in place."""
+    if isinstance(value, tuple | frozenset):
+        return any(map(is_mutable, value))
+    kind = type(value)
+    if kind in _PLAIN or isinstance(value, type | types.FunctionType | types.ModuleType):
+        return False
+    return kind.__module__ not in ("datetime", "decimal", "fractions", "pathlib", "re", "uuid")
 
 
 def _slots(obj: Any) -> dict[str, Any]:
