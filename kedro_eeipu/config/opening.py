@@ -30,7 +30,7 @@ def made_home(project: Path) -> Path:
         with contextlib.suppress(OSError):  # a run that cannot write there says so itself
             home.mkdir(exist_ok=True)
             marker.write_text(
-                "# Written by kedro-eeipu: all of this folder can be made again.\n*\n"
+                "# Written by kedro-eeipu: its trials and cached outputs are not for git.\n*\n"
             )
     return home
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from kedro.config import MissingConfigException
 from kedro.framework.context import KedroContext
 from kedro.framework.session import KedroServiceSession
+from kedro.io import DatasetError
+from omegaconf.errors import OmegaConfBaseException
 
 from kedro_eeipu.config.loading import (
     UNREADABLE,
@@ -17,8 +20,15 @@ from kedro_eeipu.config.loading import (
     content_of,
     unreadable,
 )
+from kedro_eeipu.errors import ConfigurationError
 
-__all__ = ["context_parameters", "parameters_file", "read_parameters", "shown_path"]
+__all__ = [
+    "catalog_errors",
+    "context_parameters",
+    "parameters_file",
+    "read_parameters",
+    "shown_path",
+]
 
 
 def parameters_file(context: KedroContext, block: str = "eeipu") -> str:
@@ -27,7 +37,10 @@ def parameters_file(context: KedroContext, block: str = "eeipu") -> str:
         if block in content_of(file, block):
             return shown_path(context, file)
     loader: Any = context.config_loader
-    return shown_path(context, Path(loader.conf_source) / loader.base_env / "parameters.yml")
+    base = Path(loader.conf_source) / loader.base_env
+    usual = base / "parameters.yml"
+    others = [f for f in configuration_files(context, "parameters") if f.is_relative_to(base)]
+    return shown_path(context, others[0] if others and usual not in others else usual)
 
 
 def shown_path(context: KedroContext, file: Path) -> str:
@@ -50,6 +63,21 @@ def read_parameters(
     session = KedroServiceSession.create(project_path=path, env=env, conf_source=conf_source)
     context = session.load_context(dict(runtime_params or {}))
     return context_parameters(context, parameters_file(context))
+
+
+@contextmanager
+def catalog_errors(context: KedroContext) -> Iterator[None]:
+    """Inside, the catalog of a context is made and its datasets, which Kedro makes when asked for.
+
+    Raises:
+        ConfigurationError: Something in the catalog is wrong.
+    """
+    try:
+        yield
+    except DatasetError as error:
+        raise ConfigurationError(str(error), where="catalog.yml") from None
+    except OmegaConfBaseException as error:
+        raise unreadable(error, context, "catalog.yml") from None
 
 
 def context_parameters(context: KedroContext, where: str) -> dict[str, Any]:

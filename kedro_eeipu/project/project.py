@@ -46,7 +46,11 @@ from kedro_eeipu.project.checks import (
     uneven_steps,
     unmatched_settings,
 )
-from kedro_eeipu.project.parameters import context_parameters, parameters_file
+from kedro_eeipu.project.parameters import (
+    catalog_errors,
+    context_parameters,
+    parameters_file,
+)
 from kedro_eeipu.project.proposal import NoBlockError, proposed_block
 from kedro_eeipu.search import SearchSpace, StageGraph, parse_space
 from kedro_eeipu.search.block import block_of
@@ -201,9 +205,10 @@ class Project:
             context = self.session.load_context(self.runtime_params)
             directory = RunDirectory(made_home(self.path) / "runs" / f"plan-{os.getpid()}")
             try:
-                catalog: CatalogProtocol = catalog_of(context)
-                check_files(self.pipeline, catalog)
-                check_value_kinds(catalog, self.space)
+                with catalog_errors(context):
+                    catalog: CatalogProtocol = catalog_of(context)
+                    check_files(self.pipeline, catalog)
+                    check_value_kinds(catalog, self.space)
                 self._dry = self.planner.plan(
                     self.pipeline,
                     catalog,

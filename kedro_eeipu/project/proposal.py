@@ -17,7 +17,12 @@ from kedro_eeipu._kedro import catalog_of, file_path, wrapped_dataset
 from kedro_eeipu.config.loading import configuration_files, content_of, searches_in
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.project.checks import check_pipeline, holds_no_number, nodes_without_outputs
-from kedro_eeipu.project.parameters import context_parameters, parameters_file, shown_path
+from kedro_eeipu.project.parameters import (
+    catalog_errors,
+    context_parameters,
+    parameters_file,
+    shown_path,
+)
 from kedro_eeipu.search.example import (
     example_block,
     guess_direction,
@@ -30,6 +35,7 @@ from kedro_eeipu.search.stages import touches
 __all__ = ["NoBlockError", "ProposedBlock", "propose_block"]
 
 _UNKNOWN_KEY = "accuracy"
+_SOUNDS_LIKE_A_METRIC = 2
 
 
 class NoBlockError(ConfigurationError):
@@ -144,8 +150,10 @@ def proposed_block(
         env: The environment to write to, ``None`` for the base environment.
     """
     own = "" if pipeline_name == "__default__" else f"_{pipeline_name}"
-    objective, note = _guess_objective(pipeline, catalog_of(context))
-    needed = pipeline.to_outputs(objective.dataset) if objective.dataset else pipeline
+    with catalog_errors(context):
+        objective, note = _guess_objective(pipeline, catalog_of(context))
+    produced = objective.dataset in pipeline.all_outputs()
+    needed = pipeline.to_outputs(objective.dataset) if produced else pipeline
 
     def taken(name: str) -> bool:
         return any(touches(node, name) for node in needed.nodes)
@@ -156,7 +164,7 @@ def proposed_block(
         key=f"eeipu{own}",
         text=example_block(
             parameters,
-            objective if objective.dataset else Objective("metrics", "", objective.direction),
+            objective,
             key=f"eeipu{own}",
             taken=taken,
             note=note,
@@ -176,16 +184,16 @@ def _hints(context: KedroContext, pipeline: Pipeline, objective: Objective) -> I
                 f"{shown_path(context, file)} holds a block, but Kedro reads parameters from files "
                 "and folders named parameters* only: rename it to parameters_eeipu.yml."
             )
-    if metric_likeness(objective.dataset) < 2:
+    if objective.dataset not in pipeline.all_outputs():
         yield nodes_without_outputs(pipeline)
 
 
-def _folder(context: KedroContext, sections: list[str], env: str | None) -> Path:
+def _folder(context: KedroContext, sections: list[Any], env: str | None) -> Path:
     """The folder of the file that holds most of these sections of the parameters."""
     loader: Any = context.config_loader
     base = Path(loader.conf_source) / (env or loader.base_env)
     holding = {
-        file.parent: sum(section in content_of(file, section) for section in sections)
+        file.parent: sum(section in content_of(file, str(section)) for section in sections)
         for file in reversed(configuration_files(context, "parameters"))
         if file.is_relative_to(base)
     }
@@ -204,10 +212,11 @@ def _guess_objective(pipeline: Pipeline, catalog: CatalogProtocol) -> tuple[Obje
             likeness[name] = float(metric_likeness(name) + (name in free))
             if likeness[name] > 0:
                 likeness[name] += _kind_likeness(declared)
-    if not likeness:
-        return Objective("", "", "maximize"), "no node returns anything"
+    silent = any(not node.outputs for node in pipeline.nodes)
     # Of equals the last one: metrics come late.
-    dataset = max(reversed(likeness), key=lambda name: likeness[name])
+    dataset = max(reversed(likeness), key=lambda name: likeness[name], default="")
+    if not dataset or (silent and metric_likeness(dataset) < _SOUNDS_LIKE_A_METRIC):
+        return Objective("metrics", _UNKNOWN_KEY, "maximize"), "no node returns a metric yet"
     key = _recorded_key(catalog, dataset)
     if key is None:
         direction = guess_direction(dataset)

@@ -212,6 +212,16 @@ def test_broken_yaml_is_told_of_the_file_that_holds_it(shell: Shell, name: str) 
     refused(result, f"Error: conf/local/{name}: line 3, column 9: ")
 
 
+def test_a_broken_catalog_is_a_message(shell: Shell) -> None:
+    catalog = yaml.safe_load((shell.project.path / "conf/base/catalog.yml").read_text())
+    catalog["cleaned"]["type"] = "json.NoSuchDataset"
+    shell.project.write_catalog(catalog)
+    refused(shell("plan"), "catalog.yml", "'cleaned'", "NoSuchDataset")
+    refused(shell("tune"), "catalog.yml", "'cleaned'", "NoSuchDataset")
+    shell.project.write_parameters({"shift": 3.0})
+    refused(shell("init"), "catalog.yml", "'cleaned'", "NoSuchDataset")
+
+
 def test_key_set_twice_is_told_of_the_files_that_set_it(shell: Shell) -> None:
     (shell.project.path / "conf/base/parameters_more.yml").write_text("shift: 1\n")
     refused(shell("tune"), "Error: Duplicate keys", "parameters_more.yml", "shift")

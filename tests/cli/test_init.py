@@ -99,6 +99,15 @@ def test_where_the_metric_is_not_returned_init_says_how_to_return_it(bare: Shell
     result = bare("init")
     assert "outputs=None: score" in result.stderr
     assert 'outputs="metrics"' in result.stderr
+    written = (bare.project.path / "conf/base/parameters_eeipu.yml").read_text()
+    assert "dataset: metrics, key: accuracy, direction: maximize}  # no node returns" in written
+    refused(bare("plan"), "no node of the pipeline produces the dataset 'metrics'", "outputs=None")
+
+
+def test_without_a_block_a_file_that_is_there_is_named(bare: Shell) -> None:
+    path = bare.project.path / "conf/base/parameters.yml"
+    path.rename(path.with_stem("parameters_ml"))
+    refused(bare("plan"), "conf/base/parameters_ml.yml: there is no `eeipu` block")
 
 
 def test_pictures_are_no_objective(bare: Shell) -> None:
