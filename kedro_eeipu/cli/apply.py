@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from kedro_eeipu._kedro import split_params
 from kedro_eeipu.cli.common import (
     complete_trial,
     load_project,
@@ -35,6 +36,12 @@ __all__ = ["apply"]
     default=None,
     help="Environment that `tune` was given, if that says where the study is.",
 )
+@click.option(
+    "--params",
+    default="",
+    callback=split_params,
+    help="Secrets of the trial's own --params, which are not stored.",
+)
 @click.option("--pipeline", "-p", default="__default__", help="Registered pipeline.")
 @click.option("--conf-source", default=None, help="Path of the configuration folder.")
 @click.pass_obj
@@ -46,6 +53,7 @@ def apply(
     number: int | None,
     env: str | None,
     tuned_env: str | None,
+    params: Any,
     pipeline: str,
     conf_source: str | None,
 ) -> None:
@@ -55,6 +63,7 @@ def apply(
     the catalog declares them. Nothing is run.
     """
     from kedro_eeipu.config.opening import study_storage
+    from kedro_eeipu.config.redaction import without_hidden
     from kedro_eeipu.project.apply import Adoption
     from kedro_eeipu.study.storage import open_study
 
@@ -64,9 +73,17 @@ def apply(
     storage = study_storage(*open_settings(metadata, tuned_env, {}, conf_source))
     opened = open_study(storage, study_name(study, pipeline))
     trial = complete_trial(opened, number)
-    project = load_project(
-        metadata, pipeline, tuned_env or trial.env, dict(trial.runtime_params), conf_source
-    )
+    given, withheld = without_hidden(trial.runtime_params)
+    given.update(params or {})
+    project = load_project(metadata, pipeline, tuned_env or trial.env, given, conf_source)
+    missing = [path for path in withheld if path.split(".")[0] not in given]
+    if missing:
+        warn(
+            [
+                f"trial {trial.number} was given --params {', '.join(missing)}, which is not "
+                "stored because it is named like a secret. `kedro run` needs it again."
+            ]
+        )
 
     adoption = Adoption(project, trial, opened.name, "local" if env is None else env)
     if env is None:

@@ -57,7 +57,9 @@ def reports_errors(command: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return command(*args, **kwargs)
         except EEIPUError as error:
-            click.secho(f"Error: {error}", fg="red", err=True)
+            from kedro_eeipu.config.redaction import Redactor
+
+            click.secho(f"Error: {Redactor().text(str(error))}", fg="red", err=True)
             sys.exit(2 if isinstance(error, ConfigurationError) else 1)
 
     return wrapper
@@ -143,16 +145,19 @@ def recorded_trials(
 ) -> list[TrialRecord]:
     """The trials of a study, which may be of a pipeline that no longer loads."""
     from kedro_eeipu.config.opening import study_storage
+    from kedro_eeipu.config.redaction import Redactor
     from kedro_eeipu.study.fast_read import read_trials
 
-    storage = study_storage(*open_settings(metadata, env, params, conf_source))
+    context, settings = open_settings(metadata, env, params, conf_source)
+    storage = study_storage(context, settings)
     name = study_name(study, pipeline)
     records = read_trials(storage, name)
-    if records is not None:
-        return records
-    from kedro_eeipu.study.storage import open_study
+    if records is None:
+        from kedro_eeipu.study.storage import open_study
 
-    return open_study(storage, name).trials()
+        records = open_study(storage, name).trials()
+    redactor = Redactor.of(context)  # what an earlier version recorded may hold secrets
+    return [t.redacted(redactor.text, redactor.value) for t in records]
 
 
 def study_name(study: str | None, pipeline: str) -> str:

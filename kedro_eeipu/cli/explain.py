@@ -52,7 +52,8 @@ def explain(
         record = project.store.get(key)
         return {} if record is None else dict(record.meta.get("code", {}))
 
-    nodes = explanation(open_recorded(project, study), number, code_of)
+    # What was recorded by an earlier version may hold secrets.
+    nodes = project.redactor.value(explanation(open_recorded(project, study), number, code_of))
     if node is not None:
         nodes = [n for n in nodes if n["name"] == node]
         if not nodes:

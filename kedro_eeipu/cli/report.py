@@ -41,12 +41,11 @@ def report(
 
     Convergence against cost, what was reused, where the seconds went, which ranges matter.
     """
-    from kedro_eeipu.config.redaction import Redactor
     from kedro_eeipu.reporting.page import report_html
 
     project = load_project(metadata, **options)
     opened = open_recorded(project, study)
-    redactor = Redactor.of(project.session.load_context(project.runtime_params))
+    redactor = project.redactor
     page = report_html(
         [t.redacted(redactor.text, redactor.value) for t in opened.trials()],
         project.stage_graph(),

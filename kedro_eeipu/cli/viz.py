@@ -87,7 +87,7 @@ def viz(
         return
 
     _require_free(host, port)
-    served = app.create_app(project, opened)
+    served = app.create_app(project, opened, host)
     import uvicorn
 
     click.echo(f"Study {opened.name}: http://{host}:{port}/?{query} (Ctrl-C ends)")

@@ -12,6 +12,7 @@ from kedro.pipeline import Pipeline
 
 from kedro_eeipu.config.loading import load_settings
 from kedro_eeipu.config.opening import made_home, open_store
+from kedro_eeipu.config.redaction import Redactor
 from kedro_eeipu.hooks.plan import Planner
 from kedro_eeipu.hooks.run import PlannedRun
 from kedro_eeipu.hooks.run_directory import RunDirectory
@@ -41,7 +42,7 @@ def plain_run(
     return PlannedRun(
         run_id,
         Planner(open_store(context, settings), settings.cache, path),
-        RunDirectory(made_home(path) / "runs" / run_id),
+        RunDirectory(made_home(path) / "runs" / run_id, hide=Redactor.of(context).text),
         write_through=True,
         meta={"run": run_id},
     )

@@ -15,7 +15,7 @@ import json
 import os
 import shutil
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -37,10 +37,16 @@ class Output:
 
 
 class RunDirectory:
-    """A directory that lives as long as one run; picklable, safe for threads and processes."""
+    """A directory that lives as long as one run; picklable, safe for threads and processes.
 
-    def __init__(self, path: str | Path) -> None:
+    Args:
+        path: The directory.
+        hide: Hides secrets in the text of errors.
+    """
+
+    def __init__(self, path: str | Path, hide: Callable[[str], str] = str) -> None:
         self.path = Path(path)
+        self._hide = hide
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._told: dict[tuple[str, str], Any] = {}
         self._shared = False
@@ -52,7 +58,13 @@ class RunDirectory:
             self._shared = True
             for (kind, name), told in list(self._told.items()):
                 self._write(kind, name, told)
-        return {"path": self.path, "_told": {}, "_shared": True, "_removed": False}
+        return {
+            "path": self.path,
+            "_hide": self._hide,
+            "_told": {},
+            "_shared": True,
+            "_removed": False,
+        }
 
     @functools.cached_property
     def scratch(self) -> Store:
@@ -72,6 +84,8 @@ class RunDirectory:
 
     def put_node(self, node: str, event: Mapping[str, Any]) -> None:
         """Tell what is known of a node by now; a later event replaces an earlier one."""
+        if event.get("error"):
+            event = {**event, "error": self._hide(event["error"])}
         self._tell("node", node, {"name": node, **event}, lasting=event["status"] != "running")
 
     def nodes(self) -> dict[str, dict[str, Any]]:

@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from kedro_eeipu._kedro import catalog_of, is_ephemeral
 from kedro_eeipu.cache.store.store import Blob, CacheMiss
 from kedro_eeipu.config.loading import searches_in
+from kedro_eeipu.config.redaction import Redactor, without_hidden
 from kedro_eeipu.errors import ConfigurationError, EEIPUError
 from kedro_eeipu.project.parameters import read_parameters
 from kedro_eeipu.project.project import Project
@@ -54,7 +55,7 @@ class PlainRun:
         if self.env is not None:
             words.append(f"--env {self.env}")
         if self.runtime_params:
-            values = scalar_paths(self.runtime_params)
+            values = scalar_paths(Redactor().parameters(self.runtime_params))
             params = ",".join(f"{path}={scalar(value)}" for path, value in values)
             words.append(f"--params {shlex.quote(params)}")
         return " ".join(words)
@@ -124,10 +125,14 @@ class Adoption:
                 own = read_parameters(project.path, project.env, conf_source=project.conf_source)
             except ConfigurationError:  # without the runtime parameters they cannot be read
                 own = {}
+            hide = project.redactor.parameters
             given = {
                 section: value
                 for section, value in project.parameters.items()
-                if not is_block(section) and (section not in own or own[section] != value)
+                if not is_block(section)
+                and (section not in own or own[section] != value)
+                # A secret is not written into a file with values.
+                and not without_hidden({section: hide(value, section)})[1]
             }
         return {**given, **override(project.parameters, self.trial.params)}
 

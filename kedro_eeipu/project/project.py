@@ -28,6 +28,7 @@ from kedro_eeipu.cache.store.store import Store
 from kedro_eeipu.config.frozen import ConfigurationSnapshot
 from kedro_eeipu.config.loading import load_settings
 from kedro_eeipu.config.opening import HOME, check_store, made_home, open_store, study_storage
+from kedro_eeipu.config.redaction import Redactor
 from kedro_eeipu.config.settings import Settings
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.hooks import process_state
@@ -177,6 +178,12 @@ class Project:
             *unmatched_settings(self.settings.cache, self.pipeline),
         ]
 
+    @functools.cached_property
+    def redactor(self) -> Redactor:
+        """Hides the project's secrets in what is shown or stored."""
+        context = self.session.load_context(self.runtime_params)
+        return Redactor.of(context)
+
     @property
     def edited_files(self) -> list[str]:
         """Configuration files that were edited since the project was loaded; trials ignore that."""
@@ -266,7 +273,7 @@ class Project:
 
     def run_directory(self, run_id: str) -> RunDirectory:
         """The directory of the run with this id."""
-        return RunDirectory(made_home(self.path) / "runs" / run_id)
+        return RunDirectory(made_home(self.path) / "runs" / run_id, hide=self.redactor.text)
 
     def new_run(self, run_id: str, meta: Mapping[str, Any], gate: Gate | None = None) -> PlannedRun:
         """A run through the cache, to be started with `execute`."""

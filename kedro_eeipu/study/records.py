@@ -154,6 +154,7 @@ class TrialRecord:
         return replace(
             self,
             params=value(self.params),
+            runtime_params=value(self.runtime_params),
             error=self.error and text(self.error),
             nodes=tuple(replace(n, error=n.error and text(n.error)) for n in self.nodes),
         )

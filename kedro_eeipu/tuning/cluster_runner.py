@@ -145,7 +145,7 @@ class ClusterRunner(EEIPURunner):
             raise _scheduler_gone()
         error = future.exception()
         if type(error).__name__ != "KilledWorker":
-            return TrialResult(None, (), error_text(error))
+            return TrialResult(None, (), self.project.redactor.text(error_text(error)))
         return self._result_without_worker(trial)
 
     def _result_without_worker(self, trial: _Running) -> TrialResult:

@@ -214,7 +214,9 @@ class EEIPURunner:
             "sampler": self.proposer.sampler,
             "proposing": round(proposing, 4),
             "env": self.project.env,
-            "runtime_params": self.project.runtime_params,
+            "runtime_params": self.project.redactor.parameters(
+                self.project.runtime_params, shown=self.project.space.paths
+            ),
         }
         most = self.limits.trials
         return self.study.begin(params, self._distributions, run_id, attributes, most), run_id

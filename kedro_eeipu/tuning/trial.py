@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -63,17 +63,18 @@ def run_trial(
             reported = _reported(project, run)
     except BaseException as error:  # asyncio.CancelledError, GeneratorExit: a node may raise any
         raised = error
+    hide = project.redactor.text
     try:
-        nodes = node_records(run.directory, run, _words(raised))
+        nodes = node_records(run.directory, run, hide(_words(raised)))
     finally:
         run.directory.remove()
-    result = TrialResult(value, tuple(nodes), _words(raised) or None, reported=reported)
+    result = TrialResult(value, tuple(nodes), hide(_words(raised)) or None, reported=reported)
     if isinstance(raised, KeyboardInterrupt | EEIPUError):
         interrupted = isinstance(raised, KeyboardInterrupt | ObjectiveError)
         return replace(result, interrupted=interrupted, stop=raised)
     if raised is not None and run.gate is not None and (reason := run.gate.verdict(reported)):
         return replace(result, error=reason, pruned=True)
-    return _blamed_on_node(result, raised)
+    return _blamed_on_node(result, raised, hide)
 
 
 def _words(raised: BaseException | None) -> str:
@@ -90,13 +91,15 @@ def _words(raised: BaseException | None) -> str:
     return error_text(raised)
 
 
-def _blamed_on_node(result: TrialResult, raised: BaseException | None) -> TrialResult:
+def _blamed_on_node(
+    result: TrialResult, raised: BaseException | None, hide: Callable[[str], str]
+) -> TrialResult:
     """The result of a trial with the name of the node that failed in its error, if one did."""
     nodes = list(result.nodes)
     for i, node in enumerate(nodes):
         if node.status == NodeState.FAILED:
             if isinstance(raised, SystemExit):  # recorded as `SystemExit: 3`: say what that is
-                nodes[i] = node = replace(node, error=_words(raised))
+                nodes[i] = node = replace(node, error=hide(_words(raised)))
             return replace(result, nodes=tuple(nodes), error=f"{node.name}: {node.error}")
     return result
 

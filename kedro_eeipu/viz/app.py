@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.specifiers import SpecifierSet
 
-from kedro_eeipu.config.redaction import Redactor
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.study.explain import History
 from kedro_eeipu.viz.answers import Answers
+from kedro_eeipu.viz.hosts import OnlyOurHosts
 
 if TYPE_CHECKING:
     from kedro_eeipu.project.project import Project
@@ -57,7 +57,7 @@ class Pages:
     def __init__(self, project: Project, study: TrialStudy) -> None:
         self.study = study
         self.project = project
-        redactor = Redactor.of(project.session.load_context(project.runtime_params))
+        redactor = project.redactor
         self.answers = Answers(project, redactor)
         self._lock = threading.Lock()
         self._history = History()
@@ -120,8 +120,13 @@ class Pages:
         raise KeyError(path)
 
 
-def create_app(project: Project, study: TrialStudy) -> Any:
+def create_app(project: Project, study: TrialStudy, host: str = "127.0.0.1") -> Any:
     """The application, for any ASGI server.
+
+    Args:
+        project: The project.
+        study: The study whose trials are shown.
+        host: The address that it is served on.
 
     Raises:
         ConfigurationError: Kedro-Viz is not installed.
@@ -161,7 +166,7 @@ def create_app(project: Project, study: TrialStudy) -> Any:
     def page(request: Request) -> Response:
         return HTMLResponse(view)
 
-    return Starlette(
+    served = Starlette(
         routes=[
             Route("/trials.json", listing),
             Route("/trials/{number:int}/{path:path}", document),
@@ -174,6 +179,8 @@ def create_app(project: Project, study: TrialStudy) -> Any:
             Mount("/static", StaticFiles(directory=STATIC)),
         ]
     )
+    served.add_middleware(OnlyOurHosts, host=host)
+    return served
 
 
 def require_kedro_viz() -> str:

@@ -69,7 +69,7 @@ class RecordedDataset(AbstractDataset[Any, Any]):
 
 def trial_document(project: Project, trial: TrialRecord) -> dict[str, Any]:
     """Digest and size of each output of a trial, and its parameters, secret ones hidden."""
-    redactor = Redactor.of(project.session.load_context(project.runtime_params))
+    redactor = project.redactor
     parameters = {
         **project.parameters,
         **trial.runtime_params,
