@@ -58,6 +58,10 @@ class NoBlockError(ConfigurationError):
             remedy="\n".join(lines).rstrip(),
         )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A worker sends it to the tuning process.
+        return NoBlockError, (self.proposed,)
+
 
 @dataclass(frozen=True)
 class ProposedBlock:

@@ -34,7 +34,7 @@ _LOGARITHMIC = _words(
 )
 _SHARES = _words("sample subsample colsample fraction frac ratio share dropout momentum")
 _SMALLER_IS_BETTER = _words(
-    "loss error errors err rmse mae mse mape smape cost deviance brier perplexity logloss time "
+    "loss losses error errors err rmse mae mse mape smape cost costs deviance brier perplexity logloss time "
     "latency residual distance"
 )
 _METRICS = _words(
