@@ -6,7 +6,7 @@ dataset of another package may lack are read with a default.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from kedro.io import AbstractDataset, AbstractVersionedDataset, CachedDataset, CatalogProtocol
@@ -33,6 +33,7 @@ __all__ = [
     "init_config",
     "input_structure",
     "is_ephemeral",
+    "keep_nodes",
     "load_path",
     "location",
     "output_structure",
@@ -63,6 +64,11 @@ def input_structure(node: Node) -> Any:
 def output_structure(node: Node) -> Any:
     """The outputs of a node as the user wrote them: a name, a list, a mapping or None."""
     return node._outputs
+
+
+def keep_nodes(pipeline: Pipeline, names: Collection[str]) -> Pipeline:
+    """A pipeline of the nodes with these names. Kedro's own filters add and intersect others."""
+    return Pipeline([node for node in pipeline.nodes if node.name in names])
 
 
 def replace_content(pipeline: Pipeline, content: Mapping[str, Any]) -> None:

@@ -115,4 +115,9 @@ def apply(
         click.echo(f"Saved {name} from the cache")
     for name, reason in outputs.missing.items():
         click.echo(f"Not saved: {name} ({reason}); `{run.command}` makes it", err=True)
+    made, confirmed = adoption.left_to_plain_run()
+    if made:
+        click.echo(f"Trials left out {', '.join(made)}; `{run.command}` makes them")
+    if confirmed:
+        click.echo(f"Trials confirm nothing; `{run.command}` confirms {', '.join(confirmed)}")
     outputs.refuse_failed(trial, run)

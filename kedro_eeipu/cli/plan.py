@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -54,20 +55,27 @@ def plan(metadata: ProjectMetadata, study: str | None, form: str, **options: Any
         raise NoBlockError(error.proposed, printed=True) from None
     graph = project.stage_graph()
     nodes = project.node_plan()
-    cost = forecast(_trials(project, study), [n["name"] for n in nodes])
+    trials = _trials(project, study)
+    cost = forecast(trials, [n["name"] for n in nodes])
+    left_out = _left_out(project, trials)
     if form == "json":
         stages = [
             {"id": s.id, "nodes": list(s.nodes), "parameters": list(s.parameters)} for s in graph
         ]
         print_json(
-            {"stages": stages, "nodes": nodes, "cost": None if cost is None else cost.__dict__}
+            {
+                "stages": stages,
+                "nodes": nodes,
+                "left_out": left_out,
+                "cost": None if cost is None else cost.__dict__,
+            }
         )
         return
     from kedro_eeipu.cli.tables import plan_tables
 
     warn(project.warnings)
     console = make_console()
-    for table in plan_tables(graph, nodes):
+    for table in plan_tables(graph, nodes, left_out):
         console.print(table)
     sentences = (
         ["What a trial costs is known once one has run: `kedro eeipu tune --trials 1`."]
@@ -88,3 +96,12 @@ def _trials(project: Project, study: str | None) -> list[TrialRecord]:
         with contextlib.suppress(EEIPUError):
             records = open_recorded(project, study).trials()
     return records or []
+
+
+def _left_out(project: Project, trials: Sequence[TrialRecord]) -> list[dict[str, Any]]:
+    """The nodes that no trial runs, and the seconds of each if an earlier run knows them."""
+    if not project.left_out:
+        return []
+    seconds = {n.name: n.seconds for t in trials for n in t.nodes if n.status == "ran"}
+    seconds |= project.seconds_left_out()
+    return [{"name": name, "seconds": seconds.get(name)} for name in project.left_out]

@@ -139,8 +139,18 @@ def values_table(space: SearchSpace, trial: TrialRecord) -> Table:
     return table
 
 
-def plan_tables(graph: StageGraph, nodes: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
-    """The stages, node by node with the ranges it takes, as `kedro eeipu plan` shows them."""
+def plan_tables(
+    graph: StageGraph,
+    nodes: Sequence[Mapping[str, Any]],
+    left_out: Sequence[Mapping[str, Any]] = (),
+) -> list[RenderableType]:
+    """The stages, node by node with the ranges it takes, as `kedro eeipu plan` shows them.
+
+    Args:
+        graph: The stages.
+        nodes: What there is to say of each node that trials run.
+        left_out: The nodes that they do not run, and their seconds.
+    """
     own = {n["name"]: n["parameters"] for n in nodes}
     table = Table(**_PLAIN)
     for column in ("stage", "after", "node"):
@@ -164,7 +174,31 @@ def plan_tables(graph: StageGraph, nodes: Sequence[Mapping[str, Any]]) -> list[R
     legend = "A stage runs again when one of its ranges or a stage before it changes."
     if any(s.cacheable and not s.parameters for s in graph):
         legend += "\nWhat no range reaches is paid once."
-    return [table, Text(f"\n{legend}", style="dim"), *never]
+    return [table, Text(f"\n{legend}", style="dim"), *never, *_left_out(left_out)]
+
+
+def _left_out(nodes: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
+    """What trials do not run, and what that saves."""
+    if not nodes:
+        return []
+    known = [n["seconds"] for n in nodes if n["seconds"] is not None]
+    saves = ""
+    if known:
+        saves = f" This saves {duration(sum(known))} a trial"
+        saves += "." if len(known) == len(nodes) else f" ({len(known)} of {len(nodes)} measured)."
+    return [
+        Text(
+            f"\nTrials leave out {counted(len(nodes), 'node')} that the objective does not need."
+            f"{saves} `also:` in the block admits them:"
+        ),
+        *(
+            Text.assemble(
+                ("  " + n["name"], "bold"),
+                "" if n["seconds"] is None else f"  {duration(n['seconds'])}",
+            )
+            for n in nodes
+        ),
+    ]
 
 
 def _in_order(follows: Sequence[Collection[int]]) -> list[int]:

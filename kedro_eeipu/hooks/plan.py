@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from kedro.io import AbstractDataset, CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
+from kedro_eeipu._kedro import keep_nodes
 from kedro_eeipu.cache.store.store import Record, Store
 from kedro_eeipu.config.settings import CacheSettings
 from kedro_eeipu.hooks.action import NodeAction, calling_node, delivering_node
@@ -29,6 +30,7 @@ class RunPlan:
     """What a run will do.
 
     Attributes:
+        pipeline: The nodes that it needs.
         actions: The action of every node, by node name, in the order in which they run.
         reused: Names of the nodes that are served from the cache without being called.
         datasets: What stands in the catalog for every produced dataset.
@@ -37,6 +39,7 @@ class RunPlan:
         write_through: Whether it is a plain run, which writes and confirms the user's datasets.
     """
 
+    pipeline: Pipeline
     actions: dict[str, NodeAction]
     datasets: dict[str, MemoizedDataset]
     run: RunDirectory
@@ -92,6 +95,7 @@ class Planner:
         gate: Gate | None = None,
         manager: Any = None,
         carried: CarriedState | None = None,
+        nodes: Collection[str] | None = None,
     ) -> RunPlan:
         """Decide for every node whether it is served or called.
 
@@ -100,7 +104,8 @@ class Planner:
         it is called, and looks again once they are known.
 
         Args:
-            pipeline: The nodes of the run.
+            pipeline: The pipeline as it is registered. What it does with a dataset is part of
+                keys, whether the run needs the nodes that do it or not.
             catalog: The catalog of the run; it is only read.
             run: The directory of the run.
             write_through: Whether outputs are also written where the user's catalog declares them.
@@ -108,6 +113,7 @@ class Planner:
             gate: Ends the run early when what it reports on the way is not good enough.
             manager: Pluggy's manager of the hooks of the session.
             carried: What the nodes of the run leave in the process for each other.
+            nodes: Names of the nodes that the run needs, by default all; with each its ancestors.
         """
         stand_ins = StandIns(
             pipeline,
@@ -125,7 +131,8 @@ class Planner:
         records: dict[str, Record] = {}
         state = {} if carried is None else dict(carried.now)
         seeded = set() if carried is None else set(carried.seeded)
-        for node in pipeline.nodes:
+        needed = pipeline if nodes is None else keep_nodes(pipeline, nodes)
+        for node in needed.nodes:
             action = stand_ins.add(node)
             # Where a node before is called, nobody knows where its generators will end.
             is_certain = len(records) == len(stand_ins.actions) - 1
@@ -139,13 +146,14 @@ class Planner:
                 for name, blob in zip(node.outputs, record.outputs, strict=True):
                     action.outputs[name].promise(blob)
         plan = RunPlan(
+            needed,
             stand_ins.actions,
             stand_ins.datasets,
             run,
             streamed=stand_ins.streamed,
             write_through=write_through,
         )
-        plan.reused = self._served(pipeline, plan, records)
+        plan.reused = self._served(plan, records)
         for name, action in plan.actions.items():
             if name in plan.reused:
                 action.serve(records[name])
@@ -154,11 +162,12 @@ class Planner:
                     output.promise(None)
         return plan
 
-    def _served(self, pipeline: Pipeline, plan: RunPlan, records: Mapping[str, Record]) -> set[str]:
+    def _served(self, plan: RunPlan, records: Mapping[str, Record]) -> set[str]:
         """Nodes with a record whose outputs, as far as anybody needs them, are there.
 
         Walked from the end: what is needed depends only on the nodes after.
         """
+        pipeline = plan.pipeline
         children: dict[str, set[str]] = {n.name: set() for n in pipeline.nodes}
         for child, parents in pipeline.node_dependencies.items():
             for parent in parents:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +33,7 @@ class PlannedRun:
         start: The state of the process in which it begins, before any hook is called; ``None``
             if that is not known.
         seeded: Random generators that the project has seeded when it was imported.
+        nodes: Names of the nodes that it needs, ``None`` for all.
         plan: What it does, once Kedro has started it.
     """
 
@@ -44,6 +45,7 @@ class PlannedRun:
     gate: Gate | None = None
     start: ProcessState | None = None
     seeded: frozenset[str] = frozenset()
+    nodes: Collection[str] | None = None
     plan: RunPlan | None = None
     _pipeline: Pipeline | None = None
     _outputs: set[str] = field(default_factory=set)
@@ -66,11 +68,12 @@ class PlannedRun:
             gate=self.gate,
             manager=manager,
             carried=CarriedState(self.start, self.seeded),
+            nodes=self.nodes,
         )
         for name, dataset in {**self.plan.datasets, **self.plan.streamed}.items():
             replace_dataset(catalog, name, dataset)
         self._pipeline, self._whole = pipeline, dict(pipeline.__dict__)
-        self._outputs = pipeline.outputs()
+        self._outputs = self.plan.pipeline.outputs()
         # The runner gets this very object next, so its content is what must change.
         replace_content(pipeline, Pipeline(self.plan.nodes_to_run()).__dict__)
         if self.gate is not None:

@@ -211,7 +211,7 @@ class Adoption:
         runtime = {**trial.runtime_params, **override(project.parameters, trial.params)}
         catalog: Any = catalog_of(project.session.load_context(runtime))
         outputs = SavedOutputs()
-        names = {n.name: n.outputs for n in project.pipeline.nodes}
+        names = {n.name: n.outputs for n in project.registered.nodes}
         for node in trial.nodes:
             for name, (digest, size) in zip(names.get(node.name, []), node.outputs, strict=False):
                 if name not in catalog or is_ephemeral(catalog[name]):
@@ -231,6 +231,20 @@ class Adoption:
                 else:
                     outputs.saved.append(name)
         return outputs
+
+    def left_to_plain_run(self) -> tuple[list[str], list[str]]:
+        """Declared datasets that only a plain run makes, and those that only it confirms."""
+        project, trial = self.project, self.trial
+        catalog: Any = catalog_of(project.session.load_context(dict(trial.runtime_params)))
+        ran = {n.name for n in trial.nodes}
+        made = [
+            name
+            for node in project.registered.nodes
+            if node.name not in ran
+            for name in node.outputs
+            if name in catalog and not is_ephemeral(catalog[name])
+        ]
+        return made, sorted({name for n in project.registered.nodes for name in n.confirms})
 
 
 def applied_file(pipeline: str) -> str:

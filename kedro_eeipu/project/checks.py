@@ -6,16 +6,16 @@ import fnmatch
 from collections.abc import Collection, Iterator
 
 from kedro.io import AbstractDataset, CatalogProtocol
-from kedro.io.core import is_parameter
 from kedro.pipeline import Pipeline
 
-from kedro_eeipu._kedro import location, protocol, strip_transcoding, wrapped_dataset
+from kedro_eeipu._kedro import strip_transcoding, wrapped_dataset
 from kedro_eeipu.config.settings import FILE, CacheSettings
 from kedro_eeipu.errors import ConfigurationError
+from kedro_eeipu.project.needed import Places
 from kedro_eeipu.search import SearchSpace
 from kedro_eeipu.search.space import as_written
-from kedro_eeipu.search.stages import reaching_parameters
-from kedro_eeipu.wording import did_you_mean
+from kedro_eeipu.search.stages import reaching_parameters, touches
+from kedro_eeipu.wording import did_you_mean, scalar
 
 __all__ = [
     "check_files",
@@ -45,8 +45,14 @@ def check_pipeline(name: str, registered: Collection[str]) -> None:
         )
 
 
-def check_reach(pipeline: Pipeline, space: SearchSpace, where: str) -> None:
-    """Refuse a range that no node of the pipeline takes in.
+def check_reach(registered: Pipeline, pipeline: Pipeline, space: SearchSpace, where: str) -> None:
+    """Refuse a range that no node on the way to the objective takes in.
+
+    Args:
+        registered: The whole pipeline.
+        pipeline: The nodes of it that trials run.
+        space: What is searched.
+        where: The file and the block that declare it.
 
     Raises:
         ConfigurationError: There is one.
@@ -54,6 +60,16 @@ def check_reach(pipeline: Pipeline, space: SearchSpace, where: str) -> None:
     reached = set().union(*reaching_parameters(pipeline, space.paths).values())
     for path in space.paths:
         if path not in reached:
+            elsewhere = [n.name for n in registered.nodes if touches(n, path)]
+            if elsewhere:
+                raise ConfigurationError(
+                    f"'{path}' changes nothing that the objective needs: only "
+                    f"{', '.join(elsewhere)} {'takes' if len(elsewhere) == 1 else 'take'} it, "
+                    "which trials leave out",
+                    where=f"{where}.space.{path}",
+                    remedy="Take the range out, or let trials run more: "
+                    f"also: [{', '.join(map(scalar, elsewhere))}]",
+                )
             taken = sorted(
                 {
                     i[len("params:") :]
@@ -137,34 +153,37 @@ def holds_no_number(dataset: AbstractDataset) -> bool:
 _SHARING_A_FILE = ("ExcelDataset", "HDFDataset")
 
 
-def check_files(pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+def check_files(registered: Pipeline, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
     """Refuse an input that lies in a file which a node writes under another name.
 
     Trials keep what they produce in the cache, so such an input would be read as an earlier plain
     run left it, or as the node wrote it before it was written over.
 
+    Args:
+        registered: The whole pipeline.
+        pipeline: The nodes of it that trials run.
+        catalog: The catalog.
+
     Raises:
         ConfigurationError: There is one.
     """
-    files = {name: _file(catalog, name) for name in pipeline.all_outputs()}
-    written = {name: file for name, file in sorted(files.items()) if file}
-    produced = {strip_transcoding(name) for name in files}
+    places = Places(registered, catalog)
+    produced = {strip_transcoding(name) for name in registered.all_outputs()}
     read = {strip_transcoding(name) for node in pipeline.nodes for name in node.inputs}
     for name in sorted(pipeline.inputs()):
-        if is_parameter(name) or strip_transcoding(name) in produced:
+        if strip_transcoding(name) in produced:
             continue
-        own = _file(catalog, name)
-        for other, file in written.items():
-            if own and (own == file or own.startswith(f"{file}/")):
-                raise ConfigurationError(
-                    f"'{name}' reads {own}, which a node of the pipeline writes as '{other}'",
-                    where="catalog.yml",
-                    remedy=f"Let its nodes take '{other}' as their input: trials write no files.",
-                )
-    for name, own in written.items():
+        for other in places.writers(name):
+            raise ConfigurationError(
+                f"'{name}' reads {places.of(name)}, which a node of the pipeline writes as "
+                f"'{other}'",
+                where="catalog.yml",
+                remedy=f"Let its nodes take '{other}' as their input: trials write no files.",
+            )
+    for name, own in places.written.items():
         if strip_transcoding(name) not in read or _shares_a_file(catalog, name):
             continue
-        for other, file in written.items():
+        for other, file in places.written.items():
             same = own == file or own.startswith(f"{file}/") or file.startswith(f"{own}/")
             if same and strip_transcoding(name) != strip_transcoding(other):
                 raise ConfigurationError(
@@ -179,13 +198,6 @@ def _shares_a_file(catalog: CatalogProtocol, name: str) -> bool:
     """Whether a dataset is a part of its file."""
     kinds = type(wrapped_dataset(catalog[name])).__mro__
     return any(kind.__name__ in _SHARING_A_FILE for kind in kinds)
-
-
-def _file(catalog: CatalogProtocol, name: str) -> str:
-    """Where a declared dataset lies, empty for one that does not lie in files."""
-    dataset = catalog.get(name) if name in catalog else None
-    path = location(dataset)
-    return f"{protocol(dataset)}:{path}" if path else ""
 
 
 def unmatched_settings(cache: CacheSettings, pipeline: Pipeline) -> Iterator[str]:

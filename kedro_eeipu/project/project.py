@@ -23,6 +23,7 @@ from kedro_eeipu._kedro import (
     configuration_folders,
     freezing_session,
     hook_manager,
+    keep_nodes,
 )
 from kedro_eeipu.cache.store.store import Store
 from kedro_eeipu.config.frozen import ConfigurationSnapshot
@@ -47,6 +48,7 @@ from kedro_eeipu.project.checks import (
     uneven_steps,
     unmatched_settings,
 )
+from kedro_eeipu.project.needed import needed_nodes
 from kedro_eeipu.project.parameters import (
     catalog_errors,
     context_parameters,
@@ -72,7 +74,8 @@ class Project:
         path: The project's root.
         env: Configuration environment, ``None`` for the project's default.
         pipeline_name: Name in the registry.
-        pipeline: The nodes that each trial runs.
+        registered: The pipeline of that name.
+        pipeline: The nodes of it that each trial runs.
         parameters: The merged parameters, the user's runtime parameters among them.
         runtime_params: What the user gave with ``--params``.
         space: What is searched.
@@ -90,6 +93,7 @@ class Project:
     path: Path
     env: str | None
     pipeline_name: str
+    registered: Pipeline
     pipeline: Pipeline
     parameters: dict[str, Any]
     runtime_params: dict[str, Any]
@@ -140,20 +144,24 @@ class Project:
         configuration.watch(list(map(Path, configuration_folders(context.config_loader))))
         parameters = context_parameters(context, parameters_file(context))
         check_pipeline(pipeline_name, pipelines)
-        pipeline = pipelines[pipeline_name]
+        registered = pipelines[pipeline_name]
         block = block_of(pipeline_name, parameters)
         if parameters.get(block) is None:
-            raise NoBlockError(proposed_block(context, parameters, pipeline, pipeline_name, env))
+            raise NoBlockError(proposed_block(context, parameters, registered, pipeline_name, env))
         file = parameters_file(context, block)
         block_place = f"{file}: {block}"
-        space = parse_space(parameters, file, sorted(pipeline.outputs()), block)
-        check_reach(pipeline, space, block_place)
-        check_objective(pipeline, space, block_place)
+        space = parse_space(parameters, file, sorted(registered.outputs()), block)
+        check_objective(registered, space, block_place)
+        with catalog_errors(context):
+            needed = needed_nodes(registered, space, catalog_of(context), block_place)
+        pipeline = keep_nodes(registered, needed)
+        check_reach(registered, pipeline, space, block_place)
         settings = load_settings(context)
         return cls(
             path=path,
             env=context.env,
             pipeline_name=pipeline_name,
+            registered=registered,
             pipeline=pipeline,
             parameters=parameters,
             runtime_params=given,
@@ -175,7 +183,7 @@ class Project:
         return [
             *self.space.warnings,
             *uneven_steps(self.space, self.block_place),
-            *unmatched_settings(self.settings.cache, self.pipeline),
+            *unmatched_settings(self.settings.cache, self.registered),
         ]
 
     @functools.cached_property
@@ -198,6 +206,15 @@ class Project:
         return self.path / HOME
 
     @property
+    def _needed(self) -> frozenset[str]:
+        return frozenset(node.name for node in self.pipeline.nodes)
+
+    @property
+    def left_out(self) -> list[str]:
+        """Names of the nodes that no trial runs, in the order in which `kedro run` runs them."""
+        return [n.name for n in self.registered.nodes if n.name not in self._needed]
+
+    @property
     def planner(self) -> Planner:
         """Plans runs of this project."""
         return Planner(self.store, self.settings.cache, self.path)
@@ -214,14 +231,15 @@ class Project:
             try:
                 with catalog_errors(context):
                     catalog: CatalogProtocol = catalog_of(context)
-                    check_files(self.pipeline, catalog)
+                    check_files(self.registered, self.pipeline, catalog)
                     check_value_kinds(catalog, self.space)
                 self._dry = self.planner.plan(
-                    self.pipeline,
+                    self.registered,
                     catalog,
                     directory,
                     manager=hook_manager(self.session),
                     carried=CarriedState(process_state.take(), self.seeded),
+                    nodes=self._needed,
                 )
             finally:
                 directory.remove()
@@ -271,6 +289,29 @@ class Project:
             for name, action in self.dry_plan().actions.items()
         ]
 
+    def seconds_left_out(self) -> dict[str, float]:
+        """Seconds of the nodes that no trial runs, as far as the cache has them from plain runs."""
+        context = self.session.load_context(self.runtime_params)
+        directory = RunDirectory(made_home(self.path) / "runs" / f"plan-{os.getpid()}")
+        try:
+            plan = self.planner.plan(
+                self.registered,
+                catalog_of(context),
+                directory,
+                manager=hook_manager(self.session),
+            )
+            keys = {name: plan.actions[name].key() for name in self.left_out}
+            records = {name: self.store.get(key) for name, key in keys.items() if key}
+        except ConfigurationError:  # of what no trial runs
+            return {}
+        finally:
+            directory.remove()
+        return {
+            name: float(record.meta.get("seconds", 0.0))
+            for name, record in records.items()
+            if record
+        }
+
     def run_directory(self, run_id: str) -> RunDirectory:
         """The directory of the run with this id."""
         return RunDirectory(made_home(self.path) / "runs" / run_id, hide=self.redactor.text)
@@ -284,6 +325,7 @@ class Project:
             meta=dict(meta),
             gate=gate,
             seeded=self.seeded,
+            nodes=self._needed,
         )
 
     def execute(self, run: PlannedRun, values: Mapping[str, Any], runner: AbstractRunner) -> None:

@@ -18,7 +18,7 @@ __all__ = ["block_of", "is_block", "parse_budget", "parse_space", "parse_trials"
 # Beyond it floats, which a study stores, leave integers out.
 _LARGEST = 2**53
 
-_KEYS = {"objective", "space", "budget", "trials", "report", "max_failures"}
+_KEYS = {"objective", "space", "budget", "trials", "report", "also", "max_failures"}
 RANGE_KEYS = {"low", "high", "log", "step", "choices", "when"}
 
 
@@ -82,6 +82,7 @@ def parse_space(
         ranges=_in_order_of_conditions(ranges, where_block),
         objective=objective,
         reports=_parse_reports(block.get("report"), objective.direction, where_block),
+        also=_parse_also(block.get("also"), f"{where_block}.also"),
         budget=parse_budget(block.get("budget"), f"{where_block}.budget"),
         trials=parse_trials(block.get("trials"), f"{where_block}.trials"),
         max_failures=parse_trials(block.get("max_failures"), f"{where_block}.max_failures"),
@@ -182,6 +183,18 @@ def _parse_reports(specs: Any, direction: str, where_block: str) -> tuple[Object
             dataset, key = spec["dataset"], _parse_key(spec.get("key"), where)
         reports.append(Objective(dataset, key, direction, "report", where_block))
     return tuple(reports)
+
+
+def _parse_also(names: Any, where: str) -> tuple[str, ...]:
+    """What trials run besides what the objective and the reports need."""
+    names = [names] if isinstance(names, str) else names or []
+    if not isinstance(names, (list, tuple)) or not all(isinstance(n, str) and n for n in names):
+        raise ConfigurationError(
+            "`also` is a list of nodes, tags and datasets",
+            where=where,
+            remedy="Write for example: also: [validate]",
+        )
+    return tuple(names)
 
 
 def _parse_range(

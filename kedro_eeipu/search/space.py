@@ -223,6 +223,7 @@ class SearchSpace:
         trials: Number of trials, ``None`` for no limit.
         max_failures: Number of failed trials that end the study, ``None`` for the default rule.
         reports: Values on the way that may end a trial early.
+        also: Nodes, tags and datasets that trials run besides what these values need.
         warnings: What is odd but no reason to stop.
         where: The file and the block that declare it, as errors name them.
     """
@@ -233,6 +234,7 @@ class SearchSpace:
     trials: int | None = None
     max_failures: int | None = None
     reports: tuple[Objective, ...] = ()
+    also: tuple[str, ...] = ()
     warnings: tuple[str, ...] = field(default=(), compare=False)
     where: str = field(default="parameters.yml: eeipu", compare=False)
 

@@ -42,7 +42,7 @@ class Answers:
     """Kedro-Viz's answers for the trials of a study.
 
     Args:
-        project: The project; its pipeline is what is drawn.
+        project: The project; all nodes of its pipeline are drawn.
         redactor: Hides secrets in all answers.
     """
 
@@ -52,8 +52,8 @@ class Answers:
         self._lock = threading.Lock()
         self._details: dict[str, dict[str, Any]] = {}
         self._previews: OrderedDict[str, Preview] = OrderedDict()
-        self._nodes = {n.name: n for n in project.pipeline.nodes}
-        self._outputs = {name for n in project.pipeline.nodes for name in n.outputs}
+        self._nodes = {n.name: n for n in project.registered.nodes}
+        self._outputs = {name for n in project.registered.nodes for name in n.outputs}
         self._produced = {strip_transcoding(name) for name in self._outputs}
         self._types: dict[str, str] = {}
         self._not_previewed: set[str] = set()
@@ -212,7 +212,7 @@ class Answers:
                 self._not_previewed.add(strip_transcoding(name))
             replace_dataset(catalog, name, MemoryDataset(metadata=metadata))
         manager = DataAccessManager()
-        populate_data(manager, catalog, {PIPELINE: self.project.pipeline}, {})
+        populate_data(manager, catalog, {PIPELINE: self.project.registered}, {})
         return manager
 
     def _base(self) -> dict[str, Any]:

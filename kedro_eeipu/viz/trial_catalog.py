@@ -75,7 +75,7 @@ def trial_document(project: Project, trial: TrialRecord) -> dict[str, Any]:
         **trial.runtime_params,
         **override(project.parameters, trial.params),
     }
-    outputs = {n.name: n.outputs for n in project.pipeline.nodes}
+    outputs = {n.name: n.outputs for n in project.registered.nodes}
     return {
         "datasets": {
             name: [digest, size]

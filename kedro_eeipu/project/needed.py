@@ -1,0 +1,110 @@
+"""What a trial runs: what its objective and its reports need, and what the user adds.
+
+Plots, explanations and other branches of a pipeline cannot change the objective, and are often
+the dearer part. What is needed are the ancestors, by the names of datasets and by the files in
+which they lie.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from kedro.io import CatalogProtocol
+from kedro.io.core import is_parameter
+from kedro.pipeline import Pipeline
+
+from kedro_eeipu._kedro import location, protocol, strip_transcoding
+from kedro_eeipu.errors import ConfigurationError
+from kedro_eeipu.search import SearchSpace
+from kedro_eeipu.wording import did_you_mean
+
+__all__ = ["Places", "needed_nodes"]
+
+
+class Places:
+    """The files in which the datasets of a pipeline lie.
+
+    Args:
+        pipeline: The whole pipeline.
+        catalog: The catalog; it is only read.
+    """
+
+    def __init__(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        self._catalog = catalog
+        self._outputs = sorted(pipeline.all_outputs())
+
+    @cached_property
+    def written(self) -> dict[str, str]:
+        """Where what nodes produce lies, by name."""
+        return {name: place for name in self._outputs if (place := self.of(name))}
+
+    def of(self, name: str) -> str:
+        """Where a declared dataset lies, empty for one that does not lie in files."""
+        dataset = self._catalog.get(name) if name in self._catalog else None
+        path = location(dataset)
+        return f"{protocol(dataset)}:{path}" if path else ""
+
+    def writers(self, name: str) -> list[str]:
+        """Datasets of other names that nodes write where this one is read from."""
+        own = "" if is_parameter(name) else self.of(name)
+        return [
+            other
+            for other, place in self.written.items()
+            if own
+            and strip_transcoding(other) != strip_transcoding(name)
+            and (own == place or own.startswith(f"{place}/"))
+        ]
+
+
+def needed_nodes(
+    pipeline: Pipeline, space: SearchSpace, catalog: CatalogProtocol, where: str
+) -> frozenset[str]:
+    """Names of the nodes that a trial needs: the ancestors of all that it is asked for.
+
+    Args:
+        pipeline: The pipeline as it is registered.
+        space: Says what is asked for: the objective, the reports and `also`.
+        catalog: The catalog, which says where datasets lie.
+        where: The file and the block that declare the search.
+
+    Raises:
+        ConfigurationError: `also` names something that the pipeline does not have.
+    """
+    values = {space.objective.dataset, *(report.dataset for report in space.reports)}
+    wanted = [n.name for n in pipeline.nodes if values.intersection(n.outputs)]
+    for entry in space.also:
+        wanted += _named(entry, pipeline, where)
+    parents = {n.name: [p.name for p in ps] for n, ps in pipeline.node_dependencies.items()}
+    places = Places(pipeline, catalog)
+    producers = {name: n.name for n in pipeline.nodes for name in n.outputs}
+    inputs = {n.name: n.inputs for n in pipeline.nodes}
+    needed: set[str] = set()
+    while wanted:
+        name = wanted.pop()
+        if name in needed:
+            continue
+        needed.add(name)
+        wanted += parents[name]
+        wanted += [producers[other] for i in inputs[name] for other in places.writers(i)]
+    return frozenset(needed)
+
+
+def _named(entry: str, pipeline: Pipeline, where: str) -> list[str]:
+    """Names of the nodes that an entry of `also` means: a node, a tag or a dataset."""
+    nodes = [
+        n.name
+        for n in pipeline.nodes
+        if entry == n.name
+        or entry in n.tags
+        or any(entry in (o, strip_transcoding(o)) for o in n.outputs)
+    ]
+    if not nodes:
+        names = [n.name for n in pipeline.nodes]
+        tags = {tag for n in pipeline.nodes for tag in n.tags}
+        hint = did_you_mean(entry, sorted({*names, *tags, *pipeline.all_outputs()}))
+        raise ConfigurationError(
+            f"the pipeline has no node, tag or produced dataset '{entry}'",
+            where=f"{where}.also",
+            remedy=" ".join(filter(None, (hint, f"Its nodes are: {', '.join(names)}."))),
+        )
+    return nodes
