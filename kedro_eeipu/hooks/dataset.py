@@ -64,6 +64,7 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
         seen_as: Token of the declared kind through which consumers see the value, ``None`` when
             it cannot be told: they are then never cached.
         stored: Whether the value goes to the shared store, or only to the run's own.
+        lies_in_file: Whether the catalog declares it as one that outlives the process.
 
     Attributes:
         is_altered: Whether a node was seen to change the content in place.
@@ -81,6 +82,7 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
         rebuild: Callable[[], None] | None = None,
         seen_as: str | None = "",
         stored: bool = True,
+        lies_in_file: bool = False,
     ) -> None:
         self.name = name
         self.store = store
@@ -91,6 +93,7 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
         self.rebuild = rebuild
         self.seen_as = seen_as
         self.stored = stored
+        self.lies_in_file = lies_in_file or is_persistent(declared)
         self.planned: Output | None = None
         self._memory: MemoryDataset | None = None
         self._shared_digest: str | None = None
@@ -163,6 +166,16 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
             return self._memory.load()
         return self._from_store()
 
+    def recorded_value(self) -> Any:
+        """The content as the nodes after it see it; nothing is computed or counted for that.
+
+        Raises:
+            CacheMiss: It is no longer in the cache.
+        """
+        if self.output is None:
+            raise CacheMiss("it has not been produced in this run")
+        return self._copied(self._as_declared(self.store.load(self.output.blob)))
+
     def keep(self) -> None:
         """Let the content be loaded still when the run's directory is gone."""
         output = self.planned = self.output
@@ -183,7 +196,15 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
 
     def _hold(self, value: Any) -> None:
         self._memory = MemoryDataset(copy_mode=copy_mode(self.declared))
-        self._memory.save(value)
+        try:
+            self._memory.save(value)
+        except Exception:
+            # Kedro saves such a value to its file without a copy, so it need not have one (a
+            # module: `return plt`).
+            if not self.lies_in_file:
+                raise
+            self._memory = MemoryDataset(copy_mode="assign")
+            self._memory.save(value)
 
     def _dump(self, data: Any) -> Output | None:
         if self.stored:
@@ -276,6 +297,9 @@ class TranscodedDataset(MemoizedDataset):
 
     def value(self) -> Any:
         return self.source.value()
+
+    def recorded_value(self) -> Any:
+        return self._as_declared(self.source.recorded_value())
 
     def _as_declared(self, value: Any) -> Any:
         written, read = file_config(self.source.declared), file_config(self.declared)

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kedro.framework.hooks import hook_impl
-from kedro.io.core import is_parameter
 
 from kedro_eeipu._kedro import hook_manager
 
@@ -143,17 +142,12 @@ class EEIPUHooks:
 
     def _tell_other_plugins(self, plan: RunPlan, catalog: CatalogProtocol, run_id: str) -> None:
         """Other plugins log parameters and follow a run node by node: let them see it whole."""
-        manager = self._manager()
-        before = manager.subset_hook_caller("before_node_run", [self])
-        after = manager.subset_hook_caller("after_node_run", [self])
+        from kedro_eeipu.hooks.other_plugins import OtherPlugins
+
+        others = OtherPlugins(self._manager(), self)
         for name in plan.actions:
-            if name not in plan.reused or plan.delivers(name):
-                continue
-            node = plan.actions[name].node
-            inputs = {i: catalog.load(i) for i in node.inputs if is_parameter(i)}
-            common = {"node": node, "catalog": catalog, "is_async": False, "run_id": run_id}
-            before(inputs=inputs, **common)
-            after(inputs=inputs, outputs={}, **common)
+            if name in plan.reused and not plan.delivers(name):
+                others.tell(plan, name, catalog, run_id)
 
 
 def _has_settings(context: KedroContext) -> bool:

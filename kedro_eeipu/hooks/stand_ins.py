@@ -126,6 +126,7 @@ class StandIns:
                     write_through=self._write_through,
                     seen_as=seen_as[name],
                     stored=identity is not None,
+                    lies_in_file=is_persistent(self._declared(name)),
                 )
                 for name, dataset in declared.items()
             }

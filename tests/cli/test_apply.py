@@ -96,6 +96,7 @@ def test_apply_saves_the_other_outputs_where_a_dataset_cannot_save_one(shell: Sh
     catalog = yaml.safe_load((shell.project.path / "conf/base/catalog.yml").read_text())
     catalog["odd"] = {"type": "json.JSONDataset", "filepath": "data/odd.json"}
     shell.project.write_catalog(catalog)
+    block(shell.project, also=["odd"])
     shell("tune", "--trials", "1")
     result = shell("apply", "--best", "--env", "tuned")
     assert result.exit_code == 1
@@ -108,6 +109,23 @@ def test_apply_saves_the_other_outputs_where_a_dataset_cannot_save_one(shell: Sh
     assert "Written are the values, cleaned, metrics." in result.stderr
 
 
+def test_apply_names_what_only_a_plain_run_makes_and_confirms(shell: Shell) -> None:
+    source = shell.project.source
+    with (source / "nodes.py").open("a") as file:
+        file.write("\n\ndef odd(raw):\n    return 1\n")
+    first = 'Pipeline([node(nodes.odd, "raw", "odd", confirms="odd", name="a"),'
+    shell.project.write_pipeline((source / "pipeline.py").read_text().replace("Pipeline([", first))
+    catalog = yaml.safe_load((shell.project.path / "conf/base/catalog.yml").read_text())
+    catalog["odd"] = {"type": "pickle.PickleDataset", "filepath": "data/odd.pkl"}
+    shell.project.write_catalog(catalog)
+    shell("tune", "--trials", "1")
+    result = shell("apply", "--best", "--env", "tuned")
+    assert result.exit_code == 0, result.stderr
+    assert "Trials left out odd; `kedro run --env tuned` makes them" in result.stdout
+    assert "`kedro run --env tuned` confirms odd" in result.stdout
+    assert not (shell.project.path / "data/odd.pkl").exists()
+
+
 def test_apply_names_an_output_that_cannot_be_stored(shell: Shell) -> None:
     source = shell.project.source
     with (source / "nodes.py").open("a") as file:
@@ -117,6 +135,7 @@ def test_apply_names_an_output_that_cannot_be_stored(shell: Shell) -> None:
     catalog = yaml.safe_load((shell.project.path / "conf/base/catalog.yml").read_text())
     catalog["odd"] = {"type": "pickle.PickleDataset", "filepath": "data/odd.pkl"}
     shell.project.write_catalog(catalog)
+    block(shell.project, also=["odd"])
     shell("tune", "--trials", "1")
     result = shell("apply", "--best", "--env", "tuned")
     assert result.exit_code == 0, result.stderr

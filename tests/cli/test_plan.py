@@ -29,6 +29,27 @@ def test_plan_lists_a_stage_after_those_that_it_follows(shell: Shell) -> None:
     assert list(stages.items()) == [("s1", "-"), ("s0", "s1")]
 
 
+def test_plan_shows_what_trials_leave_out_and_its_seconds(shell: Shell) -> None:
+    source = shell.project.source
+    with (source / "nodes.py").open("a") as file:
+        file.write("\n\ndef plot(rows):\n    return len(rows)\n\n\ndef tell(n):\n    pass\n")
+    nodes = 'node(nodes.plot, "left_rows", "plotted", name="plot"),'
+    nodes += 'node(nodes.tell, "plotted", None, name="tell"),'
+    pipeline = (source / "pipeline.py").read_text()
+    shell.project.write_pipeline(pipeline.replace("Pipeline([", f"Pipeline([{nodes}"))
+    plan = shell.json("plan")
+    assert plan["left_out"] == [{"name": n, "seconds": None} for n in ("plot", "tell")]
+    assert {n["name"] for n in plan["nodes"]} == {"clean", "left", "right", "join", "score"}
+    block(shell.project, also=["tell"])
+    assert shell.json("plan")["left_out"] == []
+    shell("tune", "--trials", "1")
+    block(shell.project, also=None)
+    left_out = {n["name"]: n["seconds"] for n in shell.json("plan")["left_out"]}
+    assert left_out.keys() == {"plot", "tell"}
+    assert all(seconds < 1 for seconds in left_out.values())
+    assert "Trials leave out 2 nodes that the objective does not need." in shell("plan").stdout
+
+
 def test_plan_says_why_a_node_is_never_cached(shell: Shell) -> None:
     shell.project.write_settings({"cache": {"nodes": {"le*": {"cache": False}}}})
     nodes = {n["name"]: n for n in shell.json("plan")["nodes"]}

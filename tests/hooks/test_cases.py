@@ -282,14 +282,19 @@ class WriteOnly(AbstractDataset[Any, Any]):
         return {}
 
 
-def test_case_28_node_without_outputs_always_runs(project: Any) -> None:
+def test_case_28_node_without_outputs_runs_in_every_trial_where_it_is_asked_for(
+    project: Any,
+) -> None:
     edit(
         project,
         "pipeline",
         ("    ])", '        node(nodes.tell, "metrics", None, name="tell"),\n    ])'),
     )
     edit(project, "nodes", ("def join", 'def tell(metrics):\n    ran("tell")\n\n\ndef join'))
-    trial(project)
+    assert trial(project)[1] == ALL
+    parameters = yaml.safe_load((project.path / "conf/base/parameters.yml").read_text())
+    configure(project, "parameters", eeipu={**parameters["eeipu"], "also": ["tell"]})
+    assert trial(project)[1] == ["tell"]
     assert trial(project)[1] == ["tell"]
 
 
