@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from kedro.io import CatalogProtocol
+from kedro.io import CatalogProtocol, DatasetError
 from kedro.io.core import is_parameter
 from kedro.pipeline import Pipeline
 
@@ -40,7 +40,10 @@ class Places:
 
     def of(self, name: str) -> str:
         """Where a declared dataset lies, empty for one that does not lie in files."""
-        dataset = self._catalog.get(name) if name in self._catalog else None
+        try:
+            dataset = self._catalog.get(name) if name in self._catalog else None
+        except DatasetError:  # refused later, if a trial needs it
+            return ""
         path = location(dataset)
         return f"{protocol(dataset)}:{path}" if path else ""
 
