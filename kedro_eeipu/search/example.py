@@ -34,8 +34,8 @@ _LOGARITHMIC = _words(
 )
 _SHARES = _words("sample subsample colsample fraction frac ratio share dropout momentum")
 _SMALLER_IS_BETTER = _words(
-    "loss losses error errors err rmse mae mse mape smape cost costs deviance brier perplexity logloss time "
-    "latency residual distance"
+    "loss losses error errors err rmse mae mse mape smape cost costs deviance brier perplexity "
+    "logloss time latency residual distance"
 )
 _METRICS = _words(
     "metric metrics accuracy acc auc roc f1 r2 precision recall score scores performance evaluation"
