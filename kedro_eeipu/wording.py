@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-__all__ = ["counted", "did_you_mean", "duration", "in_bytes", "scalar"]
+__all__ = ["counted", "did_you_mean", "duration", "in_bytes", "parsed_duration", "scalar"]
 
 _UNITS = ("B", "KB", "MB", "GB", "TB")
 
@@ -24,6 +24,19 @@ def duration(seconds: float) -> str:
         if seconds < 120 * length:
             return f"{seconds / length:.1f} {unit}"
     return f"{seconds / 86400:.1f} d"
+
+
+def parsed_duration(text: object) -> float:
+    """Seconds of a duration such as ``90``, ``90s``, ``30min``, ``1.5h``; NaN for other text."""
+    written = str(text).strip().lower()
+    number = written.rstrip("abcdefghijklmnopqrstuvwxyz ")
+    unit = written[len(number) :].strip()
+    factors = {"": 1, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+    try:
+        seconds = float(number) * factors[unit]
+    except (ValueError, KeyError):
+        return math.nan
+    return seconds if 0 < seconds < math.inf and not isinstance(text, bool) else math.nan
 
 
 def in_bytes(size: float) -> str:

@@ -95,7 +95,7 @@ def tune(
     view = (LiveView if console.is_terminal and not quiet else PlainView)(console, limits)
     opened = open_study(project.storage, name, space, create=True)
     make: Any = EEIPURunner
-    if workers is not None or scheduler is not None:
+    if workers is not None or scheduler is not None or project.has_timeouts:
         from kedro_eeipu.tuning.cluster import opener
         from kedro_eeipu.tuning.cluster_runner import ClusterRunner
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kedro_eeipu.errors import ConfigurationError, refuse_unknown_keys
+from kedro_eeipu.wording import parsed_duration
 
 FILE = "eeipu.yml"
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -91,11 +93,25 @@ class ClusterSettings:
 
 @dataclass(frozen=True)
 class Settings:
-    """The whole of ``eeipu.yml``."""
+    """The whole of ``eeipu.yml``.
+
+    Attributes:
+        cache: Where outputs are kept.
+        study: Where trials are recorded.
+        cluster: How trials run on workers.
+        timeouts: Seconds after which a node is ended, by name or pattern.
+    """
 
     cache: CacheSettings = field(default_factory=CacheSettings)
     study: StudySettings = field(default_factory=StudySettings)
     cluster: ClusterSettings = field(default_factory=ClusterSettings)
+    timeouts: Mapping[str, float] = field(default_factory=dict)
+
+    def timeout(self, node: str) -> float | None:
+        """Seconds after which a node is ended: of an exact name before the first pattern."""
+        if node in self.timeouts:
+            return self.timeouts[node]
+        return next((s for p, s in self.timeouts.items() if fnmatchcase(node, p)), None)
 
     @classmethod
     def parse(cls, content: Mapping[str, Any], where: str = FILE) -> Settings:
@@ -104,7 +120,7 @@ class Settings:
         Raises:
             ConfigurationError: A key is unknown or a value is of the wrong kind.
         """
-        refuse_unknown_keys(content, {"cache", "study", "cluster"}, where)
+        refuse_unknown_keys(content, {"cache", "study", "cluster", "nodes"}, where)
         cache = _mapping(content.get("cache"), f"{where}: cache")
         study = _mapping(content.get("study"), f"{where}: study")
         refuse_unknown_keys(cache, set(CacheSettings.__dataclass_fields__), f"{where}: cache")
@@ -135,6 +151,7 @@ class Settings:
             ClusterSettings(
                 resources=_amounts(cluster.get("resources"), f"{where}: cluster.resources")
             ),
+            _timeouts(content.get("nodes"), f"{where}: nodes"),
         )
 
 
@@ -156,6 +173,22 @@ def _node(spec: Any, where: str) -> NodeSettings:
         version=str(spec.get("version", "")),
         depends_on=tuple(depends_on),
     )
+
+
+def _timeouts(nodes: Any, where: str) -> dict[str, float]:
+    timeouts = {}
+    for name, spec in _mapping(nodes, where).items():
+        at = f"{where}.{name}"
+        spec = _mapping(spec, at)
+        refuse_unknown_keys(spec, {"timeout"}, at)
+        timeouts[str(name)] = seconds = parsed_duration(spec.get("timeout"))
+        if math.isnan(seconds):
+            raise ConfigurationError(
+                f"'{spec.get('timeout')}' is not a duration",
+                where=f"{at}.timeout",
+                remedy="Write seconds, or 30min, 2h, 1d.",
+            )
+    return timeouts
 
 
 def _input(spec: Any, where: str) -> str:

@@ -138,7 +138,9 @@ class NodeAction:
             values = self._served_late()
             if values is not None:
                 return values
-            if not self._lease.enter_context(self.store.lease(self._key)):
+            with self.run.waiting(self.node.name):
+                ours = self._lease.enter_context(self.store.lease(self._key))
+            if not ours:
                 values = self._served_late()  # another has computed it meanwhile
                 if values is not None:
                     return values

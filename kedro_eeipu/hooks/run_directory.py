@@ -15,7 +15,8 @@ import json
 import os
 import shutil
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -91,6 +92,19 @@ class RunDirectory:
     def nodes(self) -> dict[str, dict[str, Any]]:
         """The latest event of every node, by name."""
         return {e["name"]: e for e in self._all("node")}
+
+    @contextmanager
+    def waiting(self, node: str) -> Iterator[None]:
+        """Inside, a node waits for another process that computes the same."""
+        self._tell("wait", node, True)
+        try:
+            yield
+        finally:
+            self._tell("wait", node, False)
+
+    def is_waiting(self) -> bool:
+        """Whether a node waits."""
+        return any(self._all("wait"))
 
     def put_load(self, dataset: str, seconds: float) -> None:
         """Tell that a dataset was read from the cache, and how long that took."""

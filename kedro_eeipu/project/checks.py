@@ -27,6 +27,7 @@ __all__ = [
     "nodes_without_outputs",
     "uneven_steps",
     "unmatched_settings",
+    "unmatched_timeouts",
 ]
 
 
@@ -211,6 +212,16 @@ def unmatched_settings(cache: CacheSettings, pipeline: Pipeline) -> Iterator[str
             f"{FILE}: cache.{key}.{name} matches nothing in the pipeline.",
             did_you_mean(name, candidates),
         )
+
+
+def unmatched_timeouts(timeouts: Collection[str], pipeline: Pipeline) -> Iterator[str]:
+    """Warns of nodes with a timeout in ``eeipu.yml`` that the pipeline does not have."""
+    nodes = [n.name for n in pipeline.nodes]
+    for name in timeouts:
+        if not fnmatch.filter(nodes, name):
+            yield _sentences(
+                f"{FILE}: nodes.{name} matches nothing in the pipeline.", did_you_mean(name, nodes)
+            )
 
 
 def uneven_steps(space: SearchSpace, where: str) -> Iterator[str]:

@@ -47,6 +47,7 @@ from kedro_eeipu.project.checks import (
     check_value_kinds,
     uneven_steps,
     unmatched_settings,
+    unmatched_timeouts,
 )
 from kedro_eeipu.project.needed import needed_nodes
 from kedro_eeipu.project.parameters import (
@@ -184,7 +185,13 @@ class Project:
             *self.space.warnings,
             *uneven_steps(self.space, self.block_place),
             *unmatched_settings(self.settings.cache, self.registered),
+            *unmatched_timeouts(self.settings.timeouts, self.registered),
         ]
+
+    @property
+    def has_timeouts(self) -> bool:
+        """Whether trials must run in a process of their own, which can be ended."""
+        return self.space.timeout is not None or bool(self.settings.timeouts)
 
     @functools.cached_property
     def redactor(self) -> Redactor:

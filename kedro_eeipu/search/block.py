@@ -11,14 +11,14 @@ from kedro_eeipu.errors import ConfigurationError, refuse_unknown_keys
 from kedro_eeipu.search.example import example_block, guess_objective
 from kedro_eeipu.search.paths import Scalar, key_chains, lookup, scalar_paths
 from kedro_eeipu.search.space import Objective, Range, SearchSpace
-from kedro_eeipu.wording import did_you_mean, scalar
+from kedro_eeipu.wording import did_you_mean, parsed_duration, scalar
 
 __all__ = ["block_of", "is_block", "parse_budget", "parse_space", "parse_trials"]
 
 # Beyond it floats, which a study stores, leave integers out.
 _LARGEST = 2**53
 
-_KEYS = {"objective", "space", "budget", "trials", "report", "also", "max_failures"}
+_KEYS = {"objective", "space", "budget", "trials", "report", "also", "max_failures", "timeout"}
 RANGE_KEYS = {"low", "high", "log", "step", "choices", "when"}
 
 
@@ -86,6 +86,7 @@ def parse_space(
         budget=parse_budget(block.get("budget"), f"{where_block}.budget"),
         trials=parse_trials(block.get("trials"), f"{where_block}.trials"),
         max_failures=parse_trials(block.get("max_failures"), f"{where_block}.max_failures"),
+        timeout=parse_budget(block.get("timeout"), f"{where_block}.timeout"),
         warnings=tuple(warnings),
         where=where_block,
     )
@@ -99,15 +100,8 @@ def parse_budget(budget: Any, where: str = "--budget") -> float | None:
     """
     if budget is None:
         return None
-    text = str(budget).strip().lower()
-    number = text.rstrip("abcdefghijklmnopqrstuvwxyz ")
-    unit = text[len(number) :].strip()
-    factors = {"": 1, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
-    try:
-        seconds = float(number) * factors[unit]
-    except (ValueError, KeyError):
-        seconds = math.nan
-    if isinstance(budget, bool) or not 0 < seconds < math.inf:
+    seconds = parsed_duration(budget)
+    if math.isnan(seconds):
         raise ConfigurationError(
             f"'{budget}' is no duration", where=where, remedy="Write seconds, or 30min, 2h, 1d."
         )

@@ -221,6 +221,7 @@ class SearchSpace:
         objective: What is optimised.
         budget: Seconds of node time, ``None`` for no limit.
         trials: Number of trials, ``None`` for no limit.
+        timeout: Seconds after which a trial is ended, ``None`` for no limit.
         max_failures: Number of failed trials that end the study, ``None`` for the default rule.
         reports: Values on the way that may end a trial early.
         also: Nodes, tags and datasets that trials run besides what these values need.
@@ -232,6 +233,7 @@ class SearchSpace:
     objective: Objective
     budget: float | None = None
     trials: int | None = None
+    timeout: float | None = None
     max_failures: int | None = None
     reports: tuple[Objective, ...] = ()
     also: tuple[str, ...] = ()

@@ -12,6 +12,7 @@ from typing import Any
 
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.tuning import worker
+from kedro_eeipu.tuning.timeouts import TOPIC
 from kedro_eeipu.tuning.worker import Assignment
 
 __all__ = ["Cluster", "opener"]
@@ -165,6 +166,12 @@ class Cluster:
             retries=0,
             resources=self._resources or None,
         )
+
+    def why_ended(self, run_id: str) -> str:
+        """Why the worker of a run has ended itself; empty if it did not say so."""
+        events = self._client.get_events(TOPIC)
+        told = [event for _, event in events if event.get("run") == run_id]
+        return str(told[-1]["reason"]) if told else ""
 
     def close(self, kill: bool = False) -> None:
         """Let go of the cluster, and end it if it is ours.

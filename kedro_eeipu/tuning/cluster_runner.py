@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import queue
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import CancelledError
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from kedro_eeipu.errors import ConfigurationError, EEIPUError, StudyStopped, error_text
@@ -32,6 +33,7 @@ class _Running:
     number: int
     run_id: str
     params: Mapping[str, Any]
+    since: float = field(default_factory=time.monotonic)
 
 
 class ClusterRunner(EEIPURunner):
@@ -151,10 +153,23 @@ class ClusterRunner(EEIPURunner):
     def _result_without_worker(self, trial: _Running) -> TrialResult:
         """The result of a trial whose worker ended: it is tried again, but only once."""
         nodes = tuple(self._finished_nodes(trial.run_id))
+        if reason := self._timed_out(trial):
+            return TrialResult(None, nodes, reason)
         before = [t for t in self.study.trials() if t.params == dict(trial.params)]
         if any(t.error == _WORKER_ENDED for t in before):
             return TrialResult(None, nodes, "its worker ended, for the second time")
         return TrialResult(None, nodes, _WORKER_ENDED, interrupted=True)
+
+    def _timed_out(self, trial: _Running) -> str:
+        """Which timeout has ended the worker of a trial, in words; empty for another reason."""
+        if not self.project.has_timeouts:
+            return ""
+        if reason := self.cluster.why_ended(trial.run_id):
+            return reason
+        limits = [*self.project.settings.timeouts.values(), self.project.space.timeout or math.inf]
+        # One that had no turn to say so: a node kept the interpreter to itself.
+        late = time.monotonic() - trial.since > min(limits)
+        return "timed out" if late else ""
 
     @contextlib.contextmanager
     def _cluster_open(self) -> Iterator[None]:

@@ -19,6 +19,7 @@ from kedro_eeipu.errors import ConfigurationError, EEIPUError
 from kedro_eeipu.hooks.pruning import Gate
 from kedro_eeipu.logs import logs_to_stderr
 from kedro_eeipu.project.project import Project
+from kedro_eeipu.tuning.timeouts import Watch, tell_scheduler
 from kedro_eeipu.tuning.trial import TrialResult, run_trial
 
 __all__ = ["Assignment", "source_of"]
@@ -106,7 +107,8 @@ def run(assignment: Assignment) -> TrialResult:
         stop = _StopWhenCancelled(_cancelled())
         hook_manager(project.session).register(stop)
         try:
-            with project.quiet():
+            tell = tell_scheduler(assignment.run_id)
+            with project.quiet(), Watch(project, planned, tell):
                 runner = load_obj(assignment.runner)()
                 return run_trial(project, planned, assignment.params, runner)
         finally:

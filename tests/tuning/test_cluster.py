@@ -442,3 +442,52 @@ def test_worker_that_starts_late_runs_on_the_configuration_of_the_beginning(proj
     assert len(complete) == 3
     for trial in complete:
         assert trial["value"] == pytest.approx(abs(26.0 - trial["params"]["shift"]))
+
+
+HANG = '    ran("join")\n    import time\n    while left_rows[0] != 2.0:\n        time.sleep(0.1)\n'
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("where", ["trial", "node", "node in a process of its own"])
+def test_trial_that_takes_too_long_is_ended_and_the_study_goes_on(project: Any, where: str) -> None:
+    """All trials but the first hang."""
+    edit(project, '    ran("join")\n', HANG)
+    parameters = yaml.safe_load((project.path / "conf/base/parameters.yml").read_text())
+    if where == "trial":
+        parameters["eeipu"]["timeout"] = "3s"
+        reason = "timed out: the trial ran longer than 3.0 s"
+    else:
+        project.write_settings({"nodes": {"jo*": {"timeout": "2s"}}})
+        reason = "timed out: node join ran longer than 2.0 s"
+    project.write_parameters(parameters)
+    options = ["--runner", "ParallelRunner"] if "process" in where else []
+    done = project.kedro("eeipu", "tune", "--trials", "3", "--sampler", "random", *options)
+    assert done.returncode == 0, done.stderr
+    found = trials(project)
+    assert [t["state"] for t in found] == ["complete", "failed", "failed"]
+    assert [t["error"] for t in found[1:]] == 2 * [reason]
+    for trial in found[1:]:
+        states = {n["name"]: n["status"] for n in trial["nodes"]}
+        assert states["join"] == "failed"
+        assert states["left"] in ("ran", "reused")
+        assert trial["cost_seconds"] > 1.5
+    # A lease of a child that was killed is swept by `cache gc`.
+    leases = project.path / ".eeipu" / "cache" / "leases"
+    if "process" in where:
+        assert project.kedro("eeipu", "cache", "gc").returncode == 0
+    assert list(leases.iterdir()) == []
+    assert list((project.path / ".eeipu" / "runs").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_waiting_for_another_worker_is_no_time_of_a_trial(project: Any) -> None:
+    """One worker computes for four seconds what the other waits for."""
+    edit(project, '    ran("clean")\n', '    ran("clean")\n    __import__("time").sleep(4)\n')
+    search(project, shift={"low": 0.0, "high": 50.0})
+    parameters = yaml.safe_load((project.path / "conf/base/parameters.yml").read_text())
+    project.write_settings({"nodes": {"[!c]*": {"timeout": "2s"}}})
+    parameters["eeipu"]["timeout"] = "30s"
+    project.write_parameters(parameters)
+    done = project.kedro("eeipu", "tune", "--trials", "4", "--workers", "2")
+    assert done.returncode == 0, done.stderr
+    assert_sound(project, trials(project), complete=4)

@@ -23,7 +23,7 @@ from kedro_eeipu.cache.files import layout
 from kedro_eeipu.cache.files.base import Files
 from kedro_eeipu.processes import has_ended, machine
 
-__all__ = ["hold"]
+__all__ = ["hold", "holder_ended"]
 
 logger = logging.getLogger(__name__)
 
@@ -118,7 +118,7 @@ def _content(token: str, beat: int) -> bytes:
     ).encode()
 
 
-def _holder_ended(content: bytes) -> bool:
+def holder_ended(content: bytes) -> bool:
     """Whether the holder was a process of this machine, and is no more: none need wait for it."""
     try:
         holder = json.loads(content)
@@ -149,7 +149,7 @@ def _acquire(
         now = time.monotonic()
         if content != seen:
             seen, seen_at = content, now
-        if content is not None and (now - seen_at > lease_seconds or _holder_ended(content)):
+        if content is not None and (now - seen_at > lease_seconds or holder_ended(content)):
             if _take_over(files, path, content, token):
                 return lease
             if now - seen_at > 2 * lease_seconds:

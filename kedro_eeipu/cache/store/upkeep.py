@@ -12,6 +12,7 @@ from kedro_eeipu.cache.files.base import Files
 from kedro_eeipu.cache.files.layout import Entry
 from kedro_eeipu.cache.store import payload
 from kedro_eeipu.cache.store.eviction import Candidate, UsageLog, victims
+from kedro_eeipu.cache.store.lease import holder_ended
 from kedro_eeipu.cache.store.record import InvalidRecord, Record, decode
 
 __all__ = ["GcResult", "Problem", "collect", "in_words", "problems", "statistics"]
@@ -132,6 +133,7 @@ def collect(
     oldest = files.now() - grace_seconds
     swept = _sweep(files, (layout.TEMPORARY, layout.QUARANTINE), oldest)
     swept += _sweep(files, (layout.LEASES,), min(oldest, files.now() - _ABANDONED_SECONDS))
+    swept += _sweep_ended(files)
     blobs = {layout.digest_of(entry) or "": entry for entry in files.list(layout.BLOBS)}
     blobs.pop("", None)
     leased = {layout.name_of(entry) for entry in files.list(layout.LEASES)}
@@ -175,6 +177,20 @@ def _rebuild_costs(
             if record.key in leased:
                 busy.add(blob.digest)
     return seconds, busy
+
+
+def _sweep_ended(files: Files) -> int:
+    """Delete the leases of processes of this machine that have ended."""
+    swept = 0
+    for entry in list(files.list(layout.LEASES)):
+        try:
+            content = files.read(entry.path)
+        except OSError:  # given up at this moment
+            continue
+        if layout.is_ephemeral(entry) and holder_ended(content):
+            files.delete(entry.path)
+            swept += 1
+    return swept
 
 
 def _sweep(files: Files, folders: Iterable[str], oldest: float) -> int:
