@@ -213,7 +213,7 @@ class NodeAction:
                 self._saved[name] = output
                 self._seconds += output.blob.seconds
             else:
-                self.bypass(f"output '{name}' cannot be stored")
+                self.bypass(f"output '{name}' cannot be stored{self.outputs[name].unstorable}")
                 self._saved[name] = Output(Blob("", 0, 0.0), scratch=True)
             if len(self._saved) < len(self.node.outputs):
                 return
@@ -297,8 +297,9 @@ class NodeAction:
     def _bypass_what_shares_inputs(self) -> None:
         """Do not record a node that changes an input in place where another node sees it."""
         for name, dataset in self.inputs.items():
-            others = [a for a in self._peers.values() if a is not self and name in a.inputs]
-            if others and isinstance(dataset, MemoizedDataset) and dataset.look_for_changes():
+            if not isinstance(dataset, MemoizedDataset) or not dataset.look_for_changes():
+                continue
+            if any(name in a.inputs for a in self._peers.values() if a is not self):
                 self.bypass(f"it changes its input '{name}' in place, and other nodes see that")
 
     @property

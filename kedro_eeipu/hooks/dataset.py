@@ -68,6 +68,7 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
 
     Attributes:
         is_altered: Whether a node was seen to change the content in place.
+        unstorable: Why the content could not be stored, as the end of a sentence.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
         self._memory: MemoryDataset | None = None
         self._shared_digest: str | None = None
         self.is_altered = False
+        self.unstorable = ""
 
     @property
     def output(self) -> Output | None:
@@ -211,6 +213,7 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
             try:
                 return Output(self.store.dump(data))
             except Unstorable as reason:
+                self.unstorable = f": {reason}"
                 warn_once("%s is not cached: %s", self.name, reason)
         try:
             return Output(self.run.scratch.dump(data), scratch=True)

@@ -2,8 +2,8 @@
 
 In one process this is told in memory. Under ``ParallelRunner`` each node runs in a process of its
 own, so once the object has been pickled all is told through small files, each written once and
-renamed into place. How a node ended is always written: when a process was killed, the costs of
-its interrupted trial are read from there.
+renamed into place. That a node ran or failed is always written: when a process was killed, the
+costs of its interrupted trial are read from there.
 """
 
 from __future__ import annotations
@@ -87,7 +87,8 @@ class RunDirectory:
         """Tell what is known of a node by now; a later event replaces an earlier one."""
         if event.get("error"):
             event = {**event, "error": self._hide(event["error"])}
-        self._tell("node", node, {"name": node, **event}, lasting=event["status"] != "running")
+        lasting = event["status"] in ("ran", "failed")
+        self._tell("node", node, {"name": node, **event}, lasting=lasting)
 
     def nodes(self) -> dict[str, dict[str, Any]]:
         """The latest event of every node, by name."""

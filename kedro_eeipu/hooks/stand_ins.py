@@ -176,7 +176,7 @@ class StandIns:
         return partial(self._gate.check, steps) if self._gate is not None and steps else None
 
     def _declared(self, name: str) -> AbstractDataset:
-        dataset = self._catalog.get(name, fallback_to_runtime_pattern=True)
+        dataset = self._catalog.get(name)  # not as the runner would make it, which takes long
         return MemoryDataset() if dataset is None else dataset
 
     def _declared_output(self, name: str) -> AbstractDataset | None:

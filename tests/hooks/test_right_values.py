@@ -319,3 +319,64 @@ def test_what_one_node_leaves_for_another_is_not_reused(
     points = (1, 1), (1, 2), (2, 2), (1, 1), (2, 1)
     assert values(project, *points) == [10.0 * q + p for p, q in points]
     assert any("may differ from that of a plain run" in w for w in warnings)
+
+
+LAZY = {
+    "polars": (
+        "import polars as pl\n\ndef first(raw, p):\n    return raw.with_columns(pl.col('x') * p)\n\n"
+        "def second(x, q):\n    return x.with_columns(pl.col('x') + q)\n\n"
+        "def score(y):\n    return {'loss': float(y.collect()['x'].sum())}\n",
+        {"type": "polars.LazyPolarsDataset", "file_format": "csv"},
+    ),
+    "dask": (
+        "import dask.dataframe as dd\n\ndef first(raw, p):\n"
+        "    frame = dd.read_csv('data/raw.csv')\n    return frame.assign(x=frame.x * p)\n\n"
+        "def second(x, q):\n    return {'inside': [x.assign(x=x.x + q)]}\n\n"
+        "def score(y):\n    return {'loss': float(y['inside'][0].x.sum().compute())}\n",
+        {"type": "pandas.CSVDataset"},
+    ),
+}
+
+
+@pytest.mark.parametrize("library", LAZY)
+def test_lazy_values_are_not_kept_as_recipes(
+    project: Any, library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("polars" if library == "polars" else "dask.dataframe")
+    monkeypatch.chdir(project.path)
+    nodes, raw = LAZY[library]
+    write(
+        project,
+        nodes,
+        "node(nodes.first, ['raw', 'params:first.p'], 'x'),"
+        "node(nodes.second, ['x', 'params:second.q'], 'y'), node(nodes.score, 'y', 'metrics')",
+        {"raw": {**raw, "filepath": "data/raw.csv"}},
+    )
+    file = project.path / "data" / "raw.csv"
+    file.write_text("x\n1\n2\n")
+    points = (1, 0), (2, 0), (2, 1)
+    assert values(project, *points) == [3, 6, 8]
+    file.write_text("x\n100\n200\n")
+    assert values(project, *points, study="later") == [300, 600, 602]
+    record = project.tuner().evaluate({"first.p": 1, "second.q": 0})
+    assert "recipe" in record.nodes[0].why_not
+
+
+def test_declared_lazy_dataset_is_handed_on_within_a_trial(project: Any) -> None:
+    pytest.importorskip("polars")
+    nodes, raw = LAZY["polars"]
+    write(
+        project,
+        nodes.replace("y.collect()", "y"),
+        "node(nodes.first, ['raw', 'params:first.p'], 'x'),"
+        "node(nodes.second, ['x', 'params:second.q'], 'y'), node(nodes.score, 'z', 'metrics'),"
+        "node(lambda y: y.collect(), 'y', 'z', name='collect')",
+        {
+            "raw": {**raw, "filepath": "data/raw.csv"},
+            "x": {**raw, "filepath": "data/x.csv"},
+            "y": {**raw, "filepath": "data/y.csv"},
+        },
+    )
+    (project.path / "data" / "raw.csv").write_text("x\n1\n2\n")
+    points = (1, 0), (2, 0), (2, 1), (1, 1)
+    assert values(project, *points) == [3, 6, 8, 5]

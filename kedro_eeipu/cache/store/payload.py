@@ -39,7 +39,19 @@ _OUT_OF_BAND = 1 << 18
 _LARGE = 1 << 22
 _PLAIN_NODES = 10_000
 # Classes of polars that hold Python functions as pickles within their own bytes.
-_POLARS_CODE = frozenset({"LazyFrame", "Expr"})
+_POLARS_CODE = frozenset({"Expr"})
+# Values that are pickled without their data: queries, and files that are read when it is needed.
+_RECIPES = frozenset(
+    {
+        ("polars", "LazyFrame"),
+        ("ibis", "Expr"),
+        ("pyarrow", "Dataset"),
+        ("xarray", "CachingFileManager"),
+        ("datasets", "MemoryMappedTable"),
+        *(("zarr", name) for name in ("Array", "Group", "AsyncArray", "AsyncGroup")),
+    }
+)
+_LAZY_LIBRARIES = frozenset(library for library, _ in _RECIPES)
 # By digest, the version of the file that was last found to match it.
 _checked: dict[str, tuple[int, ...]] = {}
 
@@ -52,6 +64,10 @@ class Outdated(Exception):
     """The value is an instance of a class whose code has changed."""
 
 
+class Recipe(Exception):
+    """The value says how data is to be got, and would be pickled without the data."""
+
+
 class TooLarge(Exception):
     """The payload is larger than an entry may be."""
 
@@ -61,6 +77,7 @@ def write(value: Any, file: IO[bytes], limit: int | None = None) -> tuple[str, i
 
     Raises:
         TooLarge: more than ``limit`` bytes.
+        Recipe: the value, or something in it, is lazy: a query, a graph, a file that is not read.
         Exception: whatever pickling the value or writing to ``file`` raises.
     """
     with ChunkWriter(file) as writer:
@@ -190,6 +207,11 @@ class _Pickler(pickle.Pickler):
         return False
 
     def reducer_override(self, obj: Any) -> Any:
+        recipe = _recipe(obj)
+        if recipe:
+            raise Recipe(
+                f"a {recipe} is a recipe, which is carried out on what its files hold by then"
+            )
         if callable(obj) and hasattr(obj, "__qualname__") and is_project_object(obj):
             self.code.add(f"{obj.__module__}:{obj.__qualname__}")
         if type(obj).__module__.startswith("polars") and type(obj).__name__ in _POLARS_CODE:
@@ -221,6 +243,17 @@ class _Pickler(pickle.Pickler):
             return self._dtypes.setdefault(item.str, item)  # type: ignore[attr-defined]
 
         return tuple(tuple(map(one, part)) if type(part) is tuple else part for part in reduced)
+
+
+def _recipe(obj: Any) -> str:
+    """Name of the type of a lazy value, empty for others."""
+    kind = type(obj)
+    if kind.__module__.partition(".")[0] not in _LAZY_LIBRARIES:
+        graph = getattr(obj, "__dask_graph__", None)  # of any library that builds on Dask
+        is_lazy = callable(graph) and not isinstance(obj, type) and graph() is not None
+        return kind.__name__ if is_lazy else ""
+    bases = {(base.__module__.partition(".")[0], base.__name__) for base in kind.__mro__}
+    return "" if bases.isdisjoint(_RECIPES) else kind.__name__
 
 
 def _state_bytes(obj: Any) -> bytes:

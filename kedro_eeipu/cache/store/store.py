@@ -414,7 +414,7 @@ def _serialise(value: Any, file: Any, limit: int | None) -> tuple[str, int]:
         return payload.write(value, file, limit)
     except OSError:
         raise
-    except payload.TooLarge as error:
+    except (payload.TooLarge, payload.Recipe) as error:
         raise Unstorable(str(error)) from error
     except Exception as error:
         raise Unstorable(f"it cannot be pickled: {in_words(error)}") from error
