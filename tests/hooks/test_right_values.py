@@ -323,7 +323,8 @@ def test_what_one_node_leaves_for_another_is_not_reused(
 
 LAZY = {
     "polars": (
-        "import polars as pl\n\ndef first(raw, p):\n    return raw.with_columns(pl.col('x') * p)\n\n"
+        "import polars as pl\n\n"
+        "def first(raw, p):\n    return raw.with_columns(pl.col('x') * p)\n\n"
         "def second(x, q):\n    return x.with_columns(pl.col('x') + q)\n\n"
         "def score(y):\n    return {'loss': float(y.collect()['x'].sum())}\n",
         {"type": "polars.LazyPolarsDataset", "file_format": "csv"},

@@ -37,6 +37,8 @@ _MAGIC = b"EEIPU-1\n"
 _FOOTER = struct.Struct("<Q8s")
 _OUT_OF_BAND = 1 << 18
 _LARGE = 1 << 22
+_LONGEST_TEXT = 64
+_MOST_TEXTS = 20_000  # each costs a call when it is loaded
 _PLAIN_NODES = 10_000
 # Classes of polars that hold Python functions as pickles within their own bytes.
 _POLARS_CODE = frozenset({"Expr"})
@@ -91,7 +93,8 @@ def write(value: Any, file: IO[bytes], limit: int | None = None) -> tuple[str, i
         code = {
             name: code_identity(obj).digest for name in names if (obj := find(name)) is not None
         }
-        index = json.dumps({"stream": stream, "buffers": lengths, "code": code}).encode()
+        described = {"stream": stream, "buffers": lengths, "code": code}
+        index = json.dumps({**described, "texts": list(pickler.texts)}).encode()
         out.write(index + _FOOTER.pack(len(index), _MAGIC))
         return writer.finish(), writer.size
 
@@ -118,8 +121,9 @@ def read(file: IO[bytes], size: int, digest: str) -> Any:
             _checked[digest] = version
     if not intact:
         raise Damaged("its content does not match its digest")
-    value = pickle.loads(parts[0], buffers=parts[1:-1])
-    for name, recorded in json.loads(parts[-1][: -_FOOTER.size])["code"].items():
+    index = json.loads(parts[-1][: -_FOOTER.size])
+    value = _Unpickler(parts[0], parts[1:-1], index.get("texts", [])).load()
+    for name, recorded in index["code"].items():
         found = find(name)
         if found is None or code_identity(found).digest != recorded:
             raise Outdated(f"{name} was edited since")
@@ -189,13 +193,31 @@ class _Limited:
 
 
 class _Pickler(pickle.Pickler):
-    """Keeps large buffers out of the stream and notes the project code it refers to."""
+    """Keeps large buffers out of the stream and notes the project code it refers to.
+
+    Pickle writes a string once per object, not once per value. Which equal strings are one object,
+    a name of an attribute and a letter in an array's description, say, depends on what the process
+    has done before, so a fitted model would have another digest in each. Short strings are
+    therefore numbered by value, up to so many of them.
+
+    Attributes:
+        code: the project code that the pickle names.
+        texts: the numbered strings.
+    """
 
     def __init__(self, file: Any, buffers: list[pickle.PickleBuffer]) -> None:
         super().__init__(file, protocol=5, buffer_callback=self._keep_apart)
         self._buffers = buffers
-        self._dtypes: dict[str, Any] = {}
+        self._dtypes: dict[Any, Any] = {}
+        self._left = _MOST_TEXTS
         self.code: set[str] = set()
+        self.texts: dict[str, int] = {}
+
+    def persistent_id(self, obj: Any) -> int | None:
+        if type(obj) is not str or self._left == 0 or len(obj) > _LONGEST_TEXT:
+            return None
+        self._left -= 1
+        return self.texts.setdefault(obj, len(self.texts))
 
     def _keep_apart(self, buffer: pickle.PickleBuffer) -> bool:
         try:
@@ -228,6 +250,8 @@ class _Pickler(pickle.Pickler):
             elif not obj.flags.writeable:
                 obj = obj.copy(order="K")  # as Kedro hands it on, which copies
             return self._with_one_dtype(obj.__reduce_ex__(5), numpy.dtype)
+        if numpy is not None and isinstance(obj, numpy.generic) and type(obj) is not numpy.void:
+            return self._with_one_dtype(obj.__reduce__(), numpy.dtype)
         return NotImplemented
 
     def _with_one_dtype(self, reduced: tuple, dtype: type) -> tuple:
@@ -238,11 +262,24 @@ class _Pickler(pickle.Pickler):
         """
 
         def one(item: Any) -> Any:
-            if not isinstance(item, dtype) or item.fields or item.metadata:  # type: ignore[attr-defined]
+            if not isinstance(item, dtype) or item.metadata:  # type: ignore[attr-defined]
                 return item
-            return self._dtypes.setdefault(item.str, item)  # type: ignore[attr-defined]
+            fields = repr(item.descr) if item.fields else ""  # type: ignore[attr-defined]
+            aligned = item.isalignedstruct  # type: ignore[attr-defined]
+            return self._dtypes.setdefault((item.str, fields, aligned), item)  # type: ignore[attr-defined]
 
         return tuple(tuple(map(one, part)) if type(part) is tuple else part for part in reduced)
+
+
+class _Unpickler(pickle.Unpickler):
+    """Reads what `_Pickler` has written."""
+
+    def __init__(self, stream: Any, buffers: list[Any], texts: list[str]) -> None:
+        super().__init__(io.BytesIO(stream), buffers=buffers)
+        self._texts = texts
+
+    def persistent_load(self, number: Any) -> str:
+        return self._texts[number]
 
 
 def _recipe(obj: Any) -> str:
