@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -57,12 +58,13 @@ class _Cache:
     """The cache of a project; no search has to be declared for it."""
 
     def __init__(self, metadata: ProjectMetadata, env: str | None, conf_source: str | None) -> None:
-        from kedro_eeipu.config.opening import check_store, open_store, study_storage
+        from kedro_eeipu.config.opening import HOME, check_store, open_store, study_storage
 
         context, settings = open_settings(metadata, env, {}, conf_source)
         self.max_size = settings.cache.max_size
         self.store = open_store(context, settings)
         check_store(self.store, settings)
+        self.runs = Path(metadata.project_path) / HOME / "runs"
         self._storage = study_storage(context, settings)
 
     def users(self, study: str) -> dict[str, list[int]]:
@@ -147,7 +149,10 @@ def verify(opened: _Cache, form: str) -> None:
 @format_option
 def gc(opened: _Cache, form: str) -> None:
     """Delete what nobody needs, and keep the size limit of eeipu.yml."""
+    from kedro_eeipu.hooks.run_directory import sweep_plans
+
     result = opened.store.gc(opened.max_size)
+    result = replace(result, swept=result.swept + sweep_plans(opened.runs))
     if form == "json":
         print_json(asdict(result))
         return

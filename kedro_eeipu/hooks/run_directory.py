@@ -15,13 +15,19 @@ import json
 import os
 import shutil
 import threading
+import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from kedro_eeipu import processes
 from kedro_eeipu.cache.store.store import Blob, Store
+
+_PLAN, _OWNER = "plan-", "owner"
+_ABANDONED_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
@@ -167,6 +173,40 @@ class RunDirectory:
             with contextlib.suppress(FileNotFoundError):
                 found.append(json.loads(path.read_text()))
         return found
+
+
+def plan_directory(runs: Path) -> RunDirectory:
+    """A new directory for a plan that nobody runs.
+
+    Args:
+        runs: Where run directories lie.
+    """
+    # Two containers may share the folder, and number their processes alike.
+    directory = RunDirectory(runs / f"{_PLAN}{os.getpid()}-{uuid.uuid4().hex[:8]}")
+    owner = {"machine": processes.machine(), "pid": os.getpid()}
+    (directory.path / _OWNER).write_text(json.dumps(owner))
+    return directory
+
+
+def sweep_plans(runs: Path) -> int:
+    """Delete the directories of plans whose process has ended; returns how many.
+
+    Args:
+        runs: Where run directories lie.
+    """
+    swept = 0
+    for folder in runs.glob(f"{_PLAN}*"):
+        try:
+            owner = json.loads((folder / _OWNER).read_text())
+            ended = processes.has_ended(owner["machine"], int(owner["pid"]))
+        except (OSError, ValueError, KeyError, TypeError):  # of an earlier version, or just begun
+            ended = False
+            with contextlib.suppress(OSError):
+                ended = time.time() - folder.stat().st_mtime > _ABANDONED_SECONDS
+        if ended:
+            shutil.rmtree(folder, ignore_errors=True)
+            swept += 1
+    return swept
 
 
 def _file_name(name: str) -> str:

@@ -38,7 +38,7 @@ from kedro_eeipu.hooks.plugin import hooks
 from kedro_eeipu.hooks.process_state import CarriedState, ProcessState
 from kedro_eeipu.hooks.pruning import Gate
 from kedro_eeipu.hooks.run import PlannedRun
-from kedro_eeipu.hooks.run_directory import RunDirectory
+from kedro_eeipu.hooks.run_directory import RunDirectory, plan_directory
 from kedro_eeipu.project.checks import (
     check_files,
     check_objective,
@@ -234,7 +234,7 @@ class Project:
         """
         if self._dry is None:
             context = self.session.load_context(self.runtime_params)
-            directory = RunDirectory(made_home(self.path) / "runs" / f"plan-{os.getpid()}")
+            directory = plan_directory(made_home(self.path) / "runs")
             try:
                 with catalog_errors(context):
                     catalog: CatalogProtocol = catalog_of(context)

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+import time
 from typing import Any
 
 from command_line import document
+
+from kedro_eeipu.processes import machine
 
 DEFAULTS = {"clean.scale": 1.0, "left.weight": 2.0, "right.power": 2, "shift": 3.0}
 
@@ -71,3 +78,27 @@ def test_clear_asks_first(project: Any, shell: Any) -> None:
     assert document(shell("cache", "stats", "--format", "json"))["records"] == 5
     assert shell("cache", "clear", "--yes").exit_code == 0
     assert document(shell("cache", "stats", "--format", "json"))["blobs"] == 0
+
+
+def test_gc_sweeps_what_ended_processes_left(project: Any, shell: Any) -> None:
+    """Leases and plans; those of living processes and of other machines stay."""
+    project.tuner().evaluate(DEFAULTS)
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    owners = {
+        "dead": {"machine": machine(), "pid": dead.pid},
+        "alive": {"machine": machine(), "pid": os.getpid()},
+        "elsewhere": {"machine": "another pid:[1]", "pid": dead.pid},
+    }
+    leases = project.path / ".eeipu" / "cache" / "leases"
+    runs = project.path / ".eeipu" / "runs"
+    for i, (name, owner) in enumerate(owners.items()):
+        (leases / f"{i:064x}").write_text(json.dumps({"token": name, "beat": 0, **owner}))
+        (runs / f"plan-{name}").mkdir()
+        (runs / f"plan-{name}" / "owner").write_text(json.dumps(owner))
+    for name, age in (("plan-17", 7200), ("plan-18", 0)):  # of an earlier version
+        (runs / name).mkdir()
+        os.utime(runs / name, (time.time() - age,) * 2)
+    assert document(shell("cache", "gc", "--format", "json"))["swept"] == 3
+    assert sorted(p.name for p in leases.iterdir()) == [f"{1:064x}", f"{2:064x}"]
+    assert sorted(p.name for p in runs.iterdir()) == ["plan-18", "plan-alive", "plan-elsewhere"]
