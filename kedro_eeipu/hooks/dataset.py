@@ -160,6 +160,8 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
         if is_persistent(self.declared):
             return False
         mode = copy_mode(self.declared) or inferred_copy_mode(value)
+        if mode == "deepcopy":  # of which pandas' own copies do without the cells
+            return _holds_mutable_cells(value)
         return mode == "assign" or (mode == "copy" and _holds_mutable(value))
 
     def value(self) -> Any:
@@ -311,6 +313,21 @@ class TranscodedDataset(MemoizedDataset):
         path = self.run.private_path(self.name, written)
         private_copy(written, self.source.name, path).save(value)
         return private_copy(read, self.name, path).load()
+
+
+def _holds_mutable_cells(value: Any, depth: int = 2) -> bool:
+    """Whether a value is a table or column of pandas, or holds one, with mutable cells."""
+    pandas = sys.modules.get("pandas")
+    if pandas is None or depth < 0:
+        return False
+    if isinstance(value, pandas.Series):
+        return value.dtype.kind == "O" and any(map(_is_mutable, value))
+    if isinstance(value, pandas.DataFrame):
+        return _holds_mutable(value)
+    parts = value.values() if isinstance(value, dict) else value
+    if not isinstance(value, dict | list | tuple):
+        return False
+    return any(_holds_mutable_cells(part, depth - 1) for part in list(parts)[:1000])
 
 
 def _holds_mutable(value: Any) -> bool:

@@ -39,6 +39,7 @@ __all__ = [
 
 ProcessState = Mapping[str, Any]
 _MOST_BLOCKS = 2000
+_ABSENT = "the library is not loaded"
 
 
 class _Part(NamedTuple):
@@ -53,11 +54,11 @@ def _of_library(module: str, read: Callable[[Any], Any], restore: Any = None) ->
 
     def reading() -> Any:
         loaded = sys.modules.get(module)
-        return None if loaded is None else read(loaded)
+        return _ABSENT if loaded is None else read(loaded)
 
     def restoring(value: Any) -> None:
         loaded = sys.modules.get(module)
-        if loaded is not None and value is not None:
+        if loaded is not None and value != _ABSENT:
             restore(loaded, value)
 
     return _Part(reading, restoring if restore else None)
@@ -98,7 +99,7 @@ def _loggers() -> dict[str, Any]:
 
 
 def _signals() -> list[Any]:
-    return [signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT)]
+    return [signal.getsignal(s) for s in sorted(signal.valid_signals())]
 
 
 def _encoder() -> str:
@@ -119,6 +120,14 @@ def _torch_settings(torch: Any) -> tuple[Any, ...]:
         torch.are_deterministic_algorithms_enabled(),
         torch.get_num_threads(),
     )
+
+
+def _restore_torch_settings(torch: Any, value: tuple[Any, ...]) -> None:
+    dtype, grad, deterministic, threads = value
+    torch.set_default_dtype(getattr(torch, dtype.removeprefix("torch.")))
+    torch.set_grad_enabled(grad)
+    torch.use_deterministic_algorithms(deterministic)
+    torch.set_num_threads(threads)
 
 
 def _random_state() -> list[Any]:
@@ -163,7 +172,7 @@ _SETTINGS: dict[str, _Part] = {
         lambda: locale.setlocale(locale.LC_ALL), lambda v: locale.setlocale(locale.LC_ALL, v)
     ),
     "the filters of warnings": _Part(
-        lambda: [f[:1] + f[2:3] for f in warnings.filters[:50]],
+        lambda: [repr(f) for f in warnings.filters[:50]],
     ),
     "the timeout of sockets": _Part(socket.getdefaulttimeout, socket.setdefaulttimeout),
     "signal handlers": _Part(_signals),
@@ -185,7 +194,7 @@ _SETTINGS: dict[str, _Part] = {
     "sklearn's configuration": _of_library(
         "sklearn", lambda s: s.get_config(), lambda s, v: s.set_config(**v)
     ),
-    "torch's settings": _of_library("torch", _torch_settings),
+    "torch's settings": _of_library("torch", _torch_settings, _restore_torch_settings),
     "dask's configuration": _of_library("dask.config", lambda d: repr(d.config)),
     "matplotlib's parameters": _of_library("matplotlib", lambda m: repr(dict.items(m.rcParams))),
 }
@@ -267,7 +276,7 @@ def differences(before: ProcessState, after: ProcessState) -> set[str]:
     passed_over = _OF_IMPORTS if before.get("modules") != after.get("modules") else frozenset()
     changed = set()
     for name, value in before.items():
-        if name not in _PARTS or name in passed_over or value is None or name not in after:
+        if name not in _PARTS or name in passed_over or value == _ABSENT or name not in after:
             continue
         if name == "levels and handlers of loggers":
             if any(after[name].get(log, was) != was for log, was in value.items()):
@@ -353,7 +362,7 @@ class CarriedState:
 
 def moved_generators(before: ProcessState, after: ProcessState) -> frozenset[str]:
     """Generators that are not as they were; of one that was not there, nothing is said."""
-    return frozenset(n for n in GENERATORS if before.get(n) not in (None, after.get(n)))
+    return frozenset(n for n in GENERATORS if before.get(n) not in (_ABSENT, after.get(n)))
 
 
 def _digest(value: Any) -> str:
