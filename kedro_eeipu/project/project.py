@@ -146,6 +146,7 @@ class Project:
         parameters = context_parameters(context, parameters_file(context))
         check_pipeline(pipeline_name, pipelines)
         registered = pipelines[pipeline_name]
+        started = process_state.take()  # as a plain run has it once its code is imported
         block = block_of(pipeline_name, parameters)
         if parameters.get(block) is None:
             raise NoBlockError(proposed_block(context, parameters, registered, pipeline_name, env))
@@ -174,7 +175,7 @@ class Project:
             session=session,
             configuration=configuration,
             conf_source=conf_source,
-            started=(started := process_state.take()),
+            started=started,
             seeded=process_state.moved_generators(before, started),
         )
 
