@@ -3,6 +3,7 @@
 # make demo-language   tune its T5
 # make test            run the tests in another
 # make prove           compare hundreds of edits with plain runs, in half an hour
+# make projects PROJECTS="PATH…"   tune checkouts of other people's projects, compare with plain runs
 # make lint            check style and types
 # make bench           compare the samplers on synthetic pipelines
 # make compare         compare them on the three pipelines of the demo project, in hours
@@ -18,7 +19,7 @@ export DO_NOT_TRACK = 1
 export OMP_NUM_THREADS = 1
 
 .DEFAULT_GOAL := demo
-.PHONY: demo demo-vision demo-language test prove lint bench compare clean
+.PHONY: demo demo-vision demo-language test prove projects lint bench compare clean
 
 demo: .venv/.installed
 	cd demo_project && ../.venv/bin/kedro eeipu tune
@@ -32,6 +33,9 @@ test: .venv-test/.installed
 prove: .venv-test/.installed
 	mkdir -p build
 	.venv-test/bin/python tests/proof/run.py --edits -1 --behind -1 --out build/proof.jsonl
+
+projects: .venv-test/.installed
+	.venv-test/bin/python -W ignore tests/projects/run.py $(PROJECTS)
 
 lint: .venv-test/.installed
 	.venv-test/bin/ruff check .
