@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import json
+import logging
 import multiprocessing
 import os
 import re
@@ -39,6 +40,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--blocks", type=Path, default=HERE / "blocks.yml")
     options = parser.parse_args()
+    logging.disable(logging.WARNING)  # what plugins say when they are imported
     blocks = yaml.safe_load(options.blocks.read_text())
     print(HEAD, flush=True)
     for path in options.paths:
