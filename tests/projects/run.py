@@ -198,7 +198,13 @@ def plain_value(project: Path, known: Mapping[str, Any], params: Mapping[str, An
 def _plain_run(
     project: str, objective: Mapping[str, Any], pipeline: str | None, params: Mapping[str, Any]
 ) -> float:
+    import random
+
+    import numpy as np
+
     os.chdir(project)
+    random.seed()  # else all copies of a process go on with its random numbers
+    np.random.seed()
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     os.dup2(1, 2)
     from kedro.framework.hooks import hook_impl
