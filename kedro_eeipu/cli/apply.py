@@ -113,6 +113,13 @@ def apply(
     outputs = adoption.save_outputs()
     for name in outputs.saved:
         click.echo(f"Saved {name} from the cache")
+    for name, partitions in outputs.beside.items():
+        warn(
+            [
+                f"{name} also holds {_few(partitions)} from earlier runs, and `kedro run` reads "
+                "all partitions. Delete them, or declare it with `overwrite: true`."
+            ]
+        )
     for name, reason in outputs.missing.items():
         click.echo(f"Not saved: {name} ({reason}); `{run.command}` makes it", err=True)
     made, confirmed = adoption.left_to_plain_run()
@@ -121,3 +128,7 @@ def apply(
     if confirmed:
         click.echo(f"Trials confirm nothing; `{run.command}` confirms {', '.join(confirmed)}")
     outputs.refuse_failed(trial, run)
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

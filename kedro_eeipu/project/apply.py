@@ -69,11 +69,13 @@ class SavedOutputs:
         saved: Names of the datasets written.
         missing: Why the cache could not give others, by name.
         failed: Why the dataset could not save others, by name.
+        beside: Partitions that lie beside those of the trial, by name of the dataset.
     """
 
     saved: list[str] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    beside: dict[str, list[str]] = field(default_factory=dict)
 
     def refuse_failed(self, trial: TrialRecord, run: PlainRun) -> None:
         """Say what a dataset could not save, after all others were.
@@ -230,6 +232,9 @@ class Adoption:
                     outputs.failed[name] = _root_cause(error)
                 else:
                     outputs.saved.append(name)
+                    beside = _other_partitions(catalog[name], value)
+                    if beside:
+                        outputs.beside[name] = beside
         return outputs
 
     def left_to_plain_run(self) -> tuple[list[str], list[str]]:
@@ -281,6 +286,16 @@ def _differences(a: Mapping[str, Any], b: Mapping[str, Any], prefix: str = "") -
             yield from _differences(left, right, f"{path}.")
         elif left != right:
             yield path
+
+
+def _other_partitions(dataset: Any, value: Any) -> list[str]:
+    """Partitions in the folder of a partitioned dataset that are not of this value."""
+    if not isinstance(value, Mapping):
+        return []
+    if all(kind.__name__ != "PartitionedDataset" for kind in type(dataset).__mro__):
+        return []
+    dataset.release()  # it may remember which files there were
+    return sorted(set(dataset.load()) - set(map(str, value)))
 
 
 def _root_cause(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 import yaml
@@ -187,3 +188,37 @@ def test_apply_wants_one_trial(shell: Shell, arguments: tuple[str, ...]) -> None
 def test_apply_of_a_trial_that_is_not_there(shell: Shell) -> None:
     shell("tune", "--trials", "2")
     refused(shell("apply", "--trial", "7"), "no complete trial 7", "kedro eeipu trials")
+
+
+def test_apply_tells_of_partitions_of_earlier_runs(project: Any) -> None:
+    project.write_nodes(
+        "def split(shift):\n    return {f'p{i}': {'v': i} for i in range(int(shift))}\n\n"
+        "def join(parts):\n    return {'loss': sum(part()['v'] for part in parts.values())}\n"
+    )
+    project.write_pipeline(
+        "from kedro.pipeline import Pipeline, node\nfrom . import nodes\n\n"
+        "def create_pipeline(**kwargs):\n    return Pipeline([\n"
+        "        node(nodes.split, 'params:shift', 'parts'),\n"
+        "        node(nodes.join, 'parts', 'metrics')])\n"
+    )
+    project.write_catalog(
+        {
+            "metrics": {"type": "json.JSONDataset", "filepath": "data/metrics.json"},
+            "parts": {
+                "type": "partitions.PartitionedDataset",
+                "path": "data/parts",
+                "dataset": "json.JSONDataset",
+                "filename_suffix": ".json",
+            },
+        }
+    )
+    objective = {"dataset": "metrics", "key": "loss", "direction": "minimize"}
+    searched = {"objective": objective, "space": {"shift": {"low": 1, "high": 9}}}
+    project.write_parameters({"shift": 1, "eeipu": searched})
+    folder = project.path / "data" / "parts"
+    folder.mkdir()
+    (folder / "old.json").write_text('{"v": 50}')
+    project.tuner().evaluate({"shift": 1})
+    done = project.kedro("eeipu", "apply", "--best", "--env", "local")
+    assert done.returncode == 0, done.stderr
+    assert "parts also holds old from earlier runs" in done.stderr
