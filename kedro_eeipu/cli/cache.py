@@ -20,6 +20,7 @@ from kedro_eeipu.cli.common import (
     study_option,
 )
 from kedro_eeipu.errors import EEIPUError
+from kedro_eeipu.states import NodeState
 from kedro_eeipu.wording import counted, in_bytes
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class _Cache:
             return users
         for trial in trials:
             for node in trial.nodes:
-                if node.key and node.status in ("ran", "reused"):
+                if node.key and node.status in (NodeState.RAN, NodeState.REUSED):
                     users.setdefault(node.key, []).append(trial.number)
         return users
 

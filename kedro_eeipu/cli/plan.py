@@ -20,6 +20,7 @@ from kedro_eeipu.cli.common import (
     study_option,
     warn,
 )
+from kedro_eeipu.states import NodeState
 
 if TYPE_CHECKING:
     from kedro.framework.startup import ProjectMetadata
@@ -102,6 +103,6 @@ def _left_out(project: Project, trials: Sequence[TrialRecord]) -> list[dict[str,
     """The nodes that no trial runs, and the seconds of each if an earlier run knows them."""
     if not project.left_out:
         return []
-    seconds = {n.name: n.seconds for t in trials for n in t.nodes if n.status == "ran"}
+    seconds = {n.name: n.seconds for t in trials for n in t.nodes if n.status == NodeState.RAN}
     seconds |= project.seconds_left_out()
     return [{"name": name, "seconds": seconds.get(name)} for name in project.left_out]

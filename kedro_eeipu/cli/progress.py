@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kedro_eeipu.hooks.run import PlannedRun
+from kedro_eeipu.states import NodeState
 from kedro_eeipu.study.limits import Limits
 from kedro_eeipu.study.records import TrialRecord
 from kedro_eeipu.study.storage import TrialStudy
@@ -22,11 +23,11 @@ from kedro_eeipu.wording import counted, duration, scalar
 __all__ = ["LiveView", "PlainView", "sparkline", "time_left"]
 
 _MARKS = {
-    "ran": ("●", "green"),
-    "reused": ("◌", "cyan"),
-    "running": ("▶", "yellow"),
-    "failed": ("✗", "red"),
-    "skipped": ("·", "dim"),
+    NodeState.RAN: ("●", "green"),
+    NodeState.REUSED: ("◌", "cyan"),
+    NodeState.RUNNING: ("▶", "yellow"),
+    NodeState.FAILED: ("✗", "red"),
+    NodeState.SKIPPED: ("·", "dim"),
     "waiting": ("·", "dim"),
 }
 # Share of a study that must be done before the time left is estimated.
@@ -67,8 +68,8 @@ class PlainView(Listener):
     def summary(self, trial: TrialRecord) -> str:
         """A trial in one line: value, cost, and which nodes ran."""
         value = trial.state if trial.value is None else f"{trial.value:.6g}"
-        ran = [n.name for n in trial.nodes if n.status in ("ran", "failed")]
-        reused = sum(n.status == "reused" for n in trial.nodes)
+        ran = [n.name for n in trial.nodes if n.was_called]
+        reused = sum(n.status == NodeState.REUSED for n in trial.nodes)
         what = f"ran {', '.join(ran)}" if 0 < len(ran) <= 3 else f"ran {len(ran)}"
         return (
             f"trial {trial.number:>3}  {value:>10}  {trial.cost:>6.2f} s  "
@@ -174,7 +175,7 @@ class LiveView(PlainView):
             for name in run.plan.actions
         }
         counts = Text("  ")
-        for state in ("reused", "ran", "running", "waiting"):
+        for state in (NodeState.REUSED, NodeState.RAN, NodeState.RUNNING, "waiting"):
             mark, style = _MARKS[state]
             count = sum(s == state for s in states.values())
             counts.append(f"{mark} {count} {state}   ", style=style)
@@ -204,7 +205,7 @@ class LiveView(PlainView):
         columns = max(1, self._width() // (max(map(len, states)) + 4))
         most = columns * max(3, self.console.height - 10)
         if len(states) > most:  # the counts below tell of the others
-            busy = {n: s for n, s in states.items() if s not in ("reused", "waiting")}
+            busy = {n: s for n, s in states.items() if s not in (NodeState.REUSED, "waiting")}
             states = dict(list(busy.items())[-most:])
         cells = []
         for name, state in states.items():
@@ -253,7 +254,7 @@ class LiveView(PlainView):
 
 def _row(trial: TrialRecord, better: bool) -> Text:
     """A finished trial, marked when it is better than all before it."""
-    ran = [n.name for n in trial.nodes if n.status in ("ran", "failed")]
+    ran = [n.name for n in trial.nodes if n.was_called]
     text = Text(f"{trial.number:>5} ")
     if trial.value is None:
         text.append(f"{trial.state:>11}", style="yellow" if trial.state == "pruned" else "red")

@@ -9,6 +9,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from kedro_eeipu.states import NodeState
 from kedro_eeipu.study.records import TrialRecord, with_defaults
 from kedro_eeipu.wording import counted, duration, in_bytes, scalar
 
@@ -46,8 +47,8 @@ def print_trials(console: Console, trials: Sequence[TrialRecord]) -> None:
             "-" if t.value is None else f"{t.value:.6g}",
             f"{t.cost:.2f}",
             f"{t.saved:.2f}",
-            str(sum(n.status in ("ran", "failed") for n in t.nodes)),
-            str(sum(n.status == "reused" for n in t.nodes)),
+            str(sum(n.was_called for n in t.nodes)),
+            str(sum(n.status == NodeState.REUSED for n in t.nodes)),
         )
         for t in trials
     ]
@@ -104,8 +105,8 @@ def entries_table(entries: Sequence[Mapping[str, Any]]) -> Table:
 def print_outcome(console: Console, result: Outcome, space: SearchSpace) -> None:
     """How a study ended: the best values beside the defaults, and what reuse has saved."""
     nodes = [n for t in result.trials for n in t.nodes]
-    ran = sum(n.status in ("ran", "failed") for n in nodes)
-    reused = sum(n.status == "reused" for n in nodes)
+    ran = sum(n.was_called for n in nodes)
+    reused = sum(n.status == NodeState.REUSED for n in nodes)
     spent, saved = sum(t.cost for t in result.trials), sum(t.saved for t in result.trials)
     say = lambda text: console.print(text, highlight=False, soft_wrap=True, markup=False)  # noqa: E731
     say("")

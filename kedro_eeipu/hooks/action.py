@@ -26,6 +26,7 @@ from kedro_eeipu.hooks.key import Identity, key_parts, node_key
 from kedro_eeipu.hooks.process_state import CarriedState, NodeEffects, ProcessState, take
 from kedro_eeipu.hooks.run_directory import Output, RunDirectory
 from kedro_eeipu.hooks.shared_state import changed, names, note, reached
+from kedro_eeipu.states import NodeState
 
 __all__ = ["NodeAction", "calling_node", "delivering_node"]
 
@@ -126,7 +127,7 @@ class NodeAction:
         """Serve the node from its record: nothing of it is executed or loaded."""
         self._served = record
         self._promise(record)
-        self._tell("reused", record=record)
+        self._tell(NodeState.REUSED, record=record)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self._finished:  # a node after it had to be computed again, and needed it already
@@ -220,14 +221,14 @@ class NodeAction:
             self._finished = True
         if self._served is None:
             self._record()
-            self._tell("ran")
+            self._tell(NodeState.RAN)
         self._lease.close()
         if self._on_finished is not None:
             self._on_finished(self.outputs)
 
     def failed(self, error: BaseException) -> None:
         """The node raised, or one of its outputs could not be saved."""
-        self._tell("failed", error=error_text(error))
+        self._tell(NodeState.FAILED, error=error_text(error))
         self._lease.close()
 
     def close(self) -> None:
@@ -235,7 +236,7 @@ class NodeAction:
         self._lease.close()
 
     def _execute(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        self._tell("running")
+        self._tell(NodeState.RUNNING)
         before = reached(self.node)
         self._bypass_what_was_changed(before)
         self._state = take() if self._carried is not None else {}
@@ -248,7 +249,7 @@ class NodeAction:
         self._bypass_what_shares_state(before)
         self._bypass_what_shares_inputs()
         if not self.node.outputs:
-            self._tell("ran")
+            self._tell(NodeState.RAN)
         return result
 
     def _note_effects(self) -> None:
@@ -335,7 +336,7 @@ class NodeAction:
             return None
         self._served, self._key = record, record.key
         self._promise(record)
-        self._tell("reused", record=record)
+        self._tell(NodeState.REUSED, record=record)
         if self._carried is not None:
             self._carried.resumed.add(self.node.name)
             self._carried.resume(record.meta.get("left", {}))
@@ -390,7 +391,7 @@ class NodeAction:
             "seconds": 0.0 if record else self._seconds,
             "saved": float(record.meta.get("seconds", 0.0)) if record else 0.0,
             "key": self._key or (record.key if record else None),
-            "parts": {} if status == "running" else self.parts(),
+            "parts": {} if status == NodeState.RUNNING else self.parts(),
         }
         if self.why_not:
             event["why_not"] = self.why_not
@@ -449,7 +450,7 @@ def _named(func: Any, action: NodeAction) -> Any:
 def _stream(action: NodeAction, *args: Any, **kwargs: Any) -> Iterator[Any]:
     """Run a generator node chunk by chunk, as Kedro expects of one, and time it."""
     started = time.perf_counter()
-    action._tell("running")
+    action._tell(NodeState.RUNNING)
     before = reached(action.node)
     try:
         yield from action.node.func(*args, **kwargs)
@@ -459,7 +460,7 @@ def _stream(action: NodeAction, *args: Any, **kwargs: Any) -> Iterator[Any]:
     finally:
         action._seconds = time.perf_counter() - started
     action._bypass_what_shares_state(before)
-    action._tell("ran")
+    action._tell(NodeState.RAN)
 
 
 def _deliver(action: NodeAction, *parameters: Any) -> Any:

@@ -15,6 +15,7 @@ from kedro_eeipu.hooks.plan import Planner, RunPlan
 from kedro_eeipu.hooks.process_state import CarriedState, ProcessState
 from kedro_eeipu.hooks.pruning import Gate
 from kedro_eeipu.hooks.run_directory import RunDirectory
+from kedro_eeipu.states import NodeState
 
 __all__ = ["PlannedRun"]
 
@@ -95,7 +96,7 @@ class PlannedRun:
     def keep_limit(self) -> None:
         """Make room in the store for what the run has written."""
         events = self.directory.nodes().values()
-        recorded = [e for e in events if e["status"] == "ran" and not e.get("why_not")]
+        recorded = [e for e in events if e["status"] == NodeState.RAN and not e.get("why_not")]
         SizeLimit(self.planner.store, self.planner.settings.max_size).written(
             sum(size for event in recorded for _, size in event.get("outputs", ()))
         )

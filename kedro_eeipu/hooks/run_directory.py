@@ -25,6 +25,7 @@ from typing import Any
 
 from kedro_eeipu import processes
 from kedro_eeipu.cache.store.store import Blob, Store
+from kedro_eeipu.states import NodeState
 
 _PLAN, _OWNER = "plan-", "owner"
 _ABANDONED_SECONDS = 3600.0
@@ -93,7 +94,7 @@ class RunDirectory:
         """Tell what is known of a node by now; a later event replaces an earlier one."""
         if event.get("error"):
             event = {**event, "error": self._hide(event["error"])}
-        lasting = event["status"] in ("ran", "failed")
+        lasting = event["status"] in (NodeState.RAN, NodeState.FAILED)
         self._tell("node", node, {"name": node, **event}, lasting=lasting)
 
     def nodes(self) -> dict[str, dict[str, Any]]:

@@ -11,6 +11,7 @@ import numpy as np
 from kedro_eeipu.reporting import parameters, spending
 from kedro_eeipu.reporting.drawing import STAGE_COLOURS
 from kedro_eeipu.reporting.shell import figure_html, page_html
+from kedro_eeipu.states import NodeState
 from kedro_eeipu.study.costs import StageCosts, expected_costs
 from kedro_eeipu.study.records import TrialRecord, with_defaults
 from kedro_eeipu.wording import duration, scalar
@@ -71,8 +72,8 @@ def _head(
     maximize: bool,
 ) -> str:
     nodes = [n for t in trials for n in t.nodes]
-    ran = sum(n.status in ("ran", "failed") for n in nodes)
-    reused = sum(n.status == "reused" for n in nodes)
+    ran = sum(n.was_called for n in nodes)
+    reused = sum(n.status == NodeState.REUSED for n in nodes)
     spent, saved = sum(t.cost for t in trials), sum(t.saved for t in trials)
     states = [t.state for t in trials]
     counts = {
@@ -217,7 +218,7 @@ def _failures(failed: Sequence[TrialRecord]) -> str:
     shown = failed[-_FAILED_TRIALS:]
     rows = [_row("th", ["trial", "seconds", "node", "reason"])]
     for t in reversed(shown):
-        node = next((n for n in t.nodes if n.status == "failed"), None)
+        node = next((n for n in t.nodes if n.status == NodeState.FAILED), None)
         reason = t.error or (node.error if node else None) or ""
         if t.interrupted:
             reason = f"stopped from outside {reason}"

@@ -27,6 +27,7 @@ from kedro_eeipu.reporting.drawing import (
     to_numbers,
     to_seconds,
 )
+from kedro_eeipu.states import NodeState
 
 if TYPE_CHECKING:
     from kedro_eeipu.search import PipelineStage, StageGraph
@@ -86,9 +87,9 @@ class StageTotals:
                 i = position.get(node.name, len(graph))
                 ran[i, j] += node.seconds
                 saved[i, j] += node.saved
-                failed[i, j] |= node.status == "failed"
-                ran_nodes[i, j] += node.status in ("ran", "failed")
-                reused_nodes[i, j] += node.status == "reused"
+                failed[i, j] |= node.status == NodeState.FAILED
+                ran_nodes[i, j] += node.was_called
+                reused_nodes[i, j] += node.status == NodeState.REUSED
         labels = (*(stage_label(s) for s in graph), "no longer in the pipeline")
         used = np.flatnonzero((ran_nodes + reused_nodes).sum(axis=1))
         totals = (a[used] for a in (ran, saved, failed, ran_nodes, reused_nodes))

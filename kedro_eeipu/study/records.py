@@ -60,6 +60,11 @@ class NodeRecord:
         """As it is stored: what is empty left out."""
         return {k: v for k, v in self.__dict__.items() if v not in (None, 0.0, {}, ())}
 
+    @property
+    def was_called(self) -> bool:
+        """Whether its function was called in the trial."""
+        return self.status in (NodeState.RAN, NodeState.FAILED)
+
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> NodeRecord:
         """As read back; keys of a later version are passed over."""

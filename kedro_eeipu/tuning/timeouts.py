@@ -104,7 +104,7 @@ class Watch:
     def _end(self, reason: str, running: dict[str, Any], now: float) -> None:
         for name, event in running.items():
             seconds = now - self._began.get(name, now)
-            ended = {**event, "status": "failed", "seconds": seconds, "error": reason}
+            ended = {**event, "status": NodeState.FAILED, "seconds": seconds, "error": reason}
             self._directory.put_node(name, ended)
         self._tell(reason)
         if not self._ended.wait(_LOOK_SECONDS):  # it may have ended at the last moment

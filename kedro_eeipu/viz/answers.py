@@ -20,6 +20,7 @@ from kedro_eeipu._kedro import catalog_of, replace_dataset, strip_transcoding
 from kedro_eeipu.cache.store.store import Blob, CacheMiss
 from kedro_eeipu.config.redaction import Redactor
 from kedro_eeipu.search.paths import lookup, override
+from kedro_eeipu.states import NodeState
 from kedro_eeipu.viz.previews import Preview, preview_of
 from kedro_eeipu.wording import duration
 
@@ -32,7 +33,7 @@ __all__ = ["PIPELINE", "Answers"]
 
 # Kedro-Viz's page shows the run status of the pipeline with this id alone.
 PIPELINE = "__default__"
-STATES = ("ran", "reused", "failed", "skipped")
+STATES = (NodeState.RAN, NodeState.REUSED, NodeState.FAILED, NodeState.SKIPPED)
 _KEPT_PREVIEWS = 256
 # What takes longer to load than anybody waits for a click.
 _LARGEST = 1_000_000_000
@@ -120,9 +121,9 @@ class Answers:
         """The trial as a run of the pipeline, for ``/api/run-status``."""
         nodes, datasets = {}, {}
         for record in trial.nodes:
-            if record.status == "skipped" or record.name not in self._tasks:
+            if record.status == NodeState.SKIPPED or record.name not in self._tasks:
                 continue
-            failed = record.status == "failed"
+            failed = record.status == NodeState.FAILED
             nodes[self._tasks[record.name]] = {
                 "status": "failed" if failed else "success",
                 "duration": record.seconds,
@@ -183,9 +184,9 @@ class Answers:
     def card(self, record: NodeRecord, why: str) -> str:
         """What happened to a node, why, and what it cost."""
         lines = [record.status.upper(), self.redactor.text(record.error or why), ""]
-        if record.status in ("ran", "failed"):
+        if record.was_called:
             lines.append(f"took {duration(record.seconds)}")
-        if record.status == "reused":
+        if record.status == NodeState.REUSED:
             lines.append(f"saved {duration(record.saved)}")
         if record.outputs:
             lines.append(f"outputs of {sum(n for _, n in record.outputs):,} bytes")
