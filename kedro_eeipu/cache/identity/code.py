@@ -9,7 +9,6 @@ are hashed. So recursion ends, and the digest depends on nothing but the code.
 
 from __future__ import annotations
 
-import _abc
 import abc
 import builtins
 import hashlib
@@ -30,6 +29,7 @@ from kedro_eeipu.cache.identity.canonical import (
     tagged,
     type_name,
 )
+from kedro_eeipu.cache.identity.declarations import own_annotations, own_doc, registered, source
 from kedro_eeipu.cache.identity.objects import ObjectWriter, Unit, is_mutable, kept_values
 from kedro_eeipu.cache.identity.origin import PYTHON, is_compiled, origin_of
 from kedro_eeipu.cache.identity.replaced import replaced_in_libraries
@@ -167,9 +167,9 @@ class _Walk(ObjectWriter):
             if described == len(self.units):
                 break
         if self._reads("docs"):
-            root.add("docs", canonical_digest([_own_doc(owner) for owner in self._owners]))
+            root.add("docs", canonical_digest([own_doc(owner) for owner in self._owners]))
         if self._reads("source"):
-            root.add("source", canonical_digest([_source(owner) for owner in self._owners]))
+            root.add("source", canonical_digest([source(owner) for owner in self._owners]))
         if self._reads("order"):
             root.add("orders", canonical_digest(self.orders))
 
@@ -424,7 +424,7 @@ class _Walk(ObjectWriter):
         if any(hasattr(kind, name) for name in _HINTS_ARE_MEANT):
             self._hints(kind, unit)
         if isinstance(kind, abc.ABCMeta):
-            unit.add("registered", canonical_digest(_registered(kind)))
+            unit.add("registered", canonical_digest(registered(kind)))
         self._pydantic(kind, unit)
 
     # --- annotations ------------------------------------------------------------------------------
@@ -440,13 +440,13 @@ class _Walk(ObjectWriter):
         try:
             hints = typing.get_type_hints(owner, include_extras=True)
         except Exception:  # a name that only a type checker has
-            hints = _annotations(owner)
+            hints = own_annotations(owner)
         for hint in hints.values():
             self._hint(hint, unit, with_code=True)
 
     def _hints(self, owner: Any, unit: Unit) -> None:
         """Add annotations as they stand, classes in them by their names."""
-        for name, hint in _annotations(owner).items():
+        for name, hint in own_annotations(owner).items():
             unit.add("hint", str(name))
             self._hint(hint, unit, with_code=False)
 
@@ -509,35 +509,3 @@ class _Global:
 
     def __init__(self, value: Any) -> None:
         self.value = value
-
-
-def _annotations(owner: Any) -> dict[str, Any]:
-    """The annotations that a function, class or module has itself."""
-    annotate = getattr(owner, "__annotate__", None)
-    if isinstance(annotate, types.FunctionType):  # from Python 3.14 on
-        try:
-            return dict(annotate(1))
-        except Exception:  # a name that only a type checker has
-            return {"annotate": code_facts(annotate.__code__).digest.hex()}
-    hints = vars(owner).get("__annotations__") if isinstance(owner, type) else None
-    if hints is None:
-        hints = getattr(owner, "__annotations__", None) or {}
-    return dict(hints)
-
-
-def _own_doc(owner: Any) -> str | None:
-    doc = vars(owner).get("__doc__") if isinstance(owner, type) else owner.__doc__
-    return doc if isinstance(doc, str) else None
-
-
-def _source(owner: Any) -> str:
-    try:
-        return inspect.getsource(owner)
-    except (OSError, TypeError):
-        return ""
-
-
-def _registered(kind: Any) -> list[str]:
-    """Names of the classes that were registered with an abstract base class."""
-    classes = [reference() for reference in _abc._get_dump(kind)[0]]
-    return sorted(type_name(c) for c in classes if c is not None)
