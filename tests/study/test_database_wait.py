@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from kedro_eeipu.errors import StudyStopped
-from kedro_eeipu.study import patience
 from kedro_eeipu.study.limits import Limits
 from kedro_eeipu.tuning.listener import Listener
 
@@ -61,7 +60,7 @@ def test_locked_study_is_waited_for(project: Any, monkeypatch: pytest.MonkeyPatc
     threads: list[threading.Thread] = []
     warnings: list[str] = []
     monkeypatch.setattr(
-        patience.logger, "warning", lambda text, *values: warnings.append(text % values)
+        database_wait.logger, "warning", lambda text, *values: warnings.append(text % values)
     )
     file = project.path / ".eeipu" / "study.db"
     listener = AfterTrial(0, lambda: threads.append(lock(file, 8.0)))
