@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from kedro_eeipu.hooks import hooks
+from kedro_eeipu.hooks import hooks, shared_state
 
 pytest_plugins = ["services"]
 _NUMBERS = itertools.count()
@@ -273,3 +273,7 @@ def make_project(tmp_path: Path) -> Callable[[], KedroProject]:
 def _no_run_left() -> Any:
     yield
     assert not hooks._runs, "a run was announced and never forgotten"
+    # What one project has changed in this process is nothing to the next one.
+    shared_state.forget()
+    for name in [m for m in sys.modules if m.startswith("project_")]:
+        del sys.modules[name]

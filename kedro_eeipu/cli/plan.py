@@ -83,7 +83,7 @@ def plan(metadata: ProjectMetadata, study: str | None, form: str, **options: Any
         if cost is None
         else cost.in_words(project.space.trials, project.space.budget)
     )
-    click.echo("\n" + "\n".join(sentences))
+    console.print("\n" + "\n".join(sentences), markup=False, highlight=False)
 
 
 def _trials(project: Project, study: str | None) -> list[TrialRecord]:

@@ -219,7 +219,8 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
                 warn_once("%s is not cached: %s", self.name, reason)
         try:
             return Output(self.run.scratch.dump(data), scratch=True)
-        except Unstorable:
+        except Unstorable as reason:
+            self.unstorable = f": {reason}"
             return None
 
     def _from_store(self) -> Any:

@@ -48,6 +48,11 @@ def note(changes: set[str]) -> None:
     _touched.update(changes)
 
 
+def forget() -> None:
+    """Forget what nodes have changed, for code of another project."""
+    _touched.clear()
+
+
 def refuse_touched(code: CodeIdentity) -> None:
     """Refuse to look for records of code that reaches what a node has changed in this process.
 

@@ -176,7 +176,9 @@ class StandIns:
         return partial(self._gate.check, steps) if self._gate is not None and steps else None
 
     def _declared(self, name: str) -> AbstractDataset:
-        dataset = self._catalog.get(name)  # not as the runner would make it, which takes long
+        if name not in self._catalog:  # the catalog would take long to make it
+            return MemoryDataset()
+        dataset = self._catalog.get(name, fallback_to_runtime_pattern=True)
         return MemoryDataset() if dataset is None else dataset
 
     def _declared_output(self, name: str) -> AbstractDataset | None:

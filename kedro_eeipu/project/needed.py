@@ -27,11 +27,15 @@ class Places:
     Args:
         pipeline: The whole pipeline.
         catalog: The catalog; it is only read.
+
+    Attributes:
+        unusable: Why datasets cannot be made, by name.
     """
 
     def __init__(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
         self._catalog = catalog
         self._outputs = sorted(pipeline.all_outputs())
+        self.unusable: dict[str, DatasetError] = {}
 
     @cached_property
     def written(self) -> dict[str, str]:
@@ -42,7 +46,8 @@ class Places:
         """Where a declared dataset lies, empty for one that does not lie in files."""
         try:
             dataset = self._catalog.get(name) if name in self._catalog else None
-        except DatasetError:  # refused later, if a trial needs it
+        except DatasetError as error:  # such as for a library that is not installed
+            self.unusable[name] = error
             return ""
         path = location(dataset)
         return f"{protocol(dataset)}:{path}" if path else ""
@@ -72,6 +77,7 @@ def needed_nodes(
 
     Raises:
         ConfigurationError: `also` names something that the pipeline does not have.
+        DatasetError: A dataset that a trial needs cannot be made.
     """
     values = {space.objective.dataset, *(report.dataset for report in space.reports)}
     wanted = [n.name for n in pipeline.nodes if values.intersection(n.outputs)]
@@ -89,6 +95,11 @@ def needed_nodes(
         needed.add(name)
         wanted += parents[name]
         wanted += [producers[other] for i in inputs[name] for other in places.writers(i)]
+    for node in pipeline.nodes:
+        # Kedro drops an entry that it could not make, so it would not fail again.
+        broken = [n for n in (*node.inputs, *node.outputs) if n in places.unusable]
+        if node.name in needed and broken:
+            raise places.unusable[broken[0]]
     return frozenset(needed)
 
 

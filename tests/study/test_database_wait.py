@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from kedro_eeipu.errors import StudyStopped
+from kedro_eeipu.study import database_wait
 from kedro_eeipu.study.limits import Limits
 from kedro_eeipu.tuning.listener import Listener
 
