@@ -13,6 +13,8 @@ from typing import Any
 from kedro_eeipu.errors import ConfigurationError, refuse_unknown_keys
 from kedro_eeipu.wording import parsed_duration
 
+__all__ = ["FILE", "CacheSettings", "Settings", "absolute_root"]
+
 FILE = "eeipu.yml"
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 

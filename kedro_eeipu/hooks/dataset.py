@@ -26,6 +26,17 @@ from kedro_eeipu._kedro import (
 from kedro_eeipu.cache.store.store import Blob, CacheMiss, Store, Unstorable
 from kedro_eeipu.hooks.run_directory import Output, RunDirectory
 
+__all__ = [
+    "MemoizedDataset",
+    "TranscodedDataset",
+    "changes_content",
+    "file_config",
+    "is_persistent",
+    "private_copy",
+    "shares_value",
+    "warn_once",
+]
+
 logger = logging.getLogger(__name__)
 
 # Kinds whose load gives back exactly what was saved, so a trip through their file changes nothing.

@@ -32,6 +32,8 @@ from kedro_eeipu.cache.identity.contents import content_token
 from kedro_eeipu.cache.identity.fingerprint import fingerprint
 from kedro_eeipu.cache.identity.origin import is_project_object
 
+__all__ = ["FileToken", "dataset_identity", "free_input", "validators_token"]
+
 # Arguments that say where and with whose rights data is read, not what is read.
 _WHERE = frozenset({"filepath", "path", "credentials", "versioned", "version", "type"})
 # Kinds of the file-backed family whose data does not lie in the file at their path.

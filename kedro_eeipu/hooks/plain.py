@@ -17,6 +17,8 @@ from kedro_eeipu.hooks.plan import Planner
 from kedro_eeipu.hooks.run import PlannedRun
 from kedro_eeipu.hooks.run_directory import RunDirectory
 
+__all__ = ["plain_run"]
+
 logger = logging.getLogger(__name__)
 
 

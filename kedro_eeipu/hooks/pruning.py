@@ -15,6 +15,8 @@ from kedro_eeipu.errors import EEIPUError
 from kedro_eeipu.hooks.dataset import MemoizedDataset
 from kedro_eeipu.search.space import Objective
 
+__all__ = ["Gate"]
+
 
 class Pruned(Exception):
     """A trial is not worth going on with.

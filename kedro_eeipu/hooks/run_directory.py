@@ -28,6 +28,8 @@ from kedro_eeipu.cache.store.store import Blob, Store
 from kedro_eeipu.states import NodeState
 
 _PLAN, _OWNER = "plan-", "owner"
+__all__ = ["Output", "RunDirectory", "plan_directory", "sweep_plans"]
+
 _ABANDONED_SECONDS = 3600.0
 
 

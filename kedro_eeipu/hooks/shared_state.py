@@ -9,6 +9,8 @@ from kedro.pipeline.node import Node
 from kedro_eeipu.cache.identity.canonical import Unidentifiable
 from kedro_eeipu.cache.identity.code import CodeIdentity, code_identity
 
+__all__ = ["changed", "forget", "names", "note", "reached", "refuse_touched"]
+
 
 def reached(node: Node) -> CodeIdentity | None:
     """The node's code with the globals, classes and objects that it reaches, as they are now.
