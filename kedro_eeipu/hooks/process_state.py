@@ -32,8 +32,8 @@ __all__ = [
     "NodeEffects",
     "ProcessState",
     "differences",
-    "moved_generators",
     "put_back",
+    "seeded_generators",
     "take",
 ]
 
@@ -320,8 +320,8 @@ class CarriedState:
     def __init__(self, start: ProcessState | None = None, seeded: Iterable[str] = ()) -> None:
         self.now = take()
         self._changed: dict[str, str] = {}  # settings that nodes have changed
-        moved = {n for n in GENERATORS if start is None or start.get(n) != self.now.get(n)}
-        self.seeded = {*seeded, *moved}
+        by_hooks = GENERATORS if start is None else seeded_generators(start, self.now)
+        self.seeded = {*seeded, *by_hooks}
         self.resumed: set[str] = set()
 
     def token(self, draws: Iterable[str], state: ProcessState, seeded: set[str]) -> str:
@@ -360,9 +360,19 @@ class CarriedState:
                 self.seeded.add(name)
 
 
-def moved_generators(before: ProcessState, after: ProcessState) -> frozenset[str]:
-    """Generators that are not as they were; of one that was not there, nothing is said."""
-    return frozenset(n for n in GENERATORS if before.get(n) not in (_ABSENT, after.get(n)))
+def seeded_generators(before: ProcessState, after: ProcessState) -> frozenset[str]:
+    """Generators that were seeded meanwhile.
+
+    One that only went on is none: threads of a library may draw from it. Of one that was not there
+    before, nothing is said.
+    """
+    return frozenset(
+        n
+        for n in GENERATORS
+        if before.get(n, _ABSENT) != _ABSENT
+        and before[n] != after[n]
+        and not _continues(n, before[n], after[n])
+    )
 
 
 def _digest(value: Any) -> str:

@@ -176,7 +176,7 @@ class Project:
             configuration=configuration,
             conf_source=conf_source,
             started=started,
-            seeded=process_state.moved_generators(before, started),
+            seeded=process_state.seeded_generators(before, started),
         )
 
     @property
