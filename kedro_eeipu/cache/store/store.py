@@ -340,6 +340,8 @@ class Store:
                 for entry in self._list(folder):
                     with contextlib.suppress(Exception):
                         self._files.delete(entry.path)
+        with contextlib.suppress(Exception):  # what evictions have left
+            self._files.delete(layout.INFLATION)
 
     # --- trust and trouble ------------------------------------------------------------------------
 
