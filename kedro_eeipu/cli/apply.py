@@ -122,11 +122,11 @@ def apply(
         )
     for name, reason in outputs.missing.items():
         click.echo(f"Not saved: {name} ({reason}); `{run.command}` makes it", err=True)
-    made, confirmed = adoption.left_to_plain_run()
-    if made:
-        click.echo(f"Trials left out {', '.join(made)}; `{run.command}` makes them")
-    if confirmed:
-        click.echo(f"Trials confirm nothing; `{run.command}` confirms {', '.join(confirmed)}")
+    unwritten, unconfirmed = adoption.left_to_plain_run()
+    if unwritten:
+        click.echo(f"Trials left out {', '.join(unwritten)}; `{run.command}` makes them")
+    if unconfirmed:
+        click.echo(f"Trials confirm nothing; `{run.command}` confirms {', '.join(unconfirmed)}")
     outputs.refuse_failed(trial, run)
 
 

@@ -182,11 +182,11 @@ def _left_out(nodes: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
     """What trials do not run, and what that saves."""
     if not nodes:
         return []
-    known = [n["seconds"] for n in nodes if n["seconds"] is not None]
+    timed = [n["seconds"] for n in nodes if n["seconds"] is not None]
     saves = ""
-    if known:
-        saves = f" This saves {duration(sum(known))} a trial"
-        saves += "." if len(known) == len(nodes) else f" ({len(known)} of {len(nodes)} measured)."
+    if timed:
+        saves = f" This saves {duration(sum(timed))} a trial"
+        saves += "." if len(timed) == len(nodes) else f" ({len(timed)} of {len(nodes)} measured)."
     return [
         Text(
             f"\nTrials leave out {counted(len(nodes), 'node')} that the objective does not need."

@@ -117,14 +117,14 @@ def run_of(
 
 def summaries(runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
     """Of each sampler the median, the lowest and the highest of every figure, over the seeds."""
-    found = {}
+    summary = {}
     for label in dict.fromkeys(r.label for r in runs):
         own = [r for r in runs if r.label == label]
-        found[label] = {"seeds": len(own)} | {
+        summary[label] = {"seeds": len(own)} | {
             name: _spread([getattr(r, name) for r in own if getattr(r, name) is not None])
             for name in FIGURES
         }
-    return found
+    return summary
 
 
 def _spread(values: Sequence[float]) -> dict[str, float] | None:
@@ -145,13 +145,13 @@ def ratios(runs: Sequence[Run]) -> dict[str, dict[str, float | None]]:
     }
     if not ours or not peers:
         return {}
-    found: dict[str, dict[str, float | None]] = {label: {} for label in (*peers, "mean of peers")}
+    table: dict[str, dict[str, float | None]] = {label: {} for label in (*peers, "mean of peers")}
     for name in RATIOS:
         own = mean(getattr(r, name) for r in ours)
         theirs = {label: mean(getattr(r, name) for r in own_) for label, own_ in peers.items()}
         for label, other in {**theirs, "mean of peers": mean(theirs.values())}.items():
-            found[label][name] = own / other if other else None
-    return found
+            table[label][name] = own / other if other else None
+    return table
 
 
 def as_json(runs: Sequence[Run], about: Mapping[str, Any]) -> dict[str, Any]:

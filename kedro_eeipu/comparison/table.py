@@ -80,22 +80,22 @@ def described(document: Mapping[str, Any]) -> str:
 def rows(document: Mapping[str, Any]) -> list[Sequence[str]]:
     """One row of cells for each sampler, and one for the mean of the peers."""
     ratios = document["ratios"]
-    found: list[Sequence[str]] = []
-    for label, told in document["samplers"].items():
-        found.append(
+    cells: list[Sequence[str]] = []
+    for label, summary in document["samplers"].items():
+        cells.append(
             [
                 label,
-                _spread(told["candidates"], "{:g}"),
-                _spread(told["best"], "{:.4g}"),
-                _spread(told["improvement"], "{:.2g}"),
-                _spread(told["reuse"], "{:.0%}"),
-                _spread(told["proposing_seconds"], "{:.3g}"),
+                _spread(summary["candidates"], "{:g}"),
+                _spread(summary["best"], "{:.4g}"),
+                _spread(summary["improvement"], "{:.2g}"),
+                _spread(summary["reuse"], "{:.0%}"),
+                _spread(summary["proposing_seconds"], "{:.3g}"),
                 *_ratios(ratios.get(label)),
             ]
         )
     if "mean of peers" in ratios:
-        found.append(["mean of peers", *[""] * 5, *_ratios(ratios["mean of peers"])])
-    return found
+        cells.append(["mean of peers", *[""] * 5, *_ratios(ratios["mean of peers"])])
+    return cells
 
 
 def _spread(figure: Mapping[str, float] | None, form: str) -> str:
@@ -107,10 +107,10 @@ def _spread(figure: Mapping[str, float] | None, form: str) -> str:
     return f"{middle} ({form.format(figure['low'])} … {form.format(figure['high'])})"
 
 
-def _ratios(found: Mapping[str, float | None] | None) -> list[str]:
-    if found is None:
+def _ratios(ratios: Mapping[str, float | None] | None) -> list[str]:
+    if ratios is None:
         return ["", ""]
-    return ["none" if found[name] is None else f"{found[name]:.2f} ×" for name in RATIOS]
+    return ["none" if ratios[name] is None else f"{ratios[name]:.2f} ×" for name in RATIOS]
 
 
 def verdict(document: Mapping[str, Any]) -> str:

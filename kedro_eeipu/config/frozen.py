@@ -123,14 +123,14 @@ class ConfigurationSnapshot:
         return changed
 
     def _look(self) -> dict[Path, tuple[int, int]]:
-        found = {}
+        stamps = {}
         for folder in self._folders:
             for file in folder.rglob("*"):
                 if file.suffix in _SUFFIXES:
                     with contextlib.suppress(OSError):
                         status = file.stat()
-                        found[file] = (status.st_mtime_ns, status.st_size)
-        return found
+                        stamps[file] = (status.st_mtime_ns, status.st_size)
+        return stamps
 
 
 class _SnapshotFiles:
@@ -154,8 +154,8 @@ class _SnapshotFiles:
         def ask() -> list[str]:
             return [self._relative(file) for file in self._actual.glob(path)]
 
-        found = self._snapshot.answer(("glob", self._relative(path)), ask)
-        return [self._absolute(file) for file in found]
+        files = self._snapshot.answer(("glob", self._relative(path)), ask)
+        return [self._absolute(file) for file in files]
 
     def open(self, path: str, *arguments: Any, **options: Any) -> Any:
         def ask() -> bytes:

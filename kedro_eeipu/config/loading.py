@@ -139,8 +139,8 @@ def unreadable(error: Exception, context: KedroContext, where: str) -> Configura
         context: The context of the loader.
         where: The file that is most likely meant, for errors that name none.
     """
-    told, cause = str(error), error.__cause__
-    named = re.match(r"Invalid YAML or JSON file (.+), unable to read line", told)
+    message, cause = str(error), error.__cause__
+    named = re.match(r"Invalid YAML or JSON file (.+), unable to read line", message)
     if named and isinstance(cause, yaml.MarkedYAMLError) and cause.problem_mark:
         mark, file = cause.problem_mark, Path(named[1])
         if file.is_relative_to(context.project_path):
@@ -149,5 +149,5 @@ def unreadable(error: Exception, context: KedroContext, where: str) -> Configura
             f"line {mark.line + 1}, column {mark.column + 1}: {cause.problem}",
             where=file.as_posix(),
         )
-    names_files = str(context.config_loader.conf_source) in told
-    return ConfigurationError(told, where="" if names_files else where)
+    names_files = str(context.config_loader.conf_source) in message
+    return ConfigurationError(message, where="" if names_files else where)

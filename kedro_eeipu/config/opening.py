@@ -17,12 +17,12 @@ from kedro_eeipu.cache.store.upkeep import in_words
 from kedro_eeipu.config.settings import FILE, Settings, absolute_root
 from kedro_eeipu.errors import ConfigurationError
 
-__all__ = ["HOME", "check_store", "made_home", "open_store", "study_storage"]
+__all__ = ["HOME", "check_store", "ensure_home", "open_store", "study_storage"]
 
 HOME = ".eeipu"
 
 
-def made_home(project: Path) -> Path:
+def ensure_home(project: Path) -> Path:
     """The folder of a project for what the plugin keeps here, which keeps itself out of git."""
     home = project / HOME
     marker = home / ".gitignore"
@@ -119,11 +119,11 @@ def study_storage(context: KedroContext, settings: Settings) -> str:
             where=f"{FILE}: study.storage",
             remedy="Write, for example, postgresql://host/database.",
         ) from None
-    found = _credentials(context, name, "study.credentials")
-    if found:
+    login = _credentials(context, name, "study.credentials")
+    if login:
         url = url.set(
-            username=str(found.get("username", "")) or None,
-            password=str(found.get("password", "")) or None,
+            username=str(login.get("username", "")) or None,
+            password=str(login.get("password", "")) or None,
         )
     if url.drivername in ("postgresql", "postgres") and find_spec("psycopg"):
         url = url.set(drivername="postgresql+psycopg")
@@ -133,12 +133,12 @@ def study_storage(context: KedroContext, settings: Settings) -> str:
 def _credentials(context: KedroContext, name: str, key: str) -> dict[str, Any]:
     if not name:
         return {}
-    known = credentials_of(context)
-    if name not in known:
+    credentials = credentials_of(context)
+    if name not in credentials:
         raise ConfigurationError(
             f"credentials.yml has no entry '{name}'", where=f"eeipu.yml: {key}"
         )
-    return dict(known[name])
+    return dict(credentials[name])
 
 
 def _refuse_file(root: str) -> None:

@@ -43,8 +43,8 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         spellings = {s for secret in secrets for s in _spellings(secret)}
-        found = sorted({s for s in spellings if len(s) >= _SHORTEST}, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, found))) if found else None
+        hidden = sorted({s for s in spellings if len(s) >= _SHORTEST}, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, hidden))) if hidden else None
 
     @classmethod
     def of(cls, context: KedroContext) -> Redactor:

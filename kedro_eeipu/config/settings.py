@@ -202,13 +202,13 @@ def _input(spec: Any, where: str) -> str:
 
 
 def _amounts(value: Any, where: str) -> dict[str, float]:
-    found = _mapping(value, where)
-    for name, amount in found.items():
+    amounts = _mapping(value, where)
+    for name, amount in amounts.items():
         if isinstance(amount, bool) or not isinstance(amount, int | float) or amount <= 0:
             raise ConfigurationError(
                 f"{amount!r} is no amount", where=f"{where}.{name}", remedy="Write {GPU: 1}."
             )
-    return {str(name): float(amount) for name, amount in found.items()}
+    return {str(name): float(amount) for name, amount in amounts.items()}
 
 
 def _mapping(value: Any, where: str) -> Mapping[str, Any]:

@@ -11,7 +11,7 @@ from kedro.framework.context import KedroContext
 from kedro.pipeline import Pipeline
 
 from kedro_eeipu.config.loading import load_settings
-from kedro_eeipu.config.opening import made_home, open_store
+from kedro_eeipu.config.opening import ensure_home, open_store
 from kedro_eeipu.config.redaction import Redactor
 from kedro_eeipu.hooks.plan import Planner
 from kedro_eeipu.hooks.run import PlannedRun
@@ -44,7 +44,7 @@ def plain_run(
     return PlannedRun(
         run_id,
         Planner(open_store(context, settings), settings.cache, path),
-        RunDirectory(made_home(path) / "runs" / run_id, hide=Redactor.of(context).text),
+        RunDirectory(ensure_home(path) / "runs" / run_id, hide=Redactor.of(context).text),
         write_through=True,
         meta={"run": run_id},
     )

@@ -242,14 +242,14 @@ class Adoption:
         project, trial = self.project, self.trial
         catalog: Any = catalog_of(project.session.load_context(dict(trial.runtime_params)))
         ran = {n.name for n in trial.nodes}
-        made = [
+        unwritten = [
             name
             for node in project.registered.nodes
             if node.name not in ran
             for name in node.outputs
             if name in catalog and not is_ephemeral(catalog[name])
         ]
-        return made, sorted({name for n in project.registered.nodes for name in n.confirms})
+        return unwritten, sorted({name for n in project.registered.nodes for name in n.confirms})
 
 
 def applied_file(pipeline: str) -> str:

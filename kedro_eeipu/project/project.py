@@ -28,7 +28,7 @@ from kedro_eeipu._kedro import (
 from kedro_eeipu.cache.store.store import Store
 from kedro_eeipu.config.frozen import ConfigurationSnapshot
 from kedro_eeipu.config.loading import load_settings
-from kedro_eeipu.config.opening import HOME, check_store, made_home, open_store, study_storage
+from kedro_eeipu.config.opening import HOME, check_store, ensure_home, open_store, study_storage
 from kedro_eeipu.config.redaction import Redactor
 from kedro_eeipu.config.settings import Settings
 from kedro_eeipu.errors import ConfigurationError
@@ -235,7 +235,7 @@ class Project:
         """
         if self._dry is None:
             context = self.session.load_context(self.runtime_params)
-            directory = plan_directory(made_home(self.path) / "runs")
+            directory = plan_directory(ensure_home(self.path) / "runs")
             try:
                 with catalog_errors(context):
                     catalog: CatalogProtocol = catalog_of(context)
@@ -300,7 +300,7 @@ class Project:
     def seconds_left_out(self) -> dict[str, float]:
         """Seconds of the nodes that no trial runs, as far as the cache has them from plain runs."""
         context = self.session.load_context(self.runtime_params)
-        directory = RunDirectory(made_home(self.path) / "runs" / f"plan-{os.getpid()}")
+        directory = RunDirectory(ensure_home(self.path) / "runs" / f"plan-{os.getpid()}")
         try:
             plan = self.planner.plan(
                 self.registered,
@@ -322,7 +322,7 @@ class Project:
 
     def run_directory(self, run_id: str) -> RunDirectory:
         """The directory of the run with this id."""
-        return RunDirectory(made_home(self.path) / "runs" / run_id, hide=self.redactor.text)
+        return RunDirectory(ensure_home(self.path) / "runs" / run_id, hide=self.redactor.text)
 
     def new_run(self, run_id: str, meta: Mapping[str, Any], gate: Gate | None = None) -> PlannedRun:
         """A run through the cache, to be started with `execute`."""

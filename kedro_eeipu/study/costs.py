@@ -63,16 +63,16 @@ def expected_costs(
     return [
         StageCosts(
             stage=s,
-            trials=tuple(fitting[t].number for t in told),
-            measured=np.array([measured[t][s] for t in told]),
-            expected=np.array(list(told.values())),
+            trials=tuple(fitting[t].number for t in left_out),
+            measured=np.array([measured[t][s] for t in left_out]),
+            expected=np.array(list(left_out.values())),
         )
-        for s, told in optimizer.left_out_costs(shown).items()
+        for s, left_out in optimizer.left_out_costs(shown).items()
     ]
 
 
 def _cost(trial: TrialRecord, stage: PipelineStage) -> float:
     """Seconds of a stage all of whose nodes ran, else 0."""
-    found = [n for n in trial.nodes if n.name in stage.nodes]
-    whole = len(found) == len(stage.nodes) and all(n.status == NodeState.RAN for n in found)
-    return sum(n.seconds for n in found) if whole else 0.0
+    members = [n for n in trial.nodes if n.name in stage.nodes]
+    whole = len(members) == len(stage.nodes) and all(n.status == NodeState.RAN for n in members)
+    return sum(n.seconds for n in members) if whole else 0.0

@@ -24,8 +24,8 @@ _ATTEMPTS = 10
 def open_database(url: str) -> BaseStorage:
     """Open a database as Optuna's storage; its tables are made when they are not there."""
     if not url.startswith("sqlite:"):
-        return _made_with_others(lambda: _server_storage(url))
-    storage = _made_with_others(lambda: optuna.storages.get_storage(url))
+        return _retried(lambda: _server_storage(url))
+    storage = _retried(lambda: optuna.storages.get_storage(url))
     sqlite: Any = getattr(storage, "_backend", storage)
 
     @sqlalchemy.event.listens_for(sqlite.engine, "connect")
@@ -39,7 +39,7 @@ def open_database(url: str) -> BaseStorage:
     return storage
 
 
-def _made_with_others(make: Callable[[], BaseStorage]) -> BaseStorage:
+def _retried(make: Callable[[], BaseStorage]) -> BaseStorage:
     """Open a storage whose tables another process may be making at the same moment."""
     for _ in range(_ATTEMPTS - 1):
         try:

@@ -101,15 +101,15 @@ class History:
             node: The node as this trial has it.
         """
         earlier = _before(number)
-        found = []
+        candidates = []
         for names, alike in self._alike.get(node.name, {}).items():
             closest = alike.closest(node, earlier)
             if closest is not None:
                 shared, trial = closest
-                found.append((shared - len(node.parts.keys() | names), trial))
-        if not found:
+                candidates.append((shared - len(node.parts.keys() | names), trial))
+        if not candidates:
             return None
-        then = max(found)[1]
+        then = max(candidates)[1]
         return then, self._nodes[then][node.name]
 
     def against(self, number: int, node: NodeRecord) -> tuple[int, NodeRecord] | None:
@@ -122,8 +122,8 @@ class History:
             return None
         if node.status != NodeState.REUSED:
             return self.nearest(number, node)
-        made = self._ran.get((node.name, node.key), 0) & _before(number)
-        return (then := _latest(made), self._nodes[then][node.name]) if made else None
+        producers = self._ran.get((node.name, node.key), 0) & _before(number)
+        return (then := _latest(producers), self._nodes[then][node.name]) if producers else None
 
     def reason(self, number: int, node: NodeRecord) -> str:
         """Why a node ran or was reused in the trial of this number, in words."""
@@ -133,13 +133,13 @@ class History:
             return f"it is never cached: {node.why_not}"
         if _has_unknown_input(node):
             return "one of its inputs cannot be stored, so it cannot be told whether that changed"
-        found = self.against(number, node)
+        match = self.against(number, node)
         if node.status == NodeState.REUSED:
             same = "same code, parameters and inputs as"
-            return f"{same} trial {found[0]}" if found else f"{same} in an earlier study or run"
-        if found is None:
+            return f"{same} trial {match[0]}" if match else f"{same} in an earlier study or run"
+        if match is None:
             return "it had not run before"
-        then, record = found
+        then, record = match
         changed = changed_parts(record, node)
         if not changed:
             again = (

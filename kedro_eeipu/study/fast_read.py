@@ -69,16 +69,16 @@ def _read(connection: sqlite3.Connection, study: int) -> list[TrialRecord]:
         return connection.execute(f"SELECT trial_id, {columns} {_OF_STUDY.format(table)}", (study,))
 
     attributes: dict[int, dict[str, Any]] = defaultdict(dict)
-    for trial, key, told in rows("key, value_json", "trial_user_attributes"):
-        attributes[trial][key] = json.loads(told)
+    for trial, key, encoded in rows("key, value_json", "trial_user_attributes"):
+        attributes[trial][key] = json.loads(encoded)
     params: dict[int, dict[str, Any]] = defaultdict(dict)
     kinds: dict[str, Any] = {}
-    for trial, path, value, told in rows(
+    for trial, path, value, encoded in rows(
         "param_name, param_value, distribution_json", "trial_params"
     ):
-        if told not in kinds:
-            kinds[told] = json.loads(told)
-        params[trial][path] = _external(kinds[told], value)
+        if encoded not in kinds:
+            kinds[encoded] = json.loads(encoded)
+        params[trial][path] = _external(kinds[encoded], value)
     values = {
         trial: _NOT_FINITE.get(kind, value)
         for trial, value, kind in rows("value, value_type", "trial_values")
@@ -107,5 +107,5 @@ def _external(distribution: dict[str, Any], value: float) -> Any:
     return int(value) if distribution["name"] == "IntDistribution" else value
 
 
-def _time(told: str | None) -> datetime | None:
-    return None if told is None else datetime.fromisoformat(told)
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

@@ -78,21 +78,21 @@ def forecast(trials: Sequence[TrialRecord], nodes: Collection[str]) -> Forecast 
         nodes: Names of the nodes that a trial runs or reuses.
     """
     ended = [t for t in trials if t.state != "running" and t.nodes]
-    known: dict[str, list[NodeRecord]] = {name: [] for name in nodes}
+    records: dict[str, list[NodeRecord]] = {name: [] for name in nodes}
     for trial in ended:
         for node in trial.nodes:
-            if node.has_outputs and node.name in known:
-                known[node.name].append(node)
-    if not ended or not all(known.values()):
+            if node.has_outputs and node.name in records:
+                records[node.name].append(node)
+    if not ended or not all(records.values()):
         return None
-    made = [sum(_size(n) for n in t.nodes if n.made) for t in ended]
+    stored_bytes = [sum(_size(n) for n in t.nodes if n.was_stored) for t in ended]
     spent = sum(t.cost for t in ended)
     return Forecast(
         # What is reused took `saved` seconds when it ran.
-        cold_seconds=sum(median(n.seconds or n.saved for n in ns) for ns in known.values()),
-        cold_bytes=sum(median(map(_size, ns)) for ns in known.values()),
+        cold_seconds=sum(median(n.seconds or n.saved for n in ns) for ns in records.values()),
+        cold_bytes=sum(median(map(_size, ns)) for ns in records.values()),
         seconds=spent / len(ended),
-        bytes=sum(made) / len(ended),
+        bytes=sum(stored_bytes) / len(ended),
         trials=len(ended),
         counted=counted_trials(trials),
         spent=spent,

@@ -141,8 +141,8 @@ def repeats(trials: Sequence[TrialRecord], count: int) -> bool:
     """Whether each of the last `count` trials has the parameters of one before it."""
     if len(trials) <= count:
         return False
-    known = [t.params for t in trials if not t.interrupted]
-    return all(params in known[: -count + i] for i, params in enumerate(known[-count:]))
+    tried = [t.params for t in trials if not t.interrupted]
+    return all(params in tried[: -count + i] for i, params in enumerate(tried[-count:]))
 
 
 def not_worth_it(payoffs: Sequence[float]) -> bool:

@@ -52,7 +52,7 @@ class NodeRecord:
         return self.status in (NodeState.RAN, NodeState.REUSED)
 
     @property
-    def made(self) -> bool:
+    def was_stored(self) -> bool:
         """Whether this trial has put its outputs into the cache."""
         return self.status == NodeState.RAN and not self.why_not
 

@@ -98,9 +98,9 @@ class TrialStudy:
         """All trials as Optuna has them, by number."""
         if self._read is not None:
             return self._read
-        found = self._file.use(lambda: self.optuna.get_trials(deepcopy=False))
-        self._read = found if self._reading else None
-        return found
+        trials = self._file.use(lambda: self.optuna.get_trials(deepcopy=False))
+        self._read = trials if self._reading else None
+        return trials
 
     def begin(
         self,
@@ -191,8 +191,8 @@ class TrialStudy:
             attributes["interrupted"] = True
 
         def record() -> None:
-            for key, told in attributes.items():
-                storage.set_trial_user_attr(trial_id, key, told)
+            for key, content in attributes.items():
+                storage.set_trial_user_attr(trial_id, key, content)
             for step, early in (reported or {}).items():
                 storage.set_trial_intermediate_value(trial_id, step, early)
             if value is None:
@@ -335,13 +335,13 @@ def _record(trial: FrozenTrial) -> TrialRecord:
 
 def _check_objective(study: optuna.Study, space: SearchSpace) -> None:
     asked = [str(space.objective), space.objective.direction]
-    known = study.user_attrs.get(_OBJECTIVE)
+    recorded = study.user_attrs.get(_OBJECTIVE)
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     direction = study.direction.name.lower()
-    if direction == asked[1] and (known is None or not complete):
+    if direction == asked[1] and (recorded is None or not complete):
         study.set_user_attr(_OBJECTIVE, asked)
-    elif known != asked:
-        before = f"{known[1]} {known[0]}" if known else direction
+    elif recorded != asked:
+        before = f"{recorded[1]} {recorded[0]}" if recorded else direction
         raise ConfigurationError(
             f"study '{study.study_name}' is to {before}, not to {asked[1]} {asked[0]}",
             where=f"{space.where}.objective",
@@ -350,11 +350,11 @@ def _check_objective(study: optuna.Study, space: SearchSpace) -> None:
 
 
 def _check_ranges(study: optuna.Study, space: SearchSpace) -> None:
-    known: dict[str, BaseDistribution] = {}
+    recorded: dict[str, BaseDistribution] = {}
     for trial in study.get_trials(deepcopy=False):
-        known.update(trial.distributions)
+        recorded.update(trial.distributions)
     for path, asked in distributions(space).items():
-        before = known.get(path)
+        before = recorded.get(path)
         if before is None:
             continue
         same_choices = (
@@ -379,6 +379,6 @@ def _words(d: BaseDistribution) -> str:
     return "integers" if isinstance(d, IntDistribution) else "floats"
 
 
-def _no_study(name: str, known: Sequence[str]) -> ConfigurationError:
-    there = f"There is: {', '.join(known)}." if known else "Run `kedro eeipu tune` first."
+def _no_study(name: str, names: Sequence[str]) -> ConfigurationError:
+    there = f"There is: {', '.join(names)}." if names else "Run `kedro eeipu tune` first."
     return ConfigurationError(f"there is no study '{name}' yet", remedy=there)

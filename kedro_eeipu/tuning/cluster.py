@@ -170,8 +170,8 @@ class Cluster:
     def why_ended(self, run_id: str) -> str:
         """Why the worker of a run has ended itself; empty if it did not say so."""
         events = self._client.get_events(TOPIC)
-        told = [event for _, event in events if event.get("run") == run_id]
-        return str(told[-1]["reason"]) if told else ""
+        reports = [event for _, event in events if event.get("run") == run_id]
+        return str(reports[-1]["reason"]) if reports else ""
 
     def close(self, kill: bool = False) -> None:
         """Let go of the cluster, and end it if it is ours.

@@ -3,37 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import queue
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
-from dataclasses import dataclass, field
 from typing import Any
 
 from kedro_eeipu.errors import ConfigurationError, EEIPUError, StudyStopped, error_text
 from kedro_eeipu.study.limits import NOTHING_NEW
 from kedro_eeipu.study.storage import LimitReached
 from kedro_eeipu.tuning.cluster import Cluster
+from kedro_eeipu.tuning.lost_workers import RunningTrial, result_without_worker, timeout_of
 from kedro_eeipu.tuning.runner import EEIPURunner
 from kedro_eeipu.tuning.trial import TrialResult
 from kedro_eeipu.tuning.worker import Assignment, source_of
 
 __all__ = ["ClusterRunner"]
 
-_WORKER_ENDED = "interrupted: its worker ended"
-
 _LOOK_SECONDS = 1.0  # between two looks at which workers are free
-
-
-@dataclass(frozen=True)
-class _Running:
-    """A trial that a worker runs."""
-
-    number: int
-    run_id: str
-    params: Mapping[str, Any]
-    since: float = field(default_factory=time.monotonic)
 
 
 class ClusterRunner(EEIPURunner):
@@ -62,7 +49,7 @@ class ClusterRunner(EEIPURunner):
                 remedy="Name a folder that all workers reach, or a bucket.",
             )
         self._open_cluster = open_cluster
-        self._running: dict[Any, _Running] = {}  # by the future of its result
+        self._running: dict[Any, RunningTrial] = {}  # by the future of its result
         self._ended: queue.SimpleQueue[Any] = queue.SimpleQueue()  # futures, filled by Dask
 
     def _run_trials(self) -> str:
@@ -111,7 +98,7 @@ class ClusterRunner(EEIPURunner):
                 configuration=project.configuration.portable(),
             )
         )
-        self._running[future] = _Running(number, run_id, params)
+        self._running[future] = RunningTrial(number, run_id, params)
         future.add_done_callback(self._ended.put)
         return ""
 
@@ -138,7 +125,7 @@ class ClusterRunner(EEIPURunner):
         self._record_ended(0.0)
         return True
 
-    def _result(self, future: Any, trial: _Running) -> TrialResult:
+    def _result(self, future: Any, trial: RunningTrial) -> TrialResult:
         """The result of a trial whose future is done."""
         if future.status == "finished":
             result: TrialResult = future.result()
@@ -148,28 +135,9 @@ class ClusterRunner(EEIPURunner):
         error = future.exception()
         if type(error).__name__ != "KilledWorker":
             return TrialResult(None, (), self.project.redactor.text(error_text(error)))
-        return self._result_without_worker(trial)
-
-    def _result_without_worker(self, trial: _Running) -> TrialResult:
-        """The result of a trial whose worker ended: it is tried again, but only once."""
         nodes = tuple(self._finished_nodes(trial.run_id))
-        if reason := self._timed_out(trial):
-            return TrialResult(None, nodes, reason)
-        before = [t for t in self.study.trials() if t.params == dict(trial.params)]
-        if any(t.error == _WORKER_ENDED for t in before):
-            return TrialResult(None, nodes, "its worker ended, for the second time")
-        return TrialResult(None, nodes, _WORKER_ENDED, interrupted=True)
-
-    def _timed_out(self, trial: _Running) -> str:
-        """Which timeout has ended the worker of a trial, in words; empty for another reason."""
-        if not self.project.has_timeouts:
-            return ""
-        if reason := self.cluster.why_ended(trial.run_id):
-            return reason
-        limits = [*self.project.settings.timeouts.values(), self.project.space.timeout or math.inf]
-        # One that had no turn to say so: a node kept the interpreter to itself.
-        late = time.monotonic() - trial.since > min(limits)
-        return "timed out" if late else ""
+        timeout = timeout_of(trial, self.project, self.cluster)
+        return result_without_worker(trial, nodes, timeout, self.study.trials())
 
     @contextlib.contextmanager
     def _cluster_open(self) -> Iterator[None]:

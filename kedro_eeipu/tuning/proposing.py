@@ -113,7 +113,7 @@ class Proposer:
         for trial in self._study.trials():
             if trial.state != "running" and trial.number not in self._accounted:
                 self._accounted.add(trial.number)
-                self._stored.update(d for n in trial.nodes if n.made for d, _ in n.outputs)
+                self._stored.update(d for n in trial.nodes if n.was_stored for d, _ in n.outputs)
         return self._listing.digests(self._stored)
 
     def _interrupted(self, trials: Sequence[TrialRecord]) -> dict[str, Any] | None:

@@ -247,7 +247,9 @@ class EEIPURunner:
         )
         if result.stop is not None:
             raise result.stop
-        self._size_limit.written(sum(size for n in record.nodes if n.made for _, size in n.outputs))
+        self._size_limit.written(
+            sum(size for n in record.nodes if n.was_stored for _, size in n.outputs)
+        )
         self.listener.trial_finished(record)
         return record
 
