@@ -8,14 +8,11 @@ import click
 
 from kedro_eeipu.cli.common import (
     complete_trial,
-    format_option,
     load_project,
     make_console,
     open_recorded,
     print_json,
-    project_options,
-    reports_errors,
-    study_option,
+    study_query,
 )
 
 if TYPE_CHECKING:
@@ -25,11 +22,7 @@ __all__ = ["best"]
 
 
 @click.command()
-@project_options
-@study_option
-@format_option
-@click.pass_obj
-@reports_errors
+@study_query
 def best(metadata: ProjectMetadata, study: str | None, form: str, **options: Any) -> None:
     """Show the best trial of a study beside the defaults."""
     project = load_project(metadata, **options)

@@ -42,6 +42,7 @@ __all__ = [
     "reports_errors",
     "study_name",
     "study_option",
+    "study_query",
     "warn",
     "write_page",
 ]
@@ -85,6 +86,16 @@ study_option = click.option(
 format_option = click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", help="Output format."
 )
+
+
+def study_query(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What every command that shows something of a study takes: which study, and which format.
+
+    The command is given the project's metadata, `study`, `form` and the options of
+    `load_project`.
+    """
+    query = click.pass_obj(reports_errors(command))
+    return project_options(study_option(format_option(query)))
 
 
 def load_project(

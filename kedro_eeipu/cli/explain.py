@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kedro_eeipu.cli.common import (
-    format_option,
     load_project,
     make_console,
     open_recorded,
     print_json,
-    project_options,
-    reports_errors,
-    study_option,
+    study_query,
 )
 from kedro_eeipu.errors import ConfigurationError
 
@@ -27,11 +24,7 @@ __all__ = ["explain"]
 @click.command()
 @click.option("--trial", "number", type=int, required=True, help="The trial to explain.")
 @click.option("--node", default=None, help="Explain this node only.")
-@project_options
-@study_option
-@format_option
-@click.pass_obj
-@reports_errors
+@study_query
 def explain(
     metadata: ProjectMetadata,
     number: int,

@@ -9,15 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kedro_eeipu.cli.common import (
-    format_option,
     load_project,
     make_console,
     open_recorded,
     print_json,
-    project_options,
-    reports_errors,
     study_name,
-    study_option,
+    study_query,
     warn,
 )
 from kedro_eeipu.states import NodeState
@@ -32,11 +29,7 @@ __all__ = ["plan"]
 
 
 @click.command()
-@project_options
-@study_option
-@format_option
-@click.pass_obj
-@reports_errors
+@study_query
 def plan(metadata: ProjectMetadata, study: str | None, form: str, **options: Any) -> None:
     """Show the stages, and what can be reused.
 

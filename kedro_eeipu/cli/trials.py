@@ -6,15 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kedro_eeipu.cli.common import (
-    format_option,
-    make_console,
-    print_json_lines,
-    project_options,
-    recorded_trials,
-    reports_errors,
-    study_option,
-)
+from kedro_eeipu.cli.common import make_console, print_json_lines, recorded_trials, study_query
 
 if TYPE_CHECKING:
     from kedro.framework.startup import ProjectMetadata
@@ -23,11 +15,7 @@ __all__ = ["trials"]
 
 
 @click.command()
-@project_options
-@study_option
-@format_option
-@click.pass_obj
-@reports_errors
+@study_query
 def trials(metadata: ProjectMetadata, study: str | None, form: str, **options: Any) -> None:
     """List the trials of a study."""
     records = recorded_trials(metadata, study, **options)
