@@ -8,12 +8,11 @@ import click
 
 from kedro_eeipu._kedro import split_params
 from kedro_eeipu.cli.common import (
-    complete_trial,
-    load_project,
-    open_settings,
+    confirm_command,
+    load_adopted,
     reports_errors,
-    study_name,
     study_option,
+    verdict,
     warn,
 )
 from kedro_eeipu.errors import ConfigurationError
@@ -62,29 +61,24 @@ def apply(
     Writes the values into a configuration environment and saves the outputs, from the cache, where
     the catalog declares them. Nothing is run.
     """
-    from kedro_eeipu.config.opening import study_storage
-    from kedro_eeipu.config.redaction import without_hidden
     from kedro_eeipu.project.apply import Adoption
-    from kedro_eeipu.study.storage import open_study
 
     if use_best == (number is not None):
         raise ConfigurationError("say which trial", remedy="Pass either --best or --trial N.")
-    # The project is loaded as the trial had it, so the trial is read first.
-    storage = study_storage(*open_settings(metadata, tuned_env, {}, conf_source))
-    opened = open_study(storage, study_name(study, pipeline))
-    trial = complete_trial(opened, number)
-    given, withheld = without_hidden(trial.runtime_params)
-    given.update(params or {})
-    project = load_project(metadata, pipeline, tuned_env or trial.env, given, conf_source)
-    missing = [path for path in withheld if path.split(".")[0] not in given]
-    if missing:
-        warn(
-            [
-                f"trial {trial.number} was given --params {', '.join(missing)}, which is not "
-                "stored because it is named like a secret. `kedro run` needs it again."
-            ]
-        )
-
+    project, opened, trial = load_adopted(
+        metadata,
+        study,
+        number,
+        pipeline=pipeline,
+        env=tuned_env,
+        params=params,
+        conf_source=conf_source,
+    )
+    told = verdict(trial, confirm_command(project, opened, number))
+    if trial.confirmation is not None and not trial.confirmation.confirmed:
+        warn([told])
+    else:
+        click.echo(told)
     adoption = Adoption(project, trial, opened.name, "local" if env is None else env)
     if env is None:
         click.echo(adoption.as_yaml())

@@ -8,11 +8,13 @@ import click
 
 from kedro_eeipu.cli.common import (
     complete_trial,
+    confirm_command,
     load_project,
     make_console,
     open_recorded,
     print_json,
     study_query,
+    verdict,
 )
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ def best(metadata: ProjectMetadata, study: str | None, form: str, **options: Any
     project = load_project(metadata, **options)
     opened = open_recorded(project, study)
     trial = complete_trial(opened, None)
+    (trial,) = opened.confirmed([trial])
     if form == "json":
         from kedro_eeipu.study.explain import History, trial_json
 
@@ -37,3 +40,4 @@ def best(metadata: ProjectMetadata, study: str | None, form: str, **options: Any
 
     click.echo(f"Trial {trial.number}: {project.space.objective} {trial.value:.6g}")
     make_console().print(values_table(project.space, trial))
+    click.echo(verdict(trial, confirm_command(project, opened)))

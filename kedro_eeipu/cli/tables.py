@@ -34,12 +34,15 @@ _PLAIN: dict[str, Any] = {
     "header_style": "dim",
 }
 
+_YES_OR_NO = {True: "yes", False: "no", None: ""}
+
 
 def print_trials(console: Console, trials: Sequence[TrialRecord]) -> None:
     """The trials of a study, one a line; why one ended is cut at the width of the terminal.
 
     A table of rich's takes a millisecond a row.
     """
+    verdicts = any(t.confirmation for t in trials)
     rows = [
         (
             str(t.number),
@@ -49,10 +52,16 @@ def print_trials(console: Console, trials: Sequence[TrialRecord]) -> None:
             f"{t.saved:.2f}",
             str(sum(n.was_called for n in t.nodes)),
             str(sum(n.status == NodeState.REUSED for n in t.nodes)),
+            *(
+                [_YES_OR_NO[t.confirmation.confirmed if t.confirmation else None]]
+                if verdicts
+                else ()
+            ),
         )
         for t in trials
     ]
-    head = ("trial", "state", "value", "cost s", "saved s", "ran", "reused")
+    names = ("trial", "state", "value", "cost s", "saved s", "ran", "reused")
+    head = (*names, "confirmed") if verdicts else names
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
 
     def line(cells: Sequence[str], last: str = "") -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kedro_eeipu.cli.common import (
+    confirm_command,
     interrupt_on_sigterm,
     kedro_runner,
     load_project,
@@ -70,6 +72,7 @@ def tune(
 
     Stop it any time: the same command goes on. Trials write to the cache only.
     """
+    from kedro_eeipu.cli.confirm import confirm_best
     from kedro_eeipu.cli.progress import LiveView, PlainView
     from kedro_eeipu.cli.tables import print_outcome
     from kedro_eeipu.search.block import parse_budget, parse_trials
@@ -81,6 +84,7 @@ def tune(
     given = trials is not None or budget is not None
     asked = (parse_trials(trials), parse_budget(budget))
     project = load_project(metadata, **options)
+    starting = time.process_time()  # about what a fresh process takes to get here
     name = study_name(study, project.pipeline_name)
     check_name(project.storage, name)
     space = project.space
@@ -125,5 +129,12 @@ def tune(
     print_outcome(console, result, space)
     if len(result.trials) == before and (more := limits.raised(result.trials)) and not quiet:
         click.echo(more)
-    if result.best is not None and not quiet:
+    if result.best is None:
+        return
+    try:
+        confirm_best(project, opened, result.best, starting=starting, quiet=quiet)
+    except KeyboardInterrupt:
+        click.echo(f"\nStopped. `{confirm_command(project, opened)}` confirms the best.", err=True)
+        sys.exit(1)
+    if not quiet:
         click.echo("`kedro eeipu apply --best` adopts the best values, `report` shows the study.")

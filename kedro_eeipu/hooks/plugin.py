@@ -13,7 +13,7 @@ import threading
 from collections.abc import Generator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kedro.framework.hooks import hook_impl
 
@@ -33,19 +33,42 @@ __all__ = ["EEIPUHooks", "hooks"]
 logger = logging.getLogger(__name__)
 
 
+class AnnouncedRun(Protocol):
+    """A run that the plugin takes part in.
+
+    Attributes:
+        run_id: Kedro's id of the run.
+        plan: What it does with the cache, ``None`` where it does nothing.
+    """
+
+    run_id: str
+
+    @property
+    def plan(self) -> RunPlan | None: ...
+
+    def begin(self, pipeline: Pipeline, catalog: CatalogProtocol, manager: Any = None) -> Any:
+        """Change the pipeline and the catalog that Kedro is about to run."""
+
+    def complete(self, result: dict[str, Any], catalog: CatalogProtocol) -> None:
+        """Complete the result of the run."""
+
+    def end(self) -> None:
+        """Undo what `begin` did; safe to call twice."""
+
+
 class EEIPUHooks:
     """Kedro hooks of the plugin; does nothing in a run that was not announced or asked for."""
 
     def __init__(self) -> None:
-        self._runs: dict[str, PlannedRun] = {}
-        self._plain: set[str] = set()
+        self._runs: dict[str, AnnouncedRun] = {}
+        self._plain: dict[str, PlannedRun] = {}
         self._local = threading.local()
 
-    def announce(self, run: PlannedRun) -> None:
-        """Let the run with this id go through the cache; `forget` it when it is over."""
+    def announce(self, run: AnnouncedRun) -> None:
+        """Take part in the run with this id; `forget` it when it is over."""
         self._runs[run.run_id] = run
 
-    def forget(self, run: PlannedRun) -> None:
+    def forget(self, run: AnnouncedRun) -> None:
         """End a run, whether Kedro told its end or was interrupted before it could."""
         run.end()
         self._runs.pop(run.run_id, None)
@@ -86,8 +109,8 @@ class EEIPUHooks:
         if run is not None:
             run.complete(run_result, catalog)
             run.end()
-            if run.run_id in self._plain:
-                run.keep_limit()
+            if plain := self._plain.get(run.run_id):
+                plain.keep_limit()
             self._end(run)
 
     @hook_impl(tryfirst=True)
@@ -100,12 +123,11 @@ class EEIPUHooks:
         context = getattr(self._local, "context", None)
         return None if context is None else hook_manager(context)
 
-    def _end(self, run: PlannedRun) -> None:
+    def _end(self, run: AnnouncedRun) -> None:
         run.end()
-        if run.run_id in self._plain:
-            self._plain.discard(run.run_id)
+        if plain := self._plain.pop(run.run_id, None):
             self._runs.pop(run.run_id, None)
-            run.directory.remove()
+            plain.directory.remove()
 
     def _begin_plain(
         self,
@@ -136,7 +158,7 @@ class EEIPUHooks:
             if interrupted is not None:
                 self._end(interrupted)
             self._local.plain = run
-            self._plain.add(run_id)
+            self._plain[run_id] = run
             self._runs[run_id] = run
         return run
 

@@ -93,6 +93,11 @@ class PlannedRun:
             delivered = dataset is not None and dataset.delivers
             result[name] = dataset.declared if dataset and delivered else catalog[name]
 
+    @property
+    def began(self) -> bool:
+        """Whether Kedro has started it."""
+        return self.plan is not None
+
     def keep_limit(self) -> None:
         """Make room in the store for what the run has written."""
         events = self.directory.nodes().values()

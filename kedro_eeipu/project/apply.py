@@ -213,41 +213,62 @@ class Adoption:
         runtime = {**trial.runtime_params, **override(project.parameters, trial.params)}
         catalog: Any = catalog_of(project.session.load_context(runtime))
         outputs = SavedOutputs()
-        names = {n.name: n.outputs for n in project.registered.nodes}
-        for node in trial.nodes:
-            for name, (digest, size) in zip(names.get(node.name, []), node.outputs, strict=False):
-                if name not in catalog or is_ephemeral(catalog[name]):
-                    continue
-                if not digest:
-                    outputs.missing[name] = "it cannot be stored in the cache"
-                    continue
-                try:
-                    value = project.store.load(Blob(digest, size, 0.0))
-                except CacheMiss as reason:
-                    outputs.missing[name] = str(reason)
-                    continue
-                try:
-                    catalog.save(name, value)
-                except Exception as error:  # a dataset may raise anything; the others can be saved
-                    outputs.failed[name] = _root_cause(error)
-                else:
-                    outputs.saved.append(name)
-                    beside = _other_partitions(catalog[name], value)
-                    if beside:
-                        outputs.beside[name] = beside
+        for name, blobs in self._declared_outputs(catalog).items():
+            try:
+                value = self._cached(blobs)
+            except CacheMiss as reason:
+                outputs.missing[name] = str(reason)
+                continue
+            try:
+                catalog.save(name, value)
+            except Exception as error:  # a dataset may raise anything; the others can be saved
+                outputs.failed[name] = _root_cause(error)
+            else:
+                outputs.saved.append(name)
+                beside = _other_partitions(catalog[name], value)
+                if beside:
+                    outputs.beside[name] = beside
         return outputs
+
+    def _declared_outputs(self, catalog: Any) -> dict[str, list[Blob]]:
+        """Where the cache may hold the declared outputs, by name: of the trial, or of the run that
+        confirmed it."""
+        ran = {n.name: n.outputs for n in self.trial.nodes}
+        confirmed = self.trial.confirmation.outputs if self.trial.confirmation else {}
+        found: dict[str, list[Blob]] = {}
+        for node in self.project.registered.nodes:
+            for name, (digest, size) in zip(node.outputs, ran.get(node.name, ()), strict=False):
+                found[name] = [Blob(digest, size, 0.0)] if digest else []
+            for name in filter(confirmed.__contains__, node.outputs):
+                found.setdefault(name, []).append(Blob(*confirmed[name], 0.0))
+        return {n: b for n, b in found.items() if n in catalog and not is_ephemeral(catalog[n])}
+
+    def _cached(self, blobs: list[Blob]) -> Any:
+        """The first of these values that the cache has.
+
+        Raises:
+            CacheMiss: It has none.
+        """
+        miss = CacheMiss("it cannot be stored in the cache")
+        for blob in blobs:
+            try:
+                return self.project.store.load(blob)
+            except CacheMiss as reason:
+                miss = reason
+        raise miss
 
     def left_to_plain_run(self) -> tuple[list[str], list[str]]:
         """Declared datasets that only a plain run makes, and those that only it confirms."""
         project, trial = self.project, self.trial
         catalog: Any = catalog_of(project.session.load_context(dict(trial.runtime_params)))
         ran = {n.name for n in trial.nodes}
+        brought = trial.confirmation.outputs if trial.confirmation else {}
         unwritten = [
             name
             for node in project.registered.nodes
             if node.name not in ran
             for name in node.outputs
-            if name in catalog and not is_ephemeral(catalog[name])
+            if name not in brought and name in catalog and not is_ephemeral(catalog[name])
         ]
         return unwritten, sorted({name for n in project.registered.nodes for name in n.confirms})
 

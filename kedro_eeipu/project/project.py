@@ -33,6 +33,7 @@ from kedro_eeipu.config.redaction import Redactor
 from kedro_eeipu.config.settings import Settings
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.hooks import process_state
+from kedro_eeipu.hooks.fresh_run import FreshRun
 from kedro_eeipu.hooks.plan import Planner, RunPlan
 from kedro_eeipu.hooks.plugin import hooks
 from kedro_eeipu.hooks.process_state import CarriedState, ProcessState
@@ -336,7 +337,9 @@ class Project:
             nodes=self._needed,
         )
 
-    def execute(self, run: PlannedRun, values: Mapping[str, Any], runner: AbstractRunner) -> None:
+    def execute(
+        self, run: PlannedRun | FreshRun, values: Mapping[str, Any], runner: AbstractRunner
+    ) -> None:
         """Run the pipeline with these values through Kedro, the full lifecycle of hooks included.
 
         Raises:
@@ -354,7 +357,7 @@ class Project:
                 runner=runner,
                 runtime_params={**self.runtime_params, **override(self.parameters, values)},
             )
-            if run.plan is None:
+            if not run.began:
                 raise ConfigurationError(
                     "the plugin's hook did not take part in the run",
                     where="settings.py: DISABLE_HOOKS_FOR_PLUGINS",

@@ -18,7 +18,10 @@ __all__ = ["block_of", "is_block", "parse_budget", "parse_space", "parse_trials"
 # Beyond it floats, which a study stores, leave integers out.
 _LARGEST = 2**53
 
-_KEYS = {"objective", "space", "budget", "trials", "report", "also", "max_failures", "timeout"}
+_KEYS = {
+    *("objective", "space", "budget", "trials", "report", "also", "max_failures", "timeout"),
+    "confirm",
+}
 RANGE_KEYS = {"low", "high", "log", "step", "choices", "when"}
 
 
@@ -83,6 +86,7 @@ def parse_space(
         objective=objective,
         reports=_parse_reports(block.get("report"), objective.direction, where_block),
         also=_parse_also(block.get("also"), f"{where_block}.also"),
+        tolerance=_parse_tolerance(block.get("confirm"), f"{where_block}.confirm"),
         budget=parse_budget(block.get("budget"), f"{where_block}.budget"),
         trials=parse_trials(block.get("trials"), f"{where_block}.trials"),
         max_failures=parse_trials(block.get("max_failures"), f"{where_block}.max_failures"),
@@ -189,6 +193,23 @@ def _parse_also(names: Any, where: str) -> tuple[str, ...]:
             remedy="Write for example: also: [validate]",
         )
     return tuple(names)
+
+
+def _parse_tolerance(spec: Any, where: str) -> float:
+    """How far a confirmed objective may be from that of its trial."""
+    spec = {} if spec is None else spec
+    remedy = "Write for example: confirm: {tolerance: 1.0e-6}"
+    if not isinstance(spec, Mapping):
+        raise ConfigurationError("`confirm` is not a mapping", where=where, remedy=remedy)
+    refuse_unknown_keys(spec, {"tolerance"}, where)
+    tolerance = spec.get("tolerance", 0.0)
+    if not _finite(tolerance) or tolerance < 0:
+        raise ConfigurationError(
+            f"`tolerance` is {tolerance!r}, not a number from 0 on",
+            where=f"{where}.tolerance",
+            remedy=_text_number_remedy(tolerance) or remedy,
+        )
+    return float(tolerance)
 
 
 def _parse_range(

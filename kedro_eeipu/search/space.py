@@ -225,6 +225,7 @@ class SearchSpace:
         max_failures: Number of failed trials that end the study, ``None`` for the default rule.
         reports: Values on the way that may end a trial early.
         also: Nodes, tags and datasets that trials run besides what these values need.
+        tolerance: How far the objective may be from a trial's that is confirmed.
         warnings: What is odd but no reason to stop.
         where: The file and the block that declare it, as errors name them.
     """
@@ -237,6 +238,7 @@ class SearchSpace:
     max_failures: int | None = None
     reports: tuple[Objective, ...] = ()
     also: tuple[str, ...] = ()
+    tolerance: float = 0.0
     warnings: tuple[str, ...] = field(default=(), compare=False)
     where: str = field(default="parameters.yml: eeipu", compare=False)
 

@@ -214,6 +214,7 @@ def trial_json(history: History, trial: TrialRecord) -> dict[str, Any]:
         "cost_seconds": trial.cost,
         "saved_seconds": trial.saved,
         "error": trial.error,
+        "confirmation": trial.confirmation and trial.confirmation.listed(),
         "nodes": [
             {
                 "name": n.name,

@@ -18,6 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from kedro_eeipu.study.confirmation import with_confirmations
 from kedro_eeipu.study.records import TrialRecord
 
 __all__ = ["read_trials"]
@@ -47,7 +48,13 @@ def read_trials(storage: str, name: str) -> list[TrialRecord] | None:
             study = connection.execute(
                 "SELECT study_id FROM studies WHERE study_name = ?", (name,)
             ).fetchone()
-            return None if study is None else _read(connection, study[0])
+            if study is None:
+                return None
+            told = connection.execute(
+                "SELECT key, value_json FROM study_user_attributes WHERE study_id = ?", study
+            )
+            attributes = {key: json.loads(value) for key, value in told}
+            return list(with_confirmations(_read(connection, study[0]), attributes))
     except sqlite3.Error:
         return None
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from kedro_eeipu.states import NodeState
+from kedro_eeipu.study.confirmation import Confirmation
 
 if TYPE_CHECKING:
     from kedro_eeipu.search import SearchSpace
@@ -95,6 +96,9 @@ class TrialRecord:
         proposing: Seconds that choosing its parameters took.
         started: When it began, in seconds since 1970, ``None`` when that is not known.
         finished: When it ended, likewise.
+        on_worker: Whether it ran on a worker of a cluster.
+        confirmation: What came out when it ran once more, ``None`` if it did not, or if that was
+            not asked for.
     """
 
     number: int
@@ -110,6 +114,8 @@ class TrialRecord:
     proposing: float = 0.0
     started: float | None = None
     finished: float | None = None
+    on_worker: bool = False
+    confirmation: Confirmation | None = None
 
     @classmethod
     def stored(
@@ -147,6 +153,7 @@ class TrialRecord:
             proposing=float(run.get("proposing", 0.0)),
             started=started,
             finished=finished,
+            on_worker=bool(run.get("on_worker", False)),
         )
 
     def redacted(self, text: Callable[[str], str], value: Callable[[Any], Any]) -> TrialRecord:

@@ -26,6 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from kedro_eeipu import processes
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.search import SearchSpace
+from kedro_eeipu.study.confirmation import Confirmation, attribute_of, with_confirmations
 from kedro_eeipu.study.database import open_database
 from kedro_eeipu.study.database_wait import StudyFile, file_of
 from kedro_eeipu.study.driver import beginning_alone, driver_ended
@@ -222,6 +223,15 @@ class TrialStudy:
     def trials(self) -> list[TrialRecord]:
         """All trials, by number."""
         return [self.record(t) for t in self.frozen()]
+
+    def confirmed(self, trials: Sequence[TrialRecord]) -> Sequence[TrialRecord]:
+        """These trials, with what came out when one ran once more."""
+        return with_confirmations(trials, self._file.use(lambda: self.optuna.user_attrs))
+
+    def confirm(self, number: int, result: Confirmation) -> None:
+        """Record what came out when a trial ran once more."""
+        name, value = attribute_of(number), result.to_json()
+        self._file.use(lambda: self.optuna.set_user_attr(name, value))
 
     def reported(self) -> tuple[Mapping[int, float], ...]:
         """What each complete trial has reported on the way, by step."""

@@ -38,6 +38,8 @@ class ClusterRunner(EEIPURunner):
         ConfigurationError: Workers could not share the cache.
     """
 
+    on_worker = True
+
     def __init__(
         self, *arguments: Any, open_cluster: Callable[[], Cluster], **options: Any
     ) -> None:

@@ -69,9 +69,14 @@ class EEIPURunner:
         meta: What new records in the cache say of a run, besides its study and trial.
         charge: What is recorded of a trial's nodes, given what happened to them; by default that.
 
+    Attributes:
+        on_worker: Whether trials run on workers of a cluster.
+
     Raises:
         ConfigurationError: The limits are ``auto`` and the sampler has no model of costs.
     """
+
+    on_worker = False
 
     def __init__(
         self,
@@ -214,6 +219,7 @@ class EEIPURunner:
             "sampler": self.proposer.sampler,
             "proposing": round(proposing, 4),
             "env": self.project.env,
+            "on_worker": self.on_worker,
             "runtime_params": self.project.redactor.parameters(
                 self.project.runtime_params, shown=self.project.space.paths
             ),

@@ -1,0 +1,128 @@
+"""``kedro eeipu confirm``: a trial once more, without the cache, in a fresh process."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kedro_eeipu.cli.common import (
+    confirm_command,
+    format_option,
+    interrupt_on_sigterm,
+    load_adopted,
+    print_json,
+    project_options,
+    reports_errors,
+    study_option,
+    verdict,
+    warn,
+)
+from kedro_eeipu.errors import EEIPUError
+from kedro_eeipu.wording import duration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kedro.framework.startup import ProjectMetadata
+
+    from kedro_eeipu.project.project import Project
+    from kedro_eeipu.study.confirmation import Confirmation
+    from kedro_eeipu.study.records import TrialRecord
+    from kedro_eeipu.study.storage import TrialStudy
+
+__all__ = ["confirm", "confirm_best"]
+
+
+@click.command()
+@project_options
+@study_option
+@click.option("--trial", "number", type=int, default=None, help="Trial (default: the best).")
+@click.option("--whole", is_flag=True, help="Run the nodes, too, that trials leave out.")
+@format_option
+@click.pass_obj
+@reports_errors
+def confirm(
+    metadata: ProjectMetadata,
+    study: str | None,
+    number: int | None,
+    whole: bool,
+    form: str,
+    **options: Any,
+) -> None:
+    """Run a trial once more without the cache.
+
+    It runs in a fresh process, and its outputs go to a private folder. It is confirmed if the
+    objective is the same; exit code 1 says that it is not.
+    """
+    from kedro_eeipu.tuning.confirming import confirm, expected_seconds
+
+    project, opened, trial = load_adopted(metadata, study, number, **options)
+    interrupt_on_sigterm()
+    about = duration(expected_seconds(trial))
+    click.echo(f"Trial {trial.number} runs once more, its nodes took {about}.", err=True)
+    try:
+        result = confirm(project, opened, trial, whole=whole)
+    except KeyboardInterrupt:
+        click.echo("\nStopped. Nothing is lost.", err=True)
+        sys.exit(1)
+    if form == "json":
+        print_json({"trial": trial.number, **result.listed()})
+    else:
+        click.echo(f"Trial {trial.number} is {result.words}.")
+        for line in _details(result):
+            click.echo(line)
+    if not result.confirmed:
+        sys.exit(1)
+
+
+def confirm_best(
+    project: Project, study: TrialStudy, best: TrialRecord, *, starting: float, quiet: bool
+) -> None:
+    """Confirm the best trial at the end of a study, where that is cheap; else say what does.
+
+    Args:
+        project: The project.
+        study: The study.
+        best: Its best trial.
+        starting: Seconds that it takes to start a process and load the project.
+        quiet: Whether only what is wrong is printed.
+
+    Raises:
+        KeyboardInterrupt: Stopped by the user; the trial is not confirmed yet.
+    """
+    from kedro_eeipu.tuning.confirming import confirm, is_cheap
+
+    (best,) = study.confirmed([best])
+    command = confirm_command(project, study)
+    if best.confirmation is None and is_cheap(study.trials(), best, starting):
+        if not quiet:
+            click.echo(f"Trial {best.number} runs once more, without the cache.")
+        try:
+            confirm(project, study, best)
+        except EEIPUError as error:
+            warn([f"trial {best.number} could not be confirmed: {error}"])
+            return
+        (best,) = study.confirmed([best])
+    result = best.confirmation
+    if result is not None and not result.confirmed:
+        warn([verdict(best, command), *_details(result)])
+    elif not quiet:
+        click.echo(verdict(best, command))
+
+
+def _details(result: Confirmation) -> Iterator[str]:
+    """What else there is to say of a confirmation, in sentences."""
+    if result.changed:
+        yield f"Since the trial ran there has changed: {', '.join(result.changed)}."
+    if result.in_memory:
+        yield (
+            f"Without a path, so handed on in memory instead of written: "
+            f"{', '.join(result.in_memory)}."
+        )
+    if result.confirmed and result.differing:
+        yield (
+            f"The objective is equal, but these nodes returned other bytes: "
+            f"{', '.join(result.differing)}."
+        )

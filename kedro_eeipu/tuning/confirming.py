@@ -1,0 +1,162 @@
+"""Run a trial once more without the cache, in a fresh process, and record what comes out."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from kedro.io.core import generate_timestamp
+
+from kedro_eeipu.config.opening import made_home
+from kedro_eeipu.errors import ConfigurationError, EEIPUError
+from kedro_eeipu.hooks.run_directory import plan_directory
+from kedro_eeipu.project.project import Project
+from kedro_eeipu.study.confirmation import Confirmation
+from kedro_eeipu.study.records import TrialRecord
+from kedro_eeipu.study.storage import TrialStudy
+from kedro_eeipu.tuning.fresh_trial import ANSWER, FreshTrial
+
+__all__ = ["confirm", "expected_seconds", "is_cheap"]
+
+# Of the seconds that a study has spent, `tune` gives so many to confirm the best trial.
+_SHARE = 0.1
+_LOG = "log"
+_TAIL = 2000
+# Dask gives its workers one thread each; with more, sums may differ in their last digits.
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+def expected_seconds(trial: TrialRecord) -> float:
+    """Seconds that the nodes of a trial take when none is reused."""
+    return sum(n.seconds + n.saved for n in trial.nodes)
+
+
+def is_cheap(trials: Sequence[TrialRecord], trial: TrialRecord, starting: float) -> bool:
+    """Whether confirming a trial costs little beside its study.
+
+    Args:
+        trials: The trials of the study.
+        trial: One of them.
+        starting: Seconds that it takes to start a process and load the project.
+    """
+    spent = sum(t.cost for t in trials)
+    return expected_seconds(trial) + starting <= _SHARE * spent
+
+
+def confirm(
+    project: Project, study: TrialStudy, trial: TrialRecord, *, whole: bool = False
+) -> Confirmation:
+    """Run a trial once more, and record the result; it is no trial of the study.
+
+    Args:
+        project: Loaded with the trial's environment and runtime parameters.
+        study: The study.
+        trial: A complete trial of it.
+        whole: Whether nodes run, too, that trials leave out.
+
+    Raises:
+        EEIPUError: It could not be run; nothing is recorded.
+        KeyboardInterrupt: The process is ended; nothing is recorded.
+    """
+    started = time.time()
+    directory = plan_directory(made_home(project.path) / "runs")
+    try:
+        task = FreshTrial(
+            path=project.path,
+            env=project.env,
+            pipeline=project.pipeline_name,
+            conf_source=project.conf_source,
+            runtime_params=project.runtime_params,
+            study=study.name,
+            trial=trial,
+            run_id=f"{generate_timestamp()}-{uuid.uuid4().hex[:8]}",
+            folder=directory.path.absolute(),
+            whole=whole,
+            search_path=tuple(project.started.get("sys.path", sys.path)),
+            configuration=project.configuration.portable(),
+        )
+        answer = _run(task, project.started, on_worker=trial.on_worker)
+    finally:
+        directory.remove()
+    now = time.time()
+    found = Confirmation.from_json(answer)
+    result = replace(found, seconds=round(now - started, 3), time=round(now, 3))
+    study.confirm(trial.number, result)
+    return result
+
+
+def _run(task: FreshTrial, began: Mapping[str, Any], on_worker: bool) -> dict[str, Any]:
+    """What a fresh process answers.
+
+    Args:
+        task: What it runs.
+        began: The state of this process before it ran trials.
+        on_worker: Whether trials ran with one thread.
+
+    Raises:
+        EEIPUError: There is no answer.
+    """
+    environment = dict(began.get("the environment variables", os.environ))
+    if on_worker:
+        environment = {**dict.fromkeys(_THREADS, "1"), **environment}
+    command = "from kedro_eeipu.tuning.fresh_trial import main; main()"
+    flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    with open(task.folder / _LOG, "wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, *flags, "-c", command],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            env=environment,
+            cwd=began.get("the working directory"),
+            start_new_session=True,
+        )
+    assert process.stdin is not None
+    try:
+        with contextlib.suppress(BrokenPipeError):  # it has ended, and its log says why
+            process.stdin.write(pickle.dumps(task))
+            process.stdin.flush()
+        code = process.wait()
+    finally:
+        if process.poll() is None:
+            _end(process)
+        process.stdin.close()
+    return _answer(task.folder, code)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a process with its children."""
+    with contextlib.suppress(OSError):
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+    process.wait()
+
+
+def _answer(folder: Path, code: int) -> dict[str, Any]:
+    try:
+        answer = json.loads((folder / ANSWER).read_text())
+    except FileNotFoundError:
+        tail = (folder / _LOG).read_bytes()[-_TAIL:].decode(errors="replace").strip()
+        raise EEIPUError(
+            f"the process that was to confirm the trial ended with code {code}, without a result. "
+            f"Nothing is lost.\n{tail}".strip()
+        ) from None
+    if "configuration" in answer:
+        raise ConfigurationError(answer["configuration"])
+    if "error" in answer:
+        raise EEIPUError(answer["error"])
+    found: dict[str, Any] = answer["confirmation"]
+    return found

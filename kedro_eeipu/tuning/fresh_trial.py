@@ -1,0 +1,169 @@
+"""A trial run once more, in this process: the one that `confirming` starts.
+
+The process has imported nothing of the project and run none of its nodes, as a plain `kedro run`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from kedro.framework.startup import bootstrap_project
+from kedro.runner import SequentialRunner
+
+from kedro_eeipu.cache.store.size_limit import SizeLimit
+from kedro_eeipu.config.frozen import ConfigurationSnapshot, PortableSnapshot
+from kedro_eeipu.errors import ConfigurationError, EEIPUError, error_text
+from kedro_eeipu.hooks.fresh_run import FreshRun
+from kedro_eeipu.logs import logs_to_stderr
+from kedro_eeipu.project.project import Project
+from kedro_eeipu.study.confirmation import Confirmation
+from kedro_eeipu.study.records import TrialRecord
+from kedro_eeipu.tuning.observing import Observer
+
+__all__ = ["ANSWER", "FreshTrial", "main"]
+
+ANSWER = "answer.json"
+
+
+@dataclass(frozen=True)
+class FreshTrial:
+    """What the process is to run.
+
+    Attributes:
+        path: The project's root.
+        env: Configuration environment.
+        pipeline: Name in the registry.
+        conf_source: Another configuration folder.
+        runtime_params: What the user gave with ``--params``.
+        configuration: What the other process has read of the configuration, credentials left out.
+        study: Name of the study.
+        trial: The trial.
+        run_id: Kedro's id of the run.
+        folder: A folder of its own, for the answer and the declared outputs.
+        whole: Whether all nodes of the pipeline run.
+        search_path: Where modules are looked for.
+    """
+
+    path: Path
+    env: str | None
+    pipeline: str
+    conf_source: str | None
+    runtime_params: Mapping[str, Any]
+    study: str
+    trial: TrialRecord
+    run_id: str
+    folder: Path
+    whole: bool = False
+    search_path: tuple[str, ...] = ()
+    configuration: PortableSnapshot = field(default_factory=dict)
+
+
+def main() -> None:
+    """Run the trial that is written to this process's input, and write the answer to a file."""
+    # Nodes read an empty input. Where the other process ends, so does this one.
+    given = os.fdopen(os.dup(0), "rb")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    task: FreshTrial = pickle.load(given)
+    threading.Thread(target=_end_with, args=(given,), daemon=True).start()
+    if task.search_path:
+        sys.path[:] = task.search_path
+    try:
+        answer: dict[str, Any] = {"confirmation": _confirmation(task).to_json()}
+    except EEIPUError as error:
+        kind = "configuration" if isinstance(error, ConfigurationError) else "error"
+        answer = {kind: str(error)}
+    temporary = task.folder / f".{ANSWER}"
+    temporary.write_text(json.dumps(answer))
+    os.replace(temporary, task.folder / ANSWER)
+
+
+def _end_with(pipe: IO[bytes]) -> None:
+    """End this process and its children once nobody holds the other end of the pipe."""
+    pipe.read()
+    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
+        os.killpg(os.getpid(), signal.SIGKILL)
+    os._exit(1)
+
+
+def _confirmation(task: FreshTrial) -> Confirmation:
+    bootstrap_project(task.path)
+    logs_to_stderr()
+    project = Project.load(
+        task.path,
+        env=task.env,
+        pipeline_name=task.pipeline,
+        runtime_params=task.runtime_params,
+        conf_source=task.conf_source,
+        configuration=ConfigurationSnapshot(task.configuration),
+    )
+    run = FreshRun(
+        task.run_id,
+        task.folder / "data",
+        project.store,
+        project.space.objective,
+        nodes=None if task.whole else frozenset(n.name for n in project.pipeline.nodes),
+    )
+    error = ""
+    try:
+        with project.quiet():
+            project.execute(run, task.trial.params, SequentialRunner())
+    except EEIPUError:
+        raise
+    except BaseException as raised:  # a node may raise anything
+        where = f"{run.node}: " if run.node else ""
+        error = project.redactor.text(f"{where}{error_text(raised)}")
+    return _compared(task, project, run, error or run.problem)
+
+
+def _compared(task: FreshTrial, project: Project, run: FreshRun, error: str) -> Confirmation:
+    """Hold the run against the trial; its outputs are kept if the objective is equal."""
+    expected = task.trial.value
+    assert expected is not None
+    value = None if error else run.value
+    close = value is not None and abs(value - expected) <= project.space.tolerance
+    confirmed = value is not None and (value == expected or close)
+    if confirmed:
+        run.keep_outputs({"study": task.study, "trial": task.trial.number})
+        limit = SizeLimit(project.store, project.settings.cache.max_size)
+        limit.written(sum(blob.size for blob in run.kept.values()))
+    return Confirmation(
+        confirmed,
+        expected,
+        value,
+        differing=tuple(_differing(task.trial, project, run)),
+        changed=() if confirmed else tuple(_changes(task.trial, project)),
+        error=error,
+        whole=task.whole,
+        in_memory=tuple(run.in_memory),
+        outputs={n: (b.digest, b.size) for n, b in run.kept.items()} if confirmed else {},
+    )
+
+
+def _differing(trial: TrialRecord, project: Project, run: FreshRun) -> Iterator[str]:
+    """Nodes that have returned something else than in the trial, in their order."""
+    records = {n.name: n for n in trial.nodes}
+    for node in project.registered.nodes:
+        record, now = records.get(node.name), run.outputs.get(node.name, {})
+        if record is None:
+            continue
+        for name, (digest, _) in zip(node.outputs, record.outputs, strict=False):
+            if name in now and digest and now[name].digest not in ("", digest):
+                yield node.name
+                break
+
+
+def _changes(trial: TrialRecord, project: Project) -> list[str]:
+    """What was edited since the trial, in words."""
+    try:
+        return Observer(project).changes([trial])
+    except Exception:  # it only helps to explain
+        return []
