@@ -47,7 +47,7 @@ def report(
     opened = open_recorded(project, study)
     redactor = project.redactor
     page = report_html(
-        [t.redacted(redactor.text, redactor.value) for t in opened.trials()],
+        [t.redacted(redactor.text, redactor.value) for t in opened.confirmed(opened.trials())],
         project.stage_graph(),
         project.space,
         study=opened.name,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -123,17 +123,21 @@ class FreshRun:
             self._manager.unregister(self)
             self._manager = None
 
-    def keep_outputs(self, meta: dict[str, Any]) -> None:
+    def keep_outputs(self, meta: Mapping[str, Any], keys: Mapping[str, str | None]) -> None:
         """Let records point to the outputs in the cache, so that they stay there.
 
         No trial is ever served from such a record: its key is no node's.
 
         Args:
             meta: What they say of the run.
+            keys: Of nodes, where the record of the trial is.
         """
         for node, outputs in self.outputs.items():
             kept = {name: self.kept[name] for name in outputs if name in self.kept}
-            if not kept:
+            digests = {blob.digest for blob in kept.values()}
+            key = keys.get(node)
+            record = self.store.get(key) if key else None
+            if digests <= {blob.digest for blob in (record.outputs if record else ())}:
                 continue
             told = {
                 **meta,
@@ -142,7 +146,8 @@ class FreshRun:
                 "seconds": self.seconds.get(node, 0.0),
                 "created": round(time.time(), 3),
             }
-            self.store.put(combine(confirmed=self.run_id, node=node), list(kept.values()), told)
+            own = combine(confirmed=sorted(digests), node=node)
+            self.store.put(own, list(kept.values()), told)
 
     @hook_impl(tryfirst=True)
     def before_dataset_loaded(self, dataset_name: str, node: Node) -> None:

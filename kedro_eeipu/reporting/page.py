@@ -82,6 +82,7 @@ def _head(
     share = f"{reused / (ran + reused):.0%} of executions" if ran + reused else ""
     cards = [
         _card("best value", *_best_beside_defaults(ranked, space)),
+        *_confirmed(ranked),
         _card("trials", str(len(trials)), ", ".join(f"{n} {s}" for s, n in counts.items())),
         _card("nodes run", f"{ran:,}", f"in {duration(spent)}"),
         _card("nodes reused", f"{reused:,}", share),
@@ -101,6 +102,19 @@ def _best_beside_defaults(ranked: Sequence[TrialRecord], space: SearchSpace) -> 
     first = with_defaults(ranked, space, ranked[0])
     beside = f", {_value(first)} with the defaults" if first else ""
     return _value(ranked[0]), f"in trial {ranked[0].number}{beside}"
+
+
+def _confirmed(ranked: Sequence[TrialRecord]) -> list[str]:
+    """Whether the best trial gave the same value without the cache."""
+    if not ranked:
+        return []
+    result = ranked[0].confirmation
+    if result is None:
+        return [_card("confirmed", "not yet", "<code>kedro eeipu confirm</code>")]
+    beside = f"without the cache, in {duration(result.seconds)}"
+    if not result.confirmed:
+        beside = escape(result.words.partition(": ")[2])
+    return [_card("confirmed", "yes" if result.confirmed else "no", beside)]
 
 
 def _progress(done: Sequence[TrialRecord], maximize: bool, objective: str) -> str:

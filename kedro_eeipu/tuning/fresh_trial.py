@@ -29,7 +29,7 @@ from kedro_eeipu.study.confirmation import Confirmation
 from kedro_eeipu.study.records import TrialRecord
 from kedro_eeipu.tuning.observing import Observer
 
-__all__ = ["ANSWER", "FreshTrial", "main"]
+__all__ = ["ANSWER", "FreshTrial", "confirmation", "main"]
 
 ANSWER = "answer.json"
 
@@ -77,7 +77,7 @@ def main() -> None:
     if task.search_path:
         sys.path[:] = task.search_path
     try:
-        answer: dict[str, Any] = {"confirmation": _confirmation(task).to_json()}
+        answer: dict[str, Any] = {"confirmation": confirmation(task).to_json()}
     except EEIPUError as error:
         kind = "configuration" if isinstance(error, ConfigurationError) else "error"
         answer = {kind: str(error)}
@@ -94,7 +94,12 @@ def _end_with(pipe: IO[bytes]) -> None:
     os._exit(1)
 
 
-def _confirmation(task: FreshTrial) -> Confirmation:
+def confirmation(task: FreshTrial) -> Confirmation:
+    """Run the trial once more, and compare what comes out.
+
+    Raises:
+        EEIPUError: The project cannot be loaded.
+    """
     bootstrap_project(task.path)
     logs_to_stderr()
     project = Project.load(
@@ -132,7 +137,8 @@ def _compared(task: FreshTrial, project: Project, run: FreshRun, error: str) -> 
     close = value is not None and abs(value - expected) <= project.space.tolerance
     confirmed = value is not None and (value == expected or close)
     if confirmed:
-        run.keep_outputs({"study": task.study, "trial": task.trial.number})
+        meta = {"study": task.study, "trial": task.trial.number}
+        run.keep_outputs(meta, {n.name: n.key for n in task.trial.nodes})
         limit = SizeLimit(project.store, project.settings.cache.max_size)
         limit.written(sum(blob.size for blob in run.kept.values()))
     return Confirmation(

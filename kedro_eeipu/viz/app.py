@@ -74,7 +74,13 @@ class Pages:
             "study": self.study.name,
             "objective": str(self.project.space.objective),
             "maximize": self.study.maximize,
-            "trials": [self._in_list(t) for t in ranked],
+            "trials": [
+                {
+                    **self._in_list(t),
+                    "confirmation": t.confirmation.words if t.confirmation else "",
+                }
+                for t in self.study.confirmed(ranked)
+            ],
         }
 
     def _in_list(self, trial: TrialRecord) -> dict[str, Any]:

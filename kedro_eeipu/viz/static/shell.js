@@ -128,8 +128,11 @@
     label() {
       const trial = numbered(this.number);
       const star = trial && trial === best() ? " ★ best" : "";
-      this.button.textContent = trial ? `Trial ${trial.number} · ${valueOf(trial)}${star}` : "…";
-      this.button.title = trial?.error || "Choose a trial";
+      const told = trial?.confirmation || "";
+      const mark = told && (told.startsWith("confirmed") ? " ✓ confirmed" : " ✗ not confirmed");
+      this.button.textContent =
+        trial ? `Trial ${trial.number} · ${valueOf(trial)}${star}${mark}` : "…";
+      this.button.title = trial?.error || told || "Choose a trial";
       const goal = study.maximize ? "maximize" : "minimize";
       find(".study b", this.element).textContent = study.study;
       find(".study span", this.element).textContent =
