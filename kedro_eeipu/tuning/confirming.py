@@ -33,6 +33,7 @@ __all__ = ["confirm", "expected_seconds", "is_cheap"]
 _SHARE = 0.1
 _LOG = "log"
 _TAIL = 2000
+_LOOK_SECONDS = 1.0
 # Dask gives its workers one thread each; with more, sums may differ in their last digits.
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -127,12 +128,15 @@ def _run(task: FreshTrial, began: Mapping[str, Any], on_worker: bool) -> dict[st
         with contextlib.suppress(BrokenPipeError):  # it has ended, and its log says why
             process.stdin.write(pickle.dumps(task))
             process.stdin.flush()
-        code = process.wait()
+        # Where another thread gets the signal of Ctrl-C, a wait without end would go on.
+        while process.poll() is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_LOOK_SECONDS)
     finally:
         if process.poll() is None:
             _end(process)
         process.stdin.close()
-    return _answer(task.folder, code)
+    return _answer(task.folder, process.returncode)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
