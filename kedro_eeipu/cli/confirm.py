@@ -9,13 +9,10 @@ import click
 
 from kedro_eeipu.cli.common import (
     confirm_command,
-    format_option,
     interrupt_on_sigterm,
     load_adopted,
     print_json,
-    project_options,
-    reports_errors,
-    study_option,
+    study_query,
     verdict,
     warn,
 )
@@ -36,13 +33,9 @@ __all__ = ["confirm", "confirm_best"]
 
 
 @click.command()
-@project_options
-@study_option
 @click.option("--trial", "number", type=int, default=None, help="Trial (default: the best).")
 @click.option("--whole", is_flag=True, help="Run the nodes, too, that trials leave out.")
-@format_option
-@click.pass_obj
-@reports_errors
+@study_query
 def confirm(
     metadata: ProjectMetadata,
     study: str | None,

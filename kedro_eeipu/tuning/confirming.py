@@ -18,7 +18,7 @@ from typing import Any
 
 from kedro.io.core import generate_timestamp
 
-from kedro_eeipu.config.opening import made_home
+from kedro_eeipu.config.opening import ensure_home
 from kedro_eeipu.errors import ConfigurationError, EEIPUError
 from kedro_eeipu.hooks.run_directory import plan_directory
 from kedro_eeipu.project.project import Project
@@ -71,7 +71,7 @@ def confirm(
         KeyboardInterrupt: The process is ended; nothing is recorded.
     """
     started = time.time()
-    directory = plan_directory(made_home(project.path) / "runs")
+    directory = plan_directory(ensure_home(project.path) / "runs")
     try:
         task = FreshTrial(
             path=project.path,
