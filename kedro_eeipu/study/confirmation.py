@@ -5,14 +5,11 @@ Optuna does not let a finished trial be changed, so this is kept as an attribute
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
-if TYPE_CHECKING:
-    from kedro_eeipu.study.records import TrialRecord
-
-__all__ = ["Confirmation", "attribute_of", "with_confirmations"]
+__all__ = ["Confirmation", "attribute_of", "confirmation_in"]
 
 _PREFIX = "eeipu:confirmation:"
 
@@ -90,19 +87,7 @@ def attribute_of(number: int) -> str:
     return f"{_PREFIX}{number}"
 
 
-def with_confirmations(
-    trials: Iterable[TrialRecord], attributes: Mapping[str, Any]
-) -> Sequence[TrialRecord]:
-    """Trials with what the attributes of their study say of them.
-
-    Args:
-        trials: The trials.
-        attributes: All user attributes of the study.
-    """
-    stored = {k: v for k, v in attributes.items() if k.startswith(_PREFIX)}
-    return [
-        replace(t, confirmation=Confirmation.from_json(stored[attribute_of(t.number)]))
-        if attribute_of(t.number) in stored
-        else t
-        for t in trials
-    ]
+def confirmation_in(attributes: Mapping[str, Any], number: int) -> Confirmation | None:
+    """What the user attributes of a study say of a trial, ``None`` for nothing."""
+    stored = attributes.get(attribute_of(number))
+    return None if stored is None else Confirmation.from_json(stored)

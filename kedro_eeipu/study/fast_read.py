@@ -18,8 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from kedro_eeipu.study.confirmation import with_confirmations
-from kedro_eeipu.study.records import TrialRecord
+from kedro_eeipu.study.records import TrialRecord, with_confirmations
 
 __all__ = ["read_trials"]
 
@@ -54,7 +53,7 @@ def read_trials(storage: str, name: str) -> list[TrialRecord] | None:
                 "SELECT key, value_json FROM study_user_attributes WHERE study_id = ?", study
             )
             attributes = {key: json.loads(value) for key, value in told}
-            return list(with_confirmations(_read(connection, study[0]), attributes))
+            return with_confirmations(_read(connection, study[0]), attributes)
     except sqlite3.Error:
         return None
 

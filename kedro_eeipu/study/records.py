@@ -9,12 +9,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from kedro_eeipu.states import NodeState
-from kedro_eeipu.study.confirmation import Confirmation
+from kedro_eeipu.study.confirmation import Confirmation, confirmation_in
 
 if TYPE_CHECKING:
     from kedro_eeipu.search import SearchSpace
 
-__all__ = ["NodeRecord", "TrialRecord", "with_defaults"]
+__all__ = ["NodeRecord", "TrialRecord", "with_confirmations", "with_defaults"]
 
 _STATES = {"COMPLETE": "complete", "RUNNING": "running", "PRUNED": "pruned"}
 
@@ -189,6 +189,13 @@ class TrialRecord:
         nodes = sum(n.seconds + n.load for n in self.nodes)
         # Nodes that ran side by side may add up to more than the trial's wall time.
         return self.proposing + max(0.0, self.finished - self.started - nodes)
+
+
+def with_confirmations(
+    trials: Iterable[TrialRecord], attributes: Mapping[str, Any]
+) -> list[TrialRecord]:
+    """Trials with what the user attributes of their study say of them."""
+    return [replace(t, confirmation=confirmation_in(attributes, t.number)) for t in trials]
 
 
 def with_defaults(

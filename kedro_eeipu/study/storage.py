@@ -26,14 +26,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from kedro_eeipu import processes
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.search import SearchSpace
-from kedro_eeipu.study.confirmation import Confirmation, attribute_of, with_confirmations
+from kedro_eeipu.study.confirmation import Confirmation, attribute_of
 from kedro_eeipu.study.database import open_database
 from kedro_eeipu.study.database_wait import StudyFile, file_of
 from kedro_eeipu.study.driver import beginning_alone, driver_ended
 from kedro_eeipu.study.encoding import distributions
 from kedro_eeipu.study.heartbeat import Heartbeat
 from kedro_eeipu.study.limits import counted_trials
-from kedro_eeipu.study.records import NodeRecord, TrialRecord
+from kedro_eeipu.study.records import NodeRecord, TrialRecord, with_confirmations
 
 __all__ = ["LimitReached", "TrialStudy", "open_study"]
 
