@@ -116,6 +116,6 @@ def _details(result: Confirmation) -> Iterator[str]:
         )
     if result.confirmed and result.differing:
         yield (
-            f"The objective is equal, but these nodes returned other bytes: "
+            f"These nodes returned something else, which the objective does not show: "
             f"{', '.join(result.differing)}."
         )

@@ -6,9 +6,10 @@ datasets, and nothing is looked up.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,11 +27,12 @@ from kedro_eeipu._kedro import (
     strip_transcoding,
 )
 from kedro_eeipu.cache.identity.canonical import combine
-from kedro_eeipu.cache.store.store import Blob, Store, Unstorable
+from kedro_eeipu.cache.store.store import Blob, CacheMiss, Store, Unstorable
 from kedro_eeipu.errors import ObjectiveError
 from kedro_eeipu.hooks.dataset import changes_content
 from kedro_eeipu.hooks.process_state import ProcessState
 from kedro_eeipu.hooks.redirecting import redirect
+from kedro_eeipu.hooks.same_value import same_value
 from kedro_eeipu.search import Objective
 
 __all__ = ["FreshRun"]
@@ -45,6 +47,7 @@ class FreshRun:
         folder: Where its declared outputs go.
         store: The cache, which gets copies of them.
         objective: Where its value is.
+        expected: What the nodes returned in the trial, by node, in the order of their outputs.
         nodes: Names of the nodes that run, ``None`` for all.
         start: The state of the process in which it begins.
         began: Whether Kedro has started it.
@@ -52,8 +55,7 @@ class FreshRun:
         problem: Why there is none.
         node: Name of the node that ran last.
         seconds: Of each node.
-        outputs: What each node returned, by node and dataset; the digest is empty where the value
-            cannot be pickled.
+        differing: Names of nodes that returned another value than in the trial.
         kept: Which of the declared outputs are in the cache, by dataset.
         in_memory: Declared outputs without a path.
     """
@@ -62,6 +64,7 @@ class FreshRun:
     folder: Path
     store: Store
     objective: Objective
+    expected: Mapping[str, Sequence[tuple[str, int]]] = field(default_factory=dict)
     nodes: Collection[str] | None = None
     start: ProcessState | None = None
     began: bool = False
@@ -69,10 +72,11 @@ class FreshRun:
     problem: str = ""
     node: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
-    outputs: dict[str, dict[str, Blob]] = field(default_factory=dict)
+    differing: list[str] = field(default_factory=list)
     kept: dict[str, Blob] = field(default_factory=dict)
     in_memory: list[str] = field(default_factory=list)
     plan: None = None
+    _made_by: dict[str, list[str]] = field(default_factory=dict)
     _persistent: set[str] = field(default_factory=set)
     _read_back: bool = False
     _started: float = 0.0
@@ -132,8 +136,8 @@ class FreshRun:
             meta: What they say of the run.
             keys: Of nodes, where the record of the trial is.
         """
-        for node, outputs in self.outputs.items():
-            kept = {name: self.kept[name] for name in outputs if name in self.kept}
+        for node, names in self._made_by.items():
+            kept = {name: self.kept[name] for name in names}
             digests = {blob.digest for blob in kept.values()}
             key = keys.get(node)
             record = self.store.get(key) if key else None
@@ -167,13 +171,27 @@ class FreshRun:
         """Note what the node returned, as the hooks of others have left it."""
         if inspect.isgeneratorfunction(node.func):  # a chunk of it is no output
             return
-        outputs = self.outputs.setdefault(node.name, {})
         try:
-            outputs[dataset_name] = blob = self.store.digest(data)
-            if dataset_name in self._persistent:
-                self.kept[dataset_name] = blob if self.store.has(blob) else self.store.dump(data)
+            blob = self.store.digest(data)
         except Unstorable:
-            outputs.setdefault(dataset_name, Blob("", 0, 0.0))
+            return
+        if self._differs(node, dataset_name, data, blob) and node.name not in self.differing:
+            self.differing.append(node.name)
+        if dataset_name in self._persistent:
+            with contextlib.suppress(Unstorable):
+                self.kept[dataset_name] = blob if self.store.has(blob) else self.store.dump(data)
+                self._made_by.setdefault(node.name, []).append(dataset_name)
+
+    def _differs(self, node: Node, name: str, value: Any, blob: Blob) -> bool:
+        """Whether an output is another one than in the trial, as far as that is known."""
+        outputs = dict(zip(node.outputs, self.expected.get(node.name, ()), strict=False))
+        digest, size = outputs.get(name, ("", 0))
+        if digest in ("", blob.digest):
+            return False
+        try:
+            return not same_value(value, self.store.load(Blob(digest, size, 0.0)))
+        except CacheMiss:
+            return True
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any, node: Node) -> None:

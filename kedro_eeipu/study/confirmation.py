@@ -23,7 +23,7 @@ class Confirmation:
         expected: The objective of the trial.
         value: The objective now, ``None`` if there was none.
         differing: Nodes with another output than in the trial, in the order in which they ran.
-            Equal values may have other bytes, so a confirmed trial may have some.
+            What cannot be compared counts if its bytes differ, so a confirmed trial may have some.
         changed: What was edited since the trial ran, in words; only where it is not confirmed.
         error: Why the run failed; empty if it did not.
         seconds: Wall seconds that it took, the start of the process included.

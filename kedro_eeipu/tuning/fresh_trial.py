@@ -11,7 +11,7 @@ import pickle
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -115,6 +115,7 @@ def confirmation(task: FreshTrial) -> Confirmation:
         task.folder / "data",
         project.store,
         project.space.objective,
+        expected={n.name: n.outputs for n in task.trial.nodes},
         nodes=None if task.whole else frozenset(n.name for n in project.pipeline.nodes),
     )
     error = ""
@@ -145,26 +146,13 @@ def _compared(task: FreshTrial, project: Project, run: FreshRun, error: str) -> 
         confirmed,
         expected,
         value,
-        differing=tuple(_differing(task.trial, project, run)),
+        differing=tuple(run.differing),
         changed=() if confirmed else tuple(_changes(task.trial, project)),
         error=error,
         whole=task.whole,
         in_memory=tuple(run.in_memory),
         outputs={n: (b.digest, b.size) for n, b in run.kept.items()} if confirmed else {},
     )
-
-
-def _differing(trial: TrialRecord, project: Project, run: FreshRun) -> Iterator[str]:
-    """Nodes that have returned something else than in the trial, in their order."""
-    records = {n.name: n for n in trial.nodes}
-    for node in project.registered.nodes:
-        record, now = records.get(node.name), run.outputs.get(node.name, {})
-        if record is None:
-            continue
-        for name, (digest, _) in zip(node.outputs, record.outputs, strict=False):
-            if name in now and digest and now[name].digest not in ("", digest):
-                yield node.name
-                break
 
 
 def _changes(trial: TrialRecord, project: Project) -> list[str]:
