@@ -46,13 +46,13 @@ _IMMUTABLE = (
     *(date, time, timedelta),
 )
 # What has been warned of: a study runs the same nodes again and again.
-_said: set[tuple[str, str]] = set()
+_warned: set[tuple[str, str]] = set()
 
 
 def warn_once(message: str, name: str, reason: object) -> None:
     """Log a warning about a node or dataset, each reason once in a process."""
-    if (name, str(reason)) not in _said:
-        _said.add((name, str(reason)))
+    if (name, str(reason)) not in _warned:
+        _warned.add((name, str(reason)))
         logger.warning(message, name, reason)
 
 
@@ -72,7 +72,7 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
             it, as a plain run does; trials never do.
         record: Called with the output once it is saved.
         rebuild: Called when a planned blob has vanished, to compute it again.
-        seen_as: Token of the declared kind through which consumers see the value, ``None`` when
+        kind_token: Token of the declared kind through which consumers see the value, ``None`` when
             it cannot be told: they are then never cached.
         stored: Whether the value goes to the shared store, or only to the run's own.
         lies_in_file: Whether the catalog declares it as one that outlives the process.
@@ -92,7 +92,7 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
         write_through: bool = False,
         record: Callable[[str, Output | None], None] | None = None,
         rebuild: Callable[[], None] | None = None,
-        seen_as: str | None = "",
+        kind_token: str | None = "",
         stored: bool = True,
         lies_in_file: bool = False,
     ) -> None:
@@ -103,7 +103,7 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
         self.write_through = write_through
         self.record = record
         self.rebuild = rebuild
-        self.seen_as = seen_as
+        self.kind_token = kind_token
         self.stored = stored
         self.lies_in_file = lies_in_file or is_persistent(declared)
         self.planned: Output | None = None
@@ -288,11 +288,11 @@ class TranscodedDataset(MemoizedDataset):
         name: Name under which it is read.
         source: What its producer saves.
         declared: What the user's catalog holds under the name.
-        seen_as: Token of both kinds.
+        kind_token: Token of both kinds.
     """
 
     def __init__(
-        self, name: str, source: MemoizedDataset, declared: AbstractDataset, seen_as: str
+        self, name: str, source: MemoizedDataset, declared: AbstractDataset, kind_token: str
     ) -> None:
         super().__init__(
             name,
@@ -300,7 +300,7 @@ class TranscodedDataset(MemoizedDataset):
             source.run,
             declared,
             write_through=source.write_through,
-            seen_as=seen_as,
+            kind_token=kind_token,
         )
         self.source = source
 

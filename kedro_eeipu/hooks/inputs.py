@@ -139,7 +139,7 @@ def validators_token(node: Node, catalog: CatalogProtocol) -> str:
     if not getattr(catalog, "validation_enabled", True):
         return ""
     sides = [("load", name) for name in node.inputs] + [("save", name) for name in node.outputs]
-    found = [
+    applied = [
         [
             side,
             place,
@@ -149,7 +149,7 @@ def validators_token(node: Node, catalog: CatalogProtocol) -> str:
         for place, (side, name) in enumerate(sides)
         if (spec := declared.get(name)) is not None and spec.enabled and side in spec.on
     ]
-    return combine(validators=found) if found else ""
+    return combine(validators=applied) if applied else ""
 
 
 def _file_of(name: str, dataset: AbstractDataset) -> tuple[Any, str]:

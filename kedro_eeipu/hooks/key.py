@@ -175,9 +175,9 @@ def _settings_token(node: Node, settings: CacheSettings, project: Path) -> str:
 def _produced_token(dataset: MemoizedDataset) -> str | None:
     """Token of a produced dataset as its consumers see it; ``None`` while it cannot be told."""
     output = dataset.output
-    if output is None or dataset.seen_as is None or dataset.is_altered:
+    if output is None or dataset.kind_token is None or dataset.is_altered:
         return None
-    return combine(content=output.blob.digest, seen_as=dataset.seen_as)
+    return combine(content=output.blob.digest, seen_as=dataset.kind_token)
 
 
 def _in_input_structure(names: Any, tokens: Mapping[str, str]) -> Any:

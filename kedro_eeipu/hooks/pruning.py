@@ -77,14 +77,14 @@ class Gate:
         """Whether a value is worse than the median of the earlier ones (after five trials)."""
         import optuna
 
-        known = [reported[step] for reported in self.earlier if step in reported]
+        earlier = [reported[step] for reported in self.earlier if step in reported]
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         study = optuna.create_study(
             direction="maximize" if self.maximize else "minimize",
             pruner=optuna.pruners.MedianPruner(),
         )
         study.add_trials(
-            [optuna.create_trial(value=0.0, intermediate_values={step: v}) for v in known]
+            [optuna.create_trial(value=0.0, intermediate_values={step: v}) for v in earlier]
         )
         trial = study.ask()
         trial.report(value, step)

@@ -58,7 +58,7 @@ class RunDirectory:
         self.path = Path(path)
         self._hide = hide
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._told: dict[tuple[str, str], Any] = {}
+        self._entries: dict[tuple[str, str], Any] = {}
         self._shared = False
         self._removed = False
 
@@ -66,12 +66,12 @@ class RunDirectory:
         # Another process is about to get a copy: from now on the files are what counts.
         if not self._shared:
             self._shared = True
-            for (kind, name), told in list(self._told.items()):
-                self._write(kind, name, told)
+            for (kind, name), entry in list(self._entries.items()):
+                self._write(kind, name, entry)
         return {
             "path": self.path,
             "_hide": self._hide,
-            "_told": {},
+            "_entries": {},
             "_shared": True,
             "_removed": False,
         }
@@ -87,10 +87,10 @@ class RunDirectory:
 
     def output(self, dataset: str) -> Output | None:
         """Where a dataset's content lies, ``None`` when the run has not produced it."""
-        told = self._told.get(("output", dataset))
-        if told is None and self._shared:
-            told = self._read("output", dataset)
-        return None if told is None else Output(Blob(**told["blob"]), told["scratch"])
+        entry = self._entries.get(("output", dataset))
+        if entry is None and self._shared:
+            entry = self._read("output", dataset)
+        return None if entry is None else Output(Blob(**entry["blob"]), entry["scratch"])
 
     def put_node(self, node: str, event: Mapping[str, Any]) -> None:
         """Tell what is known of a node by now; a later event replaces an earlier one."""
@@ -122,10 +122,10 @@ class RunDirectory:
 
     def loads(self) -> dict[str, float]:
         """Seconds of the slowest read from the cache, by dataset."""
-        found: dict[str, float] = {}
+        slowest: dict[str, float] = {}
         for dataset, seconds in self._all("load"):
-            found[dataset] = max(seconds, found.get(dataset, 0.0))
-        return found
+            slowest[dataset] = max(seconds, slowest.get(dataset, 0.0))
+        return slowest
 
     def private_path(self, dataset: str, config: Mapping[str, Any]) -> str:
         """A path of the run's own at which a dataset can be written instead of the user's.
@@ -145,20 +145,20 @@ class RunDirectory:
         self._removed, self._shared = True, False
         shutil.rmtree(self.path, ignore_errors=True)
 
-    def _tell(self, kind: str, name: str, told: Any, lasting: bool = False) -> None:
-        self._told[kind, name] = told
+    def _tell(self, kind: str, name: str, entry: Any, lasting: bool = False) -> None:
+        self._entries[kind, name] = entry
         if (self._shared or lasting) and not self._removed:
-            self._write(kind, name, told)
+            self._write(kind, name, entry)
 
-    def _write(self, kind: str, name: str, told: Any) -> None:
+    def _write(self, kind: str, name: str, entry: Any) -> None:
         target = self.path / f"{kind}-{_file_name(name)}"
         temporary = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}")
         try:
-            temporary.write_text(json.dumps(told))
+            temporary.write_text(json.dumps(entry))
             os.replace(temporary, target)
         except FileNotFoundError:  # somebody has deleted the directory: what it held is lost
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            temporary.write_text(json.dumps(told))
+            temporary.write_text(json.dumps(entry))
             os.replace(temporary, target)
 
     def _read(self, kind: str, name: str) -> Any:
@@ -168,14 +168,14 @@ class RunDirectory:
             return None
 
     def _all(self, kind: str) -> list[Any]:
-        if self._told and not self._shared:
-            return [told for (k, _), told in list(self._told.items()) if k == kind]
-        found = []
+        if self._entries and not self._shared:
+            return [entry for (k, _), entry in list(self._entries.items()) if k == kind]
+        entries = []
         for path in sorted(self.path.glob(f"{kind}-*")):
             # A view may look while the run ends and its directory goes.
             with contextlib.suppress(FileNotFoundError):
-                found.append(json.loads(path.read_text()))
-        return found
+                entries.append(json.loads(path.read_text()))
+        return entries
 
 
 def plan_directory(runs: Path) -> RunDirectory:

@@ -107,15 +107,15 @@ class StandIns:
                 self.streamed[name] = self._stream(name)
         else:
             declared = {name: self._declared_output(name) for name in node.outputs}
-            seen_as: dict[str, str | None] = dict.fromkeys(declared, "")
+            kind_tokens: dict[str, str | None] = dict.fromkeys(declared, "")
             for name, dataset in declared.items():
                 # Of a node that is never cached, too: its consumers may be, and what they see
                 # counts.
                 if dataset is not None and changes_content(dataset):
                     try:
-                        seen_as[name] = dataset_identity(dataset)
+                        kind_tokens[name] = dataset_identity(dataset)
                     except Unidentifiable as reason:
-                        seen_as[name], identity, why_not = None, None, str(reason)
+                        kind_tokens[name], identity, why_not = None, None, str(reason)
             outputs = {
                 name: partial(
                     MemoizedDataset,
@@ -124,7 +124,7 @@ class StandIns:
                     self._run,
                     dataset,
                     write_through=self._write_through,
-                    seen_as=seen_as[name],
+                    kind_token=kind_tokens[name],
                     stored=identity is not None,
                     lies_in_file=is_persistent(self._declared(name)),
                 )
@@ -210,8 +210,8 @@ class StandIns:
                 where="catalog.yml",
                 remedy="Declare both with a filepath, or tune a pipeline without them.",
             )
-        seen_as = combine(written=dataset_identity(written), read=dataset_identity(declared))
-        self.datasets[name] = TranscodedDataset(name, self.datasets[source], declared, seen_as)
+        kind_token = combine(written=dataset_identity(written), read=dataset_identity(declared))
+        self.datasets[name] = TranscodedDataset(name, self.datasets[source], declared, kind_token)
         return self.datasets[name]
 
     def _stream(self, name: str) -> AbstractDataset:

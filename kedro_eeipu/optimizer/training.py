@@ -116,8 +116,8 @@ class Training:
 
     def executions(self) -> Groups:
         """Of the stages whose outputs trials may share: those that not all columns reach."""
-        found = dict.fromkeys(self.graph.columns)
-        return tuple(columns for columns in found if columns and columns < self.graph.reached)
+        distinct = dict.fromkeys(self.graph.columns)
+        return tuple(columns for columns in distinct if columns and columns < self.graph.reached)
 
     def costs(self, trials: Sequence[Trial]) -> list[TrainingData]:
         """Log seconds per stage; a stage that never ran is expected to cost as the others do."""

@@ -236,21 +236,25 @@ def _parse_range(
         )
     when = _parse_when(spec.get("when"), where)
     if "choices" in spec:
-        found = _categorical(path, spec, default, when, where)
+        parsed = _categorical(path, spec, default, when, where)
     else:
-        found = _numeric(path, spec, default, when, where)
-    if not found.contains(default):
+        parsed = _numeric(path, spec, default, when, where)
+    if not parsed.contains(default):
         warnings.append(
-            f"{where}: the default {scalar(default)} lies outside {found.describe()}; "
-            f"the first trial uses {scalar(found.nearest(default))}"
+            f"{where}: the default {scalar(default)} lies outside {parsed.describe()}; "
+            f"the first trial uses {scalar(parsed.nearest(default))}"
         )
-    if found.kind == "float" and isinstance(default, int) and found.low % 1 == found.high % 1 == 0:
+    if (
+        parsed.kind == "float"
+        and isinstance(default, int)
+        and parsed.low % 1 == parsed.high % 1 == 0
+    ):
         warnings.append(
             f"{where}: the default {default} is an integer, but {spec.get('low')} or "
-            f"{spec.get('high')} is not, so trials get numbers such as {found.low + 0.5}; write "
-            f"{int(found.low)} and {int(found.high)} to try integers only"
+            f"{spec.get('high')} is not, so trials get numbers such as {parsed.low + 0.5}; write "
+            f"{int(parsed.low)} and {int(parsed.high)} to try integers only"
         )
-    return found
+    return parsed
 
 
 def _refuse_overlaps(ranges: Mapping[str, Range], where: str) -> None:

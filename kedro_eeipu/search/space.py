@@ -255,14 +255,14 @@ class SearchSpace:
 
     def active(self, values: Mapping[str, Any]) -> tuple[Range, ...]:
         """The ranges whose conditions hold under ``values``, those of inactive parents left out."""
-        found: dict[str, Range] = {}
+        active: dict[str, Range] = {}
         for r in self.ranges:
             if all(
-                path in found and any(same_value(values.get(path), v) for v in allowed)
+                path in active and any(same_value(values.get(path), v) for v in allowed)
                 for path, allowed in r.when
             ):
-                found[r.path] = r
-        return tuple(found.values())
+                active[r.path] = r
+        return tuple(active.values())
 
     def defaults(self) -> dict[str, Any]:
         """The project's own values, moved into their ranges where they lie outside."""

@@ -125,11 +125,11 @@ def _cacheable_parents(
     pipeline: Pipeline, uncacheable: Collection[str]
 ) -> Mapping[str, frozenset[str]]:
     """Nearest cacheable ancestors of each node, by name."""
-    found: dict[str, frozenset[str]] = {}
+    parents: dict[str, frozenset[str]] = {}
     dependencies = {n.name: [p.name for p in ps] for n, ps in pipeline.node_dependencies.items()}
     for node in pipeline.nodes:
         names: set[str] = set()
         for parent in dependencies[node.name]:
-            names |= found[parent] if parent in uncacheable else {parent}
-        found[node.name] = frozenset(names)
-    return found
+            names |= parents[parent] if parent in uncacheable else {parent}
+        parents[node.name] = frozenset(names)
+    return parents

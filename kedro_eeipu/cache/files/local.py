@@ -38,11 +38,11 @@ class LocalFiles:
             return file.read()
 
     def read_all(self, paths: Sequence[str]) -> dict[str, bytes]:
-        found = {}
+        contents = {}
         for path in paths:
             with contextlib.suppress(OSError):
-                found[path] = self.read(path)
-        return found
+                contents[path] = self.read(path)
+        return contents
 
     def fetch(self, path: str) -> IO[bytes]:
         return self.open(path)

@@ -37,11 +37,11 @@ class RemoteFiles:
         return self._fs.cat_file(self._path(path), **self._whole)
 
     def read_all(self, paths: Sequence[str]) -> dict[str, bytes]:
-        found: dict[str, bytes] = {}
+        contents: dict[str, bytes] = {}
         for start in range(0, len(paths), _AT_ONCE):
             wanted = [self._path(path) for path in paths[start : start + _AT_ONCE]]
-            found |= self._fs.cat(wanted, on_error="omit", **self._whole) if wanted else {}
-        return {path: found[self._path(path)] for path in paths if self._path(path) in found}
+            contents |= self._fs.cat(wanted, on_error="omit", **self._whole) if wanted else {}
+        return {path: contents[self._path(path)] for path in paths if self._path(path) in contents}
 
     def open(self, path: str) -> IO[bytes]:
         return io.BytesIO(self._fs.cat_file(self._path(path)))
@@ -95,10 +95,10 @@ class RemoteFiles:
     def list(self, folder: str) -> Iterator[Entry]:
         self._fs.invalidate_cache()
         try:
-            found = self._fs.find(self._path(folder), detail=True)
+            files = self._fs.find(self._path(folder), detail=True)
         except FileNotFoundError:
             return
-        for name, info in found.items():
+        for name, info in files.items():
             path = str(name)[len(self._root) :].lstrip("/")
             yield Entry(path, int(info.get("size") or 0), self._changed(info))
 

@@ -124,18 +124,18 @@ class CodeFacts:
     sees: frozenset[str]
 
 
-_known: dict[int, tuple[CodeType, CodeFacts]] = {}
+_facts_by_id: dict[int, tuple[CodeType, CodeFacts]] = {}
 _lock = threading.Lock()
 
 
 def code_facts(code: CodeType) -> CodeFacts:
     """Return the facts of ``code``; they are computed once, since code cannot change."""
-    known = _known.get(id(code))
-    if known is None:
-        known = (code, _facts(code))  # the reference keeps the id from being used again
+    entry = _facts_by_id.get(id(code))
+    if entry is None:
+        entry = (code, _facts(code))  # the reference keeps the id from being used again
         with _lock:
-            _known[id(code)] = known
-    return known[1]
+            _facts_by_id[id(code)] = entry
+    return entry[1]
 
 
 def assignments(code: CodeType) -> set[tuple[str, ...]]:
@@ -143,7 +143,7 @@ def assignments(code: CodeType) -> set[tuple[str, ...]]:
 
     ``json.loads = f`` and ``setattr(json, "loads", f)`` both give ``("json", "loads")``.
     """
-    found: set[tuple[str, ...]] = set()
+    targets: set[tuple[str, ...]] = set()
     for inner in _tree(code):
         ops = [op for op in _operations(inner) if op.name not in _PADDING]
         for index, op in enumerate(ops):
@@ -160,8 +160,8 @@ def assignments(code: CodeType) -> set[tuple[str, ...]]:
             else:
                 continue
             if ops[base].name in ("LOAD_NAME", "LOAD_GLOBAL"):
-                found.add((str(ops[base].value), *chain))
-    return found
+                targets.add((str(ops[base].value), *chain))
+    return targets
 
 
 def _facts(code: CodeType) -> CodeFacts:

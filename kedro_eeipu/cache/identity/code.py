@@ -199,13 +199,13 @@ class _Walk(ObjectWriter):
             kept = kept_values(unit.obj)
             if any(map(is_mutable, kept)):
                 caches.setdefault(unit.label, []).extend(kept)
-        found = {}
+        digests = {}
         for label, kept in caches.items():
             try:
-                found[label] = self.identity_of(kept)
+                digests[label] = self.identity_of(kept)
             except Unidentifiable:
-                found[label] = f"{len(kept)} values"
-        return found
+                digests[label] = f"{len(kept)} values"
+        return digests
 
     def identity_of(self, obj: Any) -> str:
         return code_identity(obj).digest
@@ -346,8 +346,8 @@ class _Walk(ObjectWriter):
         finally:
             self.has_imported |= len(sys.modules) > before
         if use.kind == "effect":
-            found = getattr(module, use.chain[0]) if use.chain else module
-            self._effect(found if isinstance(found, types.ModuleType) else module, unit)
+            target = getattr(module, use.chain[0]) if use.chain else module
+            self._effect(target if isinstance(target, types.ModuleType) else module, unit)
             return
         if use.kind == "package":
             module = sys.modules[name.partition(".")[0]]
@@ -483,12 +483,12 @@ class _Walk(ObjectWriter):
 def _variable(use: Use, namespace: dict[str, Any]) -> tuple[str, Any]:
     """The global variable that is written to, of this module or another one, and its value."""
     module, name = str(namespace.get("__name__", "?")), use.name
-    found = namespace.get(name)
+    value = namespace.get(name)
     for attribute in use.chain:
-        if not isinstance(found, types.ModuleType):
+        if not isinstance(value, types.ModuleType):
             break
-        module, name, found = found.__name__, attribute, getattr(found, attribute, None)
-    return f"{module}:{name}", found
+        module, name, value = value.__name__, attribute, getattr(value, attribute, None)
+    return f"{module}:{name}", value
 
 
 def _is_unset(value: Any) -> bool:

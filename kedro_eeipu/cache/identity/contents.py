@@ -75,16 +75,16 @@ def _with_code(digest: str, names: frozenset[str]) -> str:
 
 def _walk(top: str) -> list[str]:
     """Every file below ``top``, symbolic links followed."""
-    files, seen = [], set()
+    files, visited = [], set()
 
     def fail(error: OSError) -> None:
         raise error
 
     for folder, folders, names in os.walk(top, followlinks=True, onerror=fail):
         status = os.stat(folder)
-        if (status.st_dev, status.st_ino) in seen:
+        if (status.st_dev, status.st_ino) in visited:
             raise Unidentifiable(f"{folder} is reached twice through symbolic links")
-        seen.add((status.st_dev, status.st_ino))
+        visited.add((status.st_dev, status.st_ino))
         folders.sort()
         files += [os.path.join(folder, name) for name in sorted(names)]
     return files
@@ -97,16 +97,16 @@ def _local_file(path: str) -> tuple[str, frozenset[str]]:
         if not stat.S_ISREG(before.st_mode):
             raise Unidentifiable(f"{path} is not a regular file")
         identity = (path, *version_of(before))
-        known = _local_files.get(identity)
-        if known is not None:
-            return known
+        remembered = _local_files.get(identity)
+        if remembered is not None:
+            return remembered
         with open(path, "rb") as file:
-            found = (_hash_file(path), _names_in(file))
+            facts = (_hash_file(path), _names_in(file))
         if version_of(os.stat(path)) == identity[1:]:
             if not is_fresh(before):
                 with _local_files_lock:
-                    _local_files[identity] = found
-            return found
+                    _local_files[identity] = facts
+            return facts
     raise Unidentifiable(f"{path} keeps changing while it is read")
 
 
@@ -167,5 +167,5 @@ def _project_code(names: frozenset[str]) -> dict[str, str]:
     Raises:
         Unidentifiable: the code cannot be identified.
     """
-    found = {name: find(name) for name in names}
-    return {n: "absent" if f is None else code_identity(f).digest for n, f in found.items()}
+    code = {name: find(name) for name in names}
+    return {n: "absent" if f is None else code_identity(f).digest for n, f in code.items()}

@@ -219,10 +219,10 @@ class ObjectWriter(abc.ABC):
             if not isinstance(obj, types.FunctionType | type) and is_compiled(module):
                 raise Unidentifiable(f"{module}:{name} is compiled and has no version")
             return False
-        found: Any = sys.modules.get(module)
+        importable: Any = sys.modules.get(module)
         for part in name.split("."):
-            found = getattr(found, part, None)
-        if found is not obj:
+            importable = getattr(importable, part, None)
+        if importable is not obj:
             return False
         self.library(module, unit)
         unit.add("import", f"{module}:{name}")
@@ -429,9 +429,9 @@ _libraries_with: dict[int, tuple[Any, str]] = {}
 
 def _library_with(name: str, obj: Any, unit: Unit) -> str:
     """The library module in which an object that pickles as a mere name is found."""
-    known = _libraries_with.get(id(obj))
-    if known is not None:
-        return known[1]
+    remembered = _libraries_with.get(id(obj))
+    if remembered is not None:
+        return remembered[1]
     for module_name, module in sorted(sys.modules.items()):
         if (
             getattr(module, "__dict__", {}).get(name) is obj

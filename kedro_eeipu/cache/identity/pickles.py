@@ -42,11 +42,11 @@ def project_globals(file: IO[bytes]) -> frozenset[str]:
     file.seek(start)
     if len(head) < 2 or head[0] != 0x80 or not 2 <= head[1] <= 5:
         return frozenset()
-    found = set()
+    names = set()
     for module, name in _globals(file):
         if origin_of(module).is_project:
-            found.add(f"{module}:{name}")
-    return frozenset(found)
+            names.add(f"{module}:{name}")
+    return frozenset(names)
 
 
 def globals_inside(data: bytes) -> frozenset[str]:
@@ -57,11 +57,11 @@ def globals_inside(data: bytes) -> frozenset[str]:
     """
     names: frozenset[str] = frozenset()
     file = io.BytesIO(data)
-    for found in _PICKLES.finditer(data):
-        file.seek(found.start())
+    for match in _PICKLES.finditer(data):
+        file.seek(match.start())
         names |= project_globals(file)
-    for found in _PACKED.finditer(data):
-        packed = data[found.start() : found.start() + _MOST_PACKED]
+    for match in _PACKED.finditer(data):
+        packed = data[match.start() : match.start() + _MOST_PACKED]
         names |= project_globals(io.BytesIO(_PACKED_NUMBER.sub(rb"\1", packed)))
     return names
 
@@ -73,12 +73,12 @@ def find(name: str) -> Any:
     """
     module, _, path = name.partition(":")
     try:
-        found: Any = importlib.import_module(module)
+        obj: Any = importlib.import_module(module)
         for part in path.split("."):
-            found = getattr(found, part)
+            obj = getattr(obj, part)
     except (ImportError, AttributeError):
         return None
-    return getattr(found, "__func__", found)
+    return getattr(obj, "__func__", obj)
 
 
 def _globals(file: IO[bytes]) -> set[tuple[str, str]]:

@@ -41,16 +41,16 @@ class Replaced(NamedTuple):
 
 def replaced_in_libraries() -> list[Replaced]:
     """All that the loaded modules of the project may have replaced, sorted by name."""
-    found = {}
+    values = {}
     for module_name, chains in _assignments_of_project():
         module = sys.modules.get(module_name)
         for chain in chains:
             owner = _resolved(vars(module) if module else {}, chain[:-1])
             name = _library_name(owner)
             if name and hasattr(owner, chain[-1]):
-                found[f"{name}.{chain[-1]}"] = getattr(owner, chain[-1])
-    found.update(_accessors())
-    return [Replaced(name, value) for name, value in sorted(found.items())]
+                values[f"{name}.{chain[-1]}"] = getattr(owner, chain[-1])
+    values.update(_accessors())
+    return [Replaced(name, value) for name, value in sorted(values.items())]
 
 
 def _accessors() -> Iterator[tuple[str, Any]]:
@@ -67,10 +67,10 @@ def _assignments_of_project() -> tuple[tuple[str, tuple[tuple[str, ...], ...]], 
     """By project module, what its code assigns to: names of a global variable and attributes."""
     global _checked
     if _checked[0] != len(sys.modules):
-        found = tuple(
+        assigned = tuple(
             (name, chains) for name, module in _project_modules() if (chains := _of(name, module))
         )
-        _checked = (len(sys.modules), found)
+        _checked = (len(sys.modules), assigned)
     return _checked[1]
 
 
@@ -85,23 +85,23 @@ def _project_modules() -> Iterator[tuple[str, types.ModuleType]]:
 
 
 def _of(name: str, module: types.ModuleType) -> tuple[tuple[str, ...], ...]:
-    known = _assigned.get(name)
-    if known is None or known[0] != id(module):
+    entry = _assigned.get(name)
+    if entry is None or entry[0] != id(module):
         loader: Any = getattr(module.__spec__, "loader", None)
         try:
             code = loader.get_code(name) if hasattr(loader, "get_code") else None
         except Exception:
             code = None
         chains = () if code is None else tuple(sorted(assignments(code)))
-        known = _assigned[name] = (id(module), chains)
-    return known[1]
+        entry = _assigned[name] = (id(module), chains)
+    return entry[1]
 
 
 def _resolved(namespace: dict[str, Any], chain: tuple[str, ...]) -> Any:
-    found = namespace.get(chain[0])
+    value = namespace.get(chain[0])
     for attribute in chain[1:]:
-        found = getattr(found, attribute, None)
-    return found
+        value = getattr(value, attribute, None)
+    return value
 
 
 def _library_name(owner: Any) -> str:

@@ -71,10 +71,10 @@ class UsageLog:
 
     def of_all(self, digests: Sequence[str]) -> dict[str, Usage]:
         """Return the usages of many blobs."""
-        found: dict[str, bytes] = {}
+        contents: dict[str, bytes] = {}
         with contextlib.suppress(Exception):
-            found = self._files.read_all([usage_path(digest) for digest in digests])
-        return {digest: self._decoded(found.get(usage_path(digest), b"")) for digest in digests}
+            contents = self._files.read_all([usage_path(digest) for digest in digests])
+        return {digest: self._decoded(contents.get(usage_path(digest), b"")) for digest in digests}
 
     def _decoded(self, data: bytes) -> Usage:
         try:

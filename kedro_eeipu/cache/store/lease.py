@@ -132,8 +132,8 @@ def _acquire(
 ) -> _NoLease | None:
     """Return the lease, or None once the result is there."""
     path, token = layout.lease_path(key), uuid.uuid4().hex
-    started = seen_at = time.monotonic()
-    seen: bytes | None = None
+    started = changed_at = time.monotonic()
+    last: bytes | None = None
     pause = _FIRST_PAUSE
     while True:
         lease = _Lease(files, path, token, lease_seconds)
@@ -147,12 +147,12 @@ def _acquire(
             return None
         content = _read(files, path)
         now = time.monotonic()
-        if content != seen:
-            seen, seen_at = content, now
-        if content is not None and (now - seen_at > lease_seconds or holder_ended(content)):
+        if content != last:
+            last, changed_at = content, now
+        if content is not None and (now - changed_at > lease_seconds or holder_ended(content)):
             if _take_over(files, path, content, token):
                 return lease
-            if now - seen_at > 2 * lease_seconds:
+            if now - changed_at > 2 * lease_seconds:
                 return _NO_LEASE
         if wait is not None and now - started >= wait:
             return _NO_LEASE

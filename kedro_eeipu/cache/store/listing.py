@@ -28,7 +28,7 @@ class Listing:
         self._before: frozenset[str] = frozenset()
         self._next = 0.0
 
-    def digests(self, made: Set[str]) -> frozenset[str]:
+    def digests(self, stored: Set[str]) -> frozenset[str]:
         """What is there.
 
         Args:
@@ -37,8 +37,8 @@ class Listing:
         """
         started = time.monotonic()
         if started >= self._next:
-            self._before = frozenset(made)
+            self._before = frozenset(stored)
             self._listed = self._store.digests()
             ended = time.monotonic()
             self._next = ended + (ended - started) / _SHARE
-        return self._listed | (made - self._before)
+        return self._listed | (stored - self._before)

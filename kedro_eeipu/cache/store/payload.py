@@ -124,8 +124,8 @@ def read(file: IO[bytes], size: int, digest: str) -> Any:
     index = json.loads(parts[-1][: -_FOOTER.size])
     value = _Unpickler(parts[0], parts[1:-1], index.get("texts", [])).load()
     for name, recorded in index["code"].items():
-        found = find(name)
-        if found is None or code_identity(found).digest != recorded:
+        obj = find(name)
+        if obj is None or code_identity(obj).digest != recorded:
             raise Outdated(f"{name} was edited since")
     return value
 

@@ -207,8 +207,8 @@ class Store:
         """
         if self._distrust() is not None:
             return frozenset()
-        found = (layout.digest_of(entry) for entry in self._list(layout.BLOBS))
-        return frozenset(digest for digest in found if digest is not None)
+        listed = (layout.digest_of(entry) for entry in self._list(layout.BLOBS))
+        return frozenset(digest for digest in listed if digest is not None)
 
     # --- records ----------------------------------------------------------------------------------
 
@@ -285,11 +285,11 @@ class Store:
             return
         keys = {entry.path: layout.key_of(entry) for entry in self._list(layout.RECORDS)}
         try:
-            found = self._files.read_all([path for path, key in keys.items() if key])
+            contents = self._files.read_all([path for path, key in keys.items() if key])
         except Exception as error:
             self._warn_unreadable(error)
             return
-        for path, data in found.items():
+        for path, data in contents.items():
             record = self._decoded(path, data, str(keys[path]))
             if record is not None:
                 yield record
@@ -309,12 +309,12 @@ class Store:
         distrust = self._distrust()
         if distrust is not None:
             return [Problem("", distrust)]
-        found: list[Problem] = []
+        problems: list[Problem] = []
         try:
-            found.extend(upkeep.problems(self._files, self._secret))
+            problems.extend(upkeep.problems(self._files, self._secret))
         except Exception as error:
-            found.append(Problem("", in_words(error)))
-        return found
+            problems.append(Problem("", in_words(error)))
+        return problems
 
     def gc(self, max_size: int | None, grace_seconds: float = 3600) -> GcResult:
         """Delete what nobody needs, then drop blobs until all together take ``max_size`` bytes.

@@ -57,14 +57,14 @@ def in_words(error: Exception) -> str:
 
 def statistics(files: Files) -> dict[str, Any]:
     """Numbers of records and blobs, bytes of blobs, and bytes of everything below the root."""
-    found = {folder: list(files.list(folder)) for folder in layout.FOLDERS}
+    entries = {folder: list(files.list(folder)) for folder in layout.FOLDERS}
     return {
-        "records": len(found[layout.RECORDS]),
-        "blobs": len(found[layout.BLOBS]),
-        "blob_bytes": sum(entry.size for entry in found[layout.BLOBS]),
-        "total_bytes": sum(entry.size for entries in found.values() for entry in entries),
-        "quarantined": len(found[layout.QUARANTINE]),
-        "leases": len(found[layout.LEASES]),
+        "records": len(entries[layout.RECORDS]),
+        "blobs": len(entries[layout.BLOBS]),
+        "blob_bytes": sum(entry.size for entry in entries[layout.BLOBS]),
+        "total_bytes": sum(entry.size for entries in entries.values() for entry in entries),
+        "quarantined": len(entries[layout.QUARANTINE]),
+        "leases": len(entries[layout.LEASES]),
     }
 
 
@@ -172,8 +172,8 @@ def _rebuild_costs(
     for record in records:
         cost = record.meta.get("seconds")
         for blob in record.outputs:
-            known = float(cost) if isinstance(cost, int | float) else blob.seconds
-            seconds[blob.digest] = max(known, seconds.get(blob.digest, 0.0))
+            rebuild = float(cost) if isinstance(cost, int | float) else blob.seconds
+            seconds[blob.digest] = max(rebuild, seconds.get(blob.digest, 0.0))
             if record.key in leased:
                 busy.add(blob.digest)
     return seconds, busy
