@@ -20,19 +20,19 @@ from types import CodeType
 from typing import Any, NamedTuple
 
 from kedro_eeipu.cache.identity.canonical import canonical_digest
+from kedro_eeipu.cache.identity.instructions import (
+    Op,
+    chain_after,
+    code_tree,
+    expression_start,
+    operations,
+    without_cosmetic_assignments,
+)
+from kedro_eeipu.cache.identity.nested_hints import without_hints
+from kedro_eeipu.cache.identity.reflection import SIGNS
 
-__all__ = ["SIGNS", "CodeFacts", "Use", "assignments", "code_facts"]
+__all__ = ["CodeFacts", "Use", "assignments", "code_facts"]
 
-_PADDING = frozenset({"CACHE", "EXTENDED_ARG", "NOP", "RESUME", "MAKE_CELL", "NOT_TAKEN"})
-# One instruction or two, depending on line breaks.
-_SUPERINSTRUCTIONS = {
-    "LOAD_FAST_LOAD_FAST": ("LOAD_FAST", "LOAD_FAST"),
-    "LOAD_FAST_BORROW_LOAD_FAST_BORROW": ("LOAD_FAST_BORROW", "LOAD_FAST_BORROW"),
-    "STORE_FAST_LOAD_FAST": ("STORE_FAST", "LOAD_FAST"),
-    "STORE_FAST_STORE_FAST": ("STORE_FAST", "STORE_FAST"),
-}
-# Assigned in class bodies, without effect on what the class does.
-_COSMETIC_NAMES = frozenset({"__doc__", "__firstlineno__", "__static_attributes__"})
 # Code that looks names up in strings sees more than its instructions say.
 _SEES_LOCALS = frozenset({"locals", "vars", "dir", "eval", "exec", "currentframe", "_getframe"})
 _SEES_GLOBALS = frozenset(
@@ -46,28 +46,6 @@ _NUMEXPR = ("ne", "numexpr")
 _FORMULA = "~"
 _SEES_EVERYTHING = frozenset({"eval", "exec", "globals"})
 _SEES_MODULE = frozenset({"f_globals", "__globals__", "getmodule", "getmembers"})
-# Of names in code, or in its strings, which it may look up.
-_SEES_DOCS = frozenset(
-    {
-        *("__doc__", "getdoc", "pydoc", "render_doc", "help"),
-        *("model_json_schema", "schema_json", "json_schema", "TypeAdapter"),  # pydantic's
-    }
-)
-_SEES_HINTS = frozenset(
-    {
-        *("__annotations__", "__annotate__", "get_type_hints", "get_annotations", "signature"),
-        *("getfullargspec", "fields", "__dataclass_fields__", "get_args", "get_origin"),
-    }
-)
-_SEES_SOURCE = frozenset({"getsource", "getsourcelines", "findsource", "getcomments"})
-_SEES_ORDER = frozenset({"__dict__", "vars", "globals"})
-SIGNS = {
-    "docs": _SEES_DOCS,
-    "hints": _SEES_HINTS,
-    "source": _SEES_SOURCE,
-    "order": _SEES_ORDER,
-    "subclasses": frozenset({"__subclasses__"}),
-}
 _MEANINGFUL_FLAGS = (
     inspect.CO_VARARGS
     | inspect.CO_VARKEYWORDS
@@ -76,10 +54,6 @@ _MEANINGFUL_FLAGS = (
     | inspect.CO_ITERABLE_COROUTINE
     | inspect.CO_ASYNC_GENERATOR
 )
-# What MAKE_FUNCTION and SET_FUNCTION_ATTRIBUTE attach: annotations (from 3.14 on a function that
-# makes them) and closure.
-_HINT_BITS = 4 | 16
-_CLOSURE_BIT = 8
 _CHANGES = frozenset({"STORE_ATTR", "DELETE_ATTR", "STORE_SUBSCR", "DELETE_SUBSCR"})
 _WORD = re.compile(r"[^\W\d]\w*")
 
@@ -144,15 +118,15 @@ def assignments(code: CodeType) -> set[tuple[str, ...]]:
     ``json.loads = f`` and ``setattr(json, "loads", f)`` both give ``("json", "loads")``.
     """
     targets: set[tuple[str, ...]] = set()
-    for inner in _tree(code):
-        ops = [op for op in _operations(inner) if op.name not in _PADDING]
+    for inner in code_tree(code):
+        ops = list(operations(inner))
         for index, op in enumerate(ops):
             if op.name == "STORE_ATTR":
-                base = _expression_start(ops, index)
-                chain = (*_chain(ops, base), str(op.value))
+                base = expression_start(ops, index)
+                chain = (*chain_after(ops, base), str(op.value))
             elif op.kind == "name" and op.value == "setattr" and index + 1 < len(ops):
                 base = index + 2 if ops[index + 1].name == "PUSH_NULL" else index + 1
-                chain = _chain(ops, base)
+                chain = chain_after(ops, base)
                 name = ops[base + 1 + len(chain)] if base + 1 + len(chain) < len(ops) else op
                 if name.kind != "const" or not isinstance(name.value, str):
                     continue
@@ -165,7 +139,7 @@ def assignments(code: CodeType) -> set[tuple[str, ...]]:
 
 
 def _facts(code: CodeType) -> CodeFacts:
-    tree = {inner: list(_operations(inner)) for inner in _tree(code)}
+    tree = {inner: list(operations(inner)) for inner in code_tree(code)}
     names = {name for inner in tree for name in inner.co_names}
     constants = [op.value for ops in tree.values() for op in ops if op.kind == "const"]
     texts = list(_strings(constants))
@@ -194,27 +168,12 @@ def _facts(code: CodeType) -> CodeFacts:
     )
 
 
-def _tree(code: CodeType) -> Iterator[CodeType]:
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _tree(constant)
-
-
 def _strings(constants: Iterable[Any]) -> Iterator[str]:
     for constant in constants:
         if isinstance(constant, str):
             yield constant
         elif isinstance(constant, tuple | frozenset):
             yield from _strings(constant)
-
-
-class _Op(NamedTuple):
-    offset: int
-    name: str
-    arg: int | None
-    value: Any  # name, constant or jump target, where the argument stands for one
-    kind: str  # "const", "name", "local", "free", "jump" or "" (the argument is what it is)
 
 
 @dataclass
@@ -264,9 +223,7 @@ class _Reader:
         hint_uses: what these look up.
     """
 
-    def __init__(
-        self, tree: dict[CodeType, list[_Op]], words: set[str], names_matter: bool
-    ) -> None:
+    def __init__(self, tree: dict[CodeType, list[Op]], words: set[str], names_matter: bool) -> None:
         self._tree = tree
         self._words, self._names_matter = words, names_matter
         self._count = 0
@@ -284,14 +241,13 @@ class _Reader:
         arguments = _arguments(code)
         scope.labels.update((name, name) for name in arguments)
         flags = code.co_flags & _MEANINGFUL_FLAGS
-        ops = [op for op in self._tree[code] if op.name not in _PADDING]
-        ops = _without_cosmetic_assignments(ops)
-        ops, hints = _without_hints(ops)
+        ops = without_cosmetic_assignments(self._tree[code])
+        ops, hints = without_hints(ops)
         self._note_uses(ops, scope)
         offsets = [op.offset for op in ops]
         self.hints += [self._line(op, offsets, scope) for op in hints]
         self.hint_uses += [
-            Use("global", op.value, _chain(hints, index))
+            Use("global", op.value, chain_after(hints, index))
             for index, op in enumerate(hints)
             if op.name in ("LOAD_GLOBAL", "LOAD_NAME")
         ]
@@ -305,7 +261,7 @@ class _Reader:
             scope.uses += [Use("effect", use.name, use.chain) for use in bound]
         return _digest(lines)
 
-    def _line(self, op: _Op, offsets: list[int], scope: _Scope) -> str:
+    def _line(self, op: Op, offsets: list[int], scope: _Scope) -> str:
         """One instruction as text, without line breaks."""
         if op.kind == "const":
             return f"{op.name} const {self._constant(op.value, scope)}"
@@ -327,12 +283,12 @@ class _Reader:
             return "slice " + canonical_digest([constant.start, constant.stop, constant.step])
         return "value " + canonical_digest(constant)
 
-    def _note_uses(self, ops: list[_Op], scope: _Scope) -> None:
+    def _note_uses(self, ops: list[Op], scope: _Scope) -> None:
         for index, op in enumerate(ops):
             if op.name == "IMPORT_NAME":
                 self._note_import(ops, index, scope)
             elif op.kind in ("local", "free") and not op.name.startswith(("STORE", "DELETE")):
-                scope.load(op.value, _chain(ops, index))
+                scope.load(op.value, chain_after(ops, index))
             elif op.name == "STORE_DEREF":
                 scope.store(op.value)
             elif op.name in ("STORE_GLOBAL", "DELETE_GLOBAL"):
@@ -340,11 +296,11 @@ class _Reader:
             elif op.name in _CHANGES:
                 scope.uses += _changed(ops, index)
             elif op.kind == "name" and ("GLOBAL" in op.name or op.name == "LOAD_NAME"):
-                scope.uses.append(Use("global", op.value, _chain(ops, index)))
+                scope.uses.append(Use("global", op.value, chain_after(ops, index)))
             if op.kind == "name" and op.value in _SEES_GLOBALS and _evaluates_any(ops, index):
                 scope.uses.append(Use("namespace", ""))
 
-    def _note_import(self, ops: list[_Op], index: int, scope: _Scope) -> None:
+    def _note_import(self, ops: list[Op], index: int, scope: _Scope) -> None:
         """Note what ``import`` statements bind to local names.
 
         ``import a.b`` binds ``a``; ``import a.b as m`` loads ``b`` from ``a`` before it binds.
@@ -366,7 +322,7 @@ class _Reader:
             elif not op.name.startswith("STORE"):
                 break
 
-    def _bind(self, store: _Op, use: Use, scope: _Scope) -> None:
+    def _bind(self, store: Op, use: Use, scope: _Scope) -> None:
         if store.kind == "local" or (store.kind == "free" and store.value not in scope.free):
             scope.imports.setdefault(store.value, []).append(use)
             scope.unused.setdefault(store.value, []).append(use)
@@ -391,100 +347,20 @@ def _arguments(code: CodeType) -> list[str]:
     return list(code.co_varnames[:count])
 
 
-def _operations(code: CodeType) -> Iterator[_Op]:
-    for instruction in dis.get_instructions(code):
-        name, arg = instruction.opname, instruction.arg
-        if name in _SUPERINSTRUCTIONS:
-            for part, variable in zip(_SUPERINSTRUCTIONS[name], instruction.argval, strict=True):
-                yield _Op(instruction.offset, part, None, variable, "local")
-            continue
-        kind, value = _kind(instruction.opcode), instruction.argval
-        if kind == "const" and arg is not None:
-            value = code.co_consts[arg]
-        yield _Op(instruction.offset, name, arg, value, kind)
-
-
-def _kind(opcode: int) -> str:
-    if opcode in dis.hasconst:
-        return "const"
-    if opcode in dis.hasname:
-        return "name"
-    if opcode in dis.haslocal:
-        return "local"
-    if opcode in dis.hasfree:
-        return "free"
-    return "jump" if opcode in dis.hasjrel or opcode in dis.hasjabs else ""
-
-
-def _without_cosmetic_assignments(ops: list[_Op]) -> list[_Op]:
-    dropped = set()
-    for index, op in enumerate(ops):
-        if op.name == "STORE_NAME" and op.value in _COSMETIC_NAMES and index:
-            dropped |= {index - 1, index}
-    return [op for index, op in enumerate(ops) if index not in dropped]
-
-
-def _without_hints(ops: list[_Op]) -> tuple[list[_Op], list[_Op]]:
-    """Split off the instructions that build annotations of nested functions.
-
-    The compiler pushes defaults, annotations and closure, as far as there are any, and then the
-    code (before 3.11 also the name). MAKE_FUNCTION has a bit for each of them; from 3.13 on
-    SET_FUNCTION_ATTRIBUTE attaches them one by one.
-    """
-    hints: set[int] = set()
-    kept = list(ops)
-    for index, op in enumerate(ops):
-        if op.name != "MAKE_FUNCTION":
-            continue
-        attached = range(index + 1, index + 1 + _attributes_set(ops, index + 1))
-        bits = (op.arg or 0) | sum(ops[i].arg or 0 for i in attached)
-        if not bits & _HINT_BITS:
-            continue
-        end = index - 1 if isinstance(ops[index - 1].value, CodeType) else index - 2
-        if bits & _CLOSURE_BIT:
-            end = _expression_start(ops, end)
-        hints.update(range(_expression_start(ops, end), end))
-        hints.update(i for i in attached if (ops[i].arg or 0) & _HINT_BITS)
-        if not attached:
-            kept[index] = op._replace(arg=bits & ~_HINT_BITS)
-    return (
-        [op for index, op in enumerate(kept) if index not in hints],
-        [op for index, op in enumerate(ops) if index in hints],
-    )
-
-
-def _attributes_set(ops: list[_Op], index: int) -> int:
-    count = 0
-    while index + count < len(ops) and ops[index + count].name == "SET_FUNCTION_ATTRIBUTE":
-        count += 1
-    return count
-
-
-def _expression_start(ops: list[_Op], end: int) -> int:
-    """Index of the first of the instructions that together push one value and end at ``end``."""
-    pushed = 0
-    for index in range(end - 1, -1, -1):
-        opcode = dis.opmap[ops[index].name]
-        pushed += dis.stack_effect(opcode, ops[index].arg if opcode >= dis.HAVE_ARGUMENT else None)
-        if pushed == 1:
-            return index
-    return end
-
-
-def _changed(ops: list[_Op], index: int) -> list[Use]:
+def _changed(ops: list[Op], index: int) -> list[Use]:
     """The global variable into which an attribute or item is written, if it is one."""
-    base = _expression_start(ops, index)
+    base = expression_start(ops, index)
     if ops[index].name.endswith("SUBSCR"):
-        base = _expression_start(ops, base)
+        base = expression_start(ops, base)
     if ops[base].name != "LOAD_GLOBAL":
         return []
-    chain = _chain(ops, base)
+    chain = chain_after(ops, base)
     if ops[index].name.endswith("ATTR"):
         chain = (*chain, str(ops[index].value))
     return [Use("assigned", ops[base].value, chain)]
 
 
-def _evaluates_any(ops: list[_Op], index: int) -> bool:
+def _evaluates_any(ops: list[Op], index: int) -> bool:
     """Whether what a function like ``query`` is given is not a string that stands in the code."""
     op, before = ops[index], ops[index - 1]
     if op.value == "evaluate" and "GLOBAL" not in op.name and before.value not in _NUMEXPR:
@@ -494,14 +370,3 @@ def _evaluates_any(ops: list[_Op], index: int) -> bool:
         return False
     # Without arguments it is another kind of method, such as that of a torch module.
     return not following.name.startswith(("CALL", "PRECALL", "STORE", "DELETE", "POP"))
-
-
-def _chain(ops: list[_Op], index: int) -> tuple[str, ...]:
-    names = []
-    for op in ops[index + 1 :]:
-        if op.name == "PUSH_NULL":
-            continue
-        if op.name not in ("LOAD_ATTR", "LOAD_METHOD"):
-            break
-        names.append(str(op.value))
-    return tuple(names)

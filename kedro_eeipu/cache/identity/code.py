@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kedro_eeipu.cache.identity.bytecode import SIGNS, CodeFacts, Use, code_facts
+from kedro_eeipu.cache.identity.bytecode import CodeFacts, Use, code_facts
 from kedro_eeipu.cache.identity.canonical import (
     Unidentifiable,
     canonical_digest,
@@ -32,17 +32,11 @@ from kedro_eeipu.cache.identity.canonical import (
 from kedro_eeipu.cache.identity.declarations import own_annotations, own_doc, registered, source
 from kedro_eeipu.cache.identity.objects import ObjectWriter, Unit, is_mutable, kept_values
 from kedro_eeipu.cache.identity.origin import PYTHON, is_compiled, origin_of
+from kedro_eeipu.cache.identity.reflection import READERS, SIGNS
 from kedro_eeipu.cache.identity.replaced import replaced_in_libraries
 
 __all__ = ["CodeIdentity", "code_identity", "type_digest"]
 
-# Libraries that act on the annotations of functions they are given.
-_READ_HINTS = frozenset(
-    {
-        *("attr", "attrs", "beartype", "cattr", "cattrs", "fastapi", "injector", "jaxtyping"),
-        *("msgspec", "pandera", "plum", "pydantic", "sqlmodel", "typeguard", "typer"),
-    }
-)
 _COSMETIC_CLASS_ENTRIES = frozenset(
     {
         *("__doc__", "__module__", "__qualname__", "__dict__", "__weakref__", "__signature__"),
@@ -54,15 +48,6 @@ _COSMETIC_CLASS_ENTRIES = frozenset(
         *("__slotnames__", "__protocol_attrs__", "__non_callable_proto_members__"),
     }
 )
-# Libraries that make something of the docstrings of functions and classes they are given.
-_READ_DOCS = frozenset(
-    {
-        *("autogen", "docopt", "docstring_parser", "dspy", "fire", "griffe", "guidance"),
-        *("instructor", "langchain", "langchain_core", "llama_index", "marvin", "mirascope"),
-        *("outlines", "pydantic_ai", "smolagents", "typer"),
-    }
-)
-_READERS = {"hints": _READ_HINTS, "docs": _READ_DOCS}
 # Variables and attributes of library functions that are computed from others, call by call.
 _COMPUTED = frozenset(
     ("functools", name) for name in ("dispatch_cache", "cache_token", "_clear_cache")
@@ -178,7 +163,7 @@ class _Walk(ObjectWriter):
         return (
             what in self._sees
             or not SIGNS[what].isdisjoint(self.dunders)
-            or not _READERS.get(what, frozenset()).isdisjoint(self.libraries)
+            or not READERS.get(what, frozenset()).isdisjoint(self.libraries)
         )
 
     def identity(self, with_caches: bool) -> CodeIdentity:
