@@ -9,7 +9,6 @@ are hashed. So recursion ends, and the digest depends on nothing but the code.
 
 from __future__ import annotations
 
-import abc
 import builtins
 import hashlib
 import importlib
@@ -17,7 +16,6 @@ import importlib.util
 import inspect
 import sys
 import types
-import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,30 +27,20 @@ from kedro_eeipu.cache.identity.canonical import (
     tagged,
     type_name,
 )
-from kedro_eeipu.cache.identity.declarations import own_annotations, own_doc, registered, source
-from kedro_eeipu.cache.identity.objects import ObjectWriter, Unit, is_mutable, kept_values
+from kedro_eeipu.cache.identity.classes import ClassWriter
+from kedro_eeipu.cache.identity.declarations import own_doc, source
+from kedro_eeipu.cache.identity.kept_results import is_mutable, kept_values
+from kedro_eeipu.cache.identity.objects import Unit
 from kedro_eeipu.cache.identity.origin import PYTHON, is_compiled, origin_of
 from kedro_eeipu.cache.identity.reflection import READERS, SIGNS
 from kedro_eeipu.cache.identity.replaced import replaced_in_libraries
 
 __all__ = ["CodeIdentity", "code_identity", "type_digest"]
 
-_COSMETIC_CLASS_ENTRIES = frozenset(
-    {
-        *("__doc__", "__module__", "__qualname__", "__dict__", "__weakref__", "__signature__"),
-        *("__annotations__", "__annotate__", "__annotate_func__", "__annotations_cache__"),
-        *("__firstlineno__", "__static_attributes__", "_abc_impl", "__abstractmethods__"),
-        *("__parameters__", "__orig_bases__", "__type_params__", "__class_vars__"),
-        *("model_fields", "model_computed_fields", "_member_map_", "_value2member_map_"),
-        # written into the class when it is first pickled or checked against
-        *("__slotnames__", "__protocol_attrs__", "__non_callable_proto_members__"),
-    }
-)
 # Variables and attributes of library functions that are computed from others, call by call.
 _COMPUTED = frozenset(
     ("functools", name) for name in ("dispatch_cache", "cache_token", "_clear_cache")
 )
-_HINTS_ARE_MEANT = ("__dataclass_fields__", "__pydantic_fields__", "__attrs_attrs__", "_fields")
 
 
 @dataclass(frozen=True)
@@ -113,8 +101,8 @@ def type_digest(kind: type) -> bytes:
     return tagged("type", type_name(kind).encode(), code_identity(kind).digest.encode())
 
 
-class _Walk(ObjectWriter):
-    """Describes functions, classes, modules and global variables; the base class, values.
+class _Walk(ClassWriter):
+    """Describes functions, modules and global variables; its bases, classes and values.
 
     Attributes:
         has_imported: whether project modules were imported that had not been.
@@ -123,9 +111,7 @@ class _Walk(ObjectWriter):
     def __init__(self) -> None:
         super().__init__()
         self.has_imported = False
-        self._classes: list[type] = []
         self._lazy: dict[str, bool] = {}  # by variable that is written to
-        self._owners: list[Any] = []  # functions, classes and modules of the project
         self._sees: set[str] = set()
 
     def start(self, obj: Any) -> None:
@@ -142,19 +128,19 @@ class _Walk(ObjectWriter):
                 described += 1
             # All that was reached is described; what it may look at besides can lead further.
             if self._reads("subclasses"):
-                for kind in self._classes[with_subclasses:]:
+                for kind in self.classes[with_subclasses:]:
                     self.value(type.__subclasses__(kind), root)
-                with_subclasses = len(self._classes)
+                with_subclasses = len(self.classes)
             if self._reads("hints"):
-                for owner in self._owners[with_hints:]:
-                    self._resolved_hints(owner, root)
-                with_hints = len(self._owners)
+                for owner in self.owners[with_hints:]:
+                    self.resolved_hints(owner, root)
+                with_hints = len(self.owners)
             if described == len(self.units):
                 break
         if self._reads("docs"):
-            root.add("docs", canonical_digest([own_doc(owner) for owner in self._owners]))
+            root.add("docs", canonical_digest([own_doc(owner) for owner in self.owners]))
         if self._reads("source"):
-            root.add("source", canonical_digest([source(owner) for owner in self._owners]))
+            root.add("source", canonical_digest([source(owner) for owner in self.owners]))
         if self._reads("order"):
             root.add("orders", canonical_digest(self.orders))
 
@@ -219,7 +205,7 @@ class _Walk(ObjectWriter):
         if type(obj) is types.FunctionType:  # not what poses as one
             self._function(obj, unit)
         elif isinstance(obj, type):
-            self._class(obj, unit)
+            self.describe_class(obj, unit)
         elif isinstance(obj, types.ModuleType):
             self._module(obj, unit)
         elif isinstance(obj, _Global):
@@ -238,7 +224,7 @@ class _Walk(ObjectWriter):
         own = {n: v for n, v in function.__dict__.items() if (home, n) not in _COMPUTED}
         self.named_values(own, unit)
         if origin_of(home).is_project:
-            self._owners.append(function)
+            self.owners.append(function)
             facts = code_facts(function.__code__)
             self._sees |= facts.sees
             unit.add("code", facts.digest.hex())
@@ -248,7 +234,7 @@ class _Walk(ObjectWriter):
         unit.add("code", f"{home}:{function.__code__.co_name}")
         wrapped = getattr(function, "__wrapped__", None)
         if wrapped is not None and origin_of(home).name != "python":
-            self._hints(wrapped, unit)  # the library may act on them
+            self.hints(wrapped, unit)  # the library may act on them
         names = function.__code__.co_freevars
         for name, cell in zip(names, function.__closure__ or (), strict=True):
             if (home, name) not in _COMPUTED:
@@ -262,7 +248,7 @@ class _Walk(ObjectWriter):
             if use.kind == "free":
                 self._free(cells[use.name], use, function, unit)
             elif use.kind in ("global", "word"):
-                self._global_name(use, namespace, unit)
+                self.global_name(use, namespace, unit)
             elif use.kind == "namespace":
                 module = sys.modules.get(str(namespace.get("__name__")))
                 if module is not None:
@@ -300,7 +286,7 @@ class _Walk(ObjectWriter):
         else:
             self.value(value, unit)
 
-    def _global_name(self, use: Use, namespace: dict[str, Any], unit: Unit) -> None:
+    def global_name(self, use: Use, namespace: dict[str, Any], unit: Unit) -> None:
         unit.add("name", use.name)
         if use.name in namespace:
             module = str(namespace.get("__name__", "?"))
@@ -368,101 +354,18 @@ class _Walk(ObjectWriter):
         else:
             self.refer(obj, f"{module}:{name}", unit, as_unit=_Global(obj))
 
-    # --- modules and classes ----------------------------------------------------------------------
-
     def _module(self, module: types.ModuleType, unit: Unit) -> None:
         """A project module that is used as an object: anything in it may be looked up."""
         if is_compiled(module.__name__):
             raise Unidentifiable(f"{module.__name__} is compiled and has no version")
         unit.add("module", module.__name__)
-        self._owners.append(module)
+        self.owners.append(module)
         self.orders.append(f"{module.__name__} {list(vars(module))}")
         for name, value in sorted(vars(module).items()):
             is_dunder = name.startswith("__") and name != "__getattr__"
             if not is_dunder and not isinstance(value, types.ModuleType):
                 unit.add("name", name)
                 self._global(value, module.__name__, name, unit)
-
-    def _class(self, kind: type, unit: Unit) -> None:
-        unit.add("class", unit.label)
-        self._classes.append(kind)
-        self._owners.append(kind)
-        if is_compiled(kind.__module__):
-            raise Unidentifiable(f"{unit.label} is compiled and has no version")
-        if not origin_of(str(kind.__module__)).is_project:
-            self.library(kind.__module__, unit)
-        self.value(kind.__bases__, unit)
-        self.value(None if type(kind) is type else type(kind), unit)
-        members = vars(kind).get("_member_map_", {})
-        for name, member in members.items():
-            unit.add("member", name)
-            state = {k: v for k, v in vars(member).items() if k != "__objclass__"}
-            self.named_values(state, unit)
-        entries = {
-            name: value
-            for name, value in vars(kind).items()
-            if name not in _COSMETIC_CLASS_ENTRIES
-            and name not in members
-            and not name.startswith("__pydantic_")
-        }
-        self.named_values(entries, unit)
-        if any(hasattr(kind, name) for name in _HINTS_ARE_MEANT):
-            self._hints(kind, unit)
-        if isinstance(kind, abc.ABCMeta):
-            unit.add("registered", canonical_digest(registered(kind)))
-        self._pydantic(kind, unit)
-
-    # --- annotations ------------------------------------------------------------------------------
-
-    def _resolved_hints(self, owner: Any, unit: Unit) -> None:
-        """Add the annotations of a function, class or module, and the code of classes in them."""
-        self._hints(owner, unit)
-        if isinstance(owner, types.FunctionType):
-            facts = code_facts(owner.__code__)
-            unit.add("nested hints", facts.hints.hex())
-            for use in facts.hint_uses:
-                self._global_name(use, owner.__globals__, unit)
-        try:
-            hints = typing.get_type_hints(owner, include_extras=True)
-        except Exception:  # a name that only a type checker has
-            hints = own_annotations(owner)
-        for hint in hints.values():
-            self._hint(hint, unit, with_code=True)
-
-    def _hints(self, owner: Any, unit: Unit) -> None:
-        """Add annotations as they stand, classes in them by their names."""
-        for name, hint in own_annotations(owner).items():
-            unit.add("hint", str(name))
-            self._hint(hint, unit, with_code=False)
-
-    def _hint(self, hint: Any, unit: Unit, with_code: bool) -> None:
-        arguments = () if isinstance(hint, str) else typing.get_args(hint)
-        if isinstance(hint, str):
-            unit.add("text", hint)
-        elif isinstance(hint, typing.ForwardRef):
-            unit.add("text", hint.__forward_arg__)
-        elif arguments or isinstance(hint, list):  # a list: the arguments of a Callable
-            parts = hint if isinstance(hint, list) else (typing.get_origin(hint), *arguments)
-            unit.add("generic", str(len(parts)))
-            for part in parts:
-                self._hint(part, unit, with_code)
-        elif isinstance(hint, type) and not with_code:
-            unit.add("class", type_name(hint))
-        else:
-            self.value(hint, unit)
-
-    def _pydantic(self, kind: type, unit: Unit) -> None:
-        """Add what a pydantic model keeps in compiled form: fields and validators."""
-        fields = vars(kind).get("__pydantic_fields__")
-        if isinstance(fields, dict):
-            self.named_values(fields, unit)
-        decorators = vars(kind).get("__pydantic_decorators__")
-        for group in sorted(getattr(decorators, "__dataclass_fields__", ())):
-            members = getattr(decorators, group)
-            for name in sorted(members if isinstance(members, dict) else ()):
-                unit.add(group, name)
-                self.value(members[name].info, unit)
-                self.value(members[name].func, unit)
 
 
 def _variable(use: Use, namespace: dict[str, Any]) -> tuple[str, Any]:

@@ -19,7 +19,6 @@ import abc
 import contextvars
 import copyreg
 import functools
-import gc
 import logging
 import os
 import sys
@@ -31,14 +30,14 @@ from typing import Any
 
 from kedro_eeipu.cache.identity.bytecode import code_facts
 from kedro_eeipu.cache.identity.canonical import Unidentifiable, canonical_digest
-from kedro_eeipu.cache.identity.origin import is_compiled, origin_of
+from kedro_eeipu.cache.identity.origin import is_compiled, library_module_of, origin_of
 from kedro_eeipu.cache.identity.pickles import find, globals_inside
 from kedro_eeipu.cache.tensors import storage_bytes
 
-__all__ = ["ObjectWriter", "Unit", "is_mutable", "kept_values"]
+__all__ = ["PLAIN", "ObjectWriter", "Unit", "own_state"]
 
 _MAX_ITEMS = 200_000
-_PLAIN = (type(None), type(Ellipsis), type(NotImplemented), bool, int, float, complex, str, bytes)
+PLAIN = (type(None), type(Ellipsis), type(NotImplemented), bool, int, float, complex, str, bytes)
 _CONTAINERS = (list, tuple, dict, types.MappingProxyType, set, frozenset)
 _STATELESS = (
     type(threading.Lock()),
@@ -150,7 +149,7 @@ class ObjectWriter(abc.ABC):
         """
         self._count(1, unit)
         kind = type(obj)
-        if kind in _PLAIN:
+        if kind in PLAIN:
             unit.add(kind.__name__, "" if obj is NotImplemented else canonical_digest(obj))
             if kind is bytes:
                 self._code_inside(obj, unit)
@@ -205,7 +204,7 @@ class ObjectWriter(abc.ABC):
 
     def _digest_alone(self, obj: Any) -> str:
         """Digest of a member of a set, which has no place among the others."""
-        plain = type(obj) in _PLAIN and obj is not NotImplemented
+        plain = type(obj) in PLAIN and obj is not NotImplemented
         if plain and not (type(obj) is bytes and globals_inside(obj)):
             return canonical_digest(obj)
         return self.identity_of(obj)
@@ -288,7 +287,7 @@ class ObjectWriter(abc.ABC):
             return
         self.value(kind, unit)
         if origin_of(str(kind.__module__)).is_project:
-            self.named_values(_own_state(obj), unit)
+            self.named_values(own_state(obj), unit)
             self.named_values(_slots(obj), unit)
             if all(c.__flags__ & _HEAP_TYPE or c is object for c in kind.__mro__):
                 return
@@ -335,7 +334,10 @@ class ObjectWriter(abc.ABC):
         except Exception as error:
             raise Unidentifiable(f"{unit.label} has no state that can be established") from error
         if isinstance(reduced, str):
-            self.library(_library_with(reduced, obj, unit), unit)
+            module = library_module_of(reduced, obj)
+            if module is None:
+                raise Unidentifiable(f"{unit.label} has no state that can be established")
+            self.library(module, unit)
             unit.add("import", reduced)
             return
         build, arguments, state, items, pairs = (*reduced, None, None, None)[:5]
@@ -361,49 +363,13 @@ def _label(obj: Any) -> str:
     return f"{named.__module__}:{named.__qualname__}"
 
 
-def _own_state(obj: Any) -> dict[str, Any]:
+def own_state(obj: Any) -> dict[str, Any]:
     """Attributes of an instance, but for those that are computed from the others when asked for."""
     return {
         name: value
         for name, value in getattr(obj, "__dict__", {}).items()
         if not isinstance(getattr(type(obj), name, None), functools.cached_property)
     }
-
-
-def kept_values(obj: Any) -> list[Any]:
-    """What an object keeps of its results, under ``lru_cache`` or a ``cached_property``."""
-    if type(obj) is functools._lru_cache_wrapper:
-        # The collector tells of the table, and of keys and results where their number is limited.
-        not_kept = (obj.__wrapped__, vars(obj))
-        kept = [
-            r
-            for r in gc.get_referents(obj)
-            if not (isinstance(r, type) or type(r) is object or any(r is n for n in not_kept))
-        ]
-        is_limited = obj.cache_parameters()["maxsize"] is not None
-        tables = [r for r in kept if type(r) is dict and _is_table(r, obj, is_limited)][:1]
-        if is_limited:
-            return [r for r in kept if not any(r is table for table in tables)]
-        return [value for table in tables for value in table.values()]
-    own = getattr(obj, "__dict__", {})
-    if not isinstance(own, dict) or isinstance(obj, type | types.ModuleType | types.FunctionType):
-        return []
-    return [v for name, v in own.items() if name not in _own_state(obj)]
-
-
-def _is_table(table: dict[Any, Any], function: Any, is_limited: bool) -> bool:
-    links = all(type(link).__name__ == "_lru_list_elem" for link in table.values())
-    return len(table) == function.cache_info().currsize and (links or not is_limited)
-
-
-def is_mutable(value: Any) -> bool:
-    """Whether a value, or something in it, can be changed in place."""
-    if isinstance(value, tuple | frozenset):
-        return any(map(is_mutable, value))
-    kind = type(value)
-    if kind in _PLAIN or isinstance(value, type | types.FunctionType | types.ModuleType):
-        return False
-    return kind.__module__ not in ("datetime", "decimal", "fractions", "pathlib", "re", "uuid")
 
 
 def _slots(obj: Any) -> dict[str, Any]:
@@ -422,21 +388,3 @@ def _is_numpy(obj: Any) -> bool:
         type(obj) is numpy.ndarray
         or (isinstance(obj, numpy.generic) and not isinstance(obj, numpy.void))
     )
-
-
-_libraries_with: dict[int, tuple[Any, str]] = {}
-
-
-def _library_with(name: str, obj: Any, unit: Unit) -> str:
-    """The library module in which an object that pickles as a mere name is found."""
-    remembered = _libraries_with.get(id(obj))
-    if remembered is not None:
-        return remembered[1]
-    for module_name, module in sorted(sys.modules.items()):
-        if (
-            getattr(module, "__dict__", {}).get(name) is obj
-            and not origin_of(module_name).is_project
-        ):
-            _libraries_with[id(obj)] = (obj, module_name)  # the reference keeps the id in use
-            return module_name
-    raise Unidentifiable(f"{unit.label} has no state that can be established")

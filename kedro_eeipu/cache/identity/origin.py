@@ -16,7 +16,7 @@ from typing import Any
 
 import kedro_eeipu
 
-__all__ = ["PYTHON", "Origin", "is_compiled", "is_project_object", "origin_of"]
+__all__ = ["PYTHON", "Origin", "is_compiled", "is_project_object", "library_module_of", "origin_of"]
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -162,3 +162,21 @@ def _library_version(top: str) -> str:
         except importlib.metadata.PackageNotFoundError:
             return ""
     return ", ".join(versions)
+
+
+_modules_of: dict[int, tuple[Any, str]] = {}
+
+
+def library_module_of(name: str, obj: Any) -> str | None:
+    """The library module that holds an object under a name, None if there is none."""
+    remembered = _modules_of.get(id(obj))
+    if remembered is not None:
+        return remembered[1]
+    for module_name, module in sorted(sys.modules.items()):
+        if (
+            getattr(module, "__dict__", {}).get(name) is obj
+            and not origin_of(module_name).is_project
+        ):
+            _modules_of[id(obj)] = (obj, module_name)  # the reference keeps the id in use
+            return module_name
+    return None
