@@ -82,43 +82,62 @@ def find(name: str) -> Any:
 
 
 def _globals(file: IO[bytes]) -> set[tuple[str, str]]:
-    """Names that a pickle looks up.
+    """Modules and names that a pickle looks up.
 
-    Module and name are on the stack when STACK_GLOBAL runs: the last two strings that were pushed
-    or fetched from the memo.
+    A pickle is a program for a machine with a stack and a memo. Only strings matter here, so of
+    the stack no more is kept than the last two of them.
     """
-    found: set[tuple[str, str]] = set()
-    memo: dict[int, Any] = {}
-    strings: list[Any] = []
-    latest: Any = None
+    names: set[tuple[str, str]] = set()
+    strings = _Strings()
     operations = 0
     try:
-        for opcode, given, _ in pickletools.genops(file):
-            argument: Any = given
+        for opcode, argument, _ in pickletools.genops(file):
             operations += 1
             if operations > _MAX_OPERATIONS:
                 break
-            name = opcode.name
-            if name in _STRINGS:
-                latest = argument
-                strings = [*strings[-1:], latest]
-            elif name in _GETS:
-                latest = memo.get(int(argument))
-                if isinstance(latest, str):
-                    strings = [*strings[-1:], latest]
-            elif name == "MEMOIZE":
-                memo[len(memo)] = latest
-            elif name in _PUTS:
-                memo[int(argument)] = latest
-            else:
-                if name == "STACK_GLOBAL" and len(strings) == 2:
-                    found.add((strings[0], strings[1]))
-                elif name == "GLOBAL":
-                    module, _, qualname = argument.partition(" ")
-                    found.add((module, qualname))
-                latest = None
+            if opcode.name == "GLOBAL":  # up to protocol 3: both stand in its argument
+                module, _, qualname = str(argument).partition(" ")
+                names.add((module, qualname))
+            elif opcode.name == "STACK_GLOBAL" and len(strings.last_two) == 2:
+                module, qualname = strings.last_two
+                names.add((module, qualname))
+            strings.follow(opcode.name, argument)
     except Exception:
-        return found  # the pickle ended; whatever follows is data
+        return names  # the pickle ended; whatever follows is data
     if operations > _MAX_OPERATIONS:
         raise OverflowError("the pickle is too long to be looked through")
-    return found
+    return names
+
+
+class _Strings:
+    """The strings that a pickle has on its stack, as far as STACK_GLOBAL needs them.
+
+    It takes a module and a name from the stack. Both were put there right before, from the pickle
+    itself or from the memo, so they are the last two strings that were pushed.
+
+    Attributes:
+        last_two: the last strings that were pushed, at most two.
+    """
+
+    def __init__(self) -> None:
+        self.last_two: list[str] = []
+        self._top: str | None = None  # of the stack, None if it is no string
+        self._memo: dict[int, str | None] = {}
+
+    def follow(self, opcode: str, argument: Any) -> None:
+        """Do to the stack and the memo what an operation does to them."""
+        if opcode in _STRINGS:  # pushes its argument
+            self._push(argument)
+        elif opcode in _GETS:  # pushes what the memo holds
+            self._push(self._memo.get(int(argument)))
+        elif opcode == "MEMOIZE":  # copies the top to the next place of the memo
+            self._memo[len(self._memo)] = self._top
+        elif opcode in _PUTS:  # copies the top to a given place
+            self._memo[int(argument)] = self._top
+        else:  # leaves something else on top
+            self._top = None
+
+    def _push(self, value: str | None) -> None:
+        self._top = value
+        if value is not None:
+            self.last_two = [*self.last_two[-1:], value]
