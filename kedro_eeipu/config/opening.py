@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from kedro.framework.context import KedroContext
 
 from kedro_eeipu._kedro import credentials_of
+from kedro_eeipu.cache.store.errors import in_words
 from kedro_eeipu.cache.store.store import Store
-from kedro_eeipu.cache.store.upkeep import in_words
 from kedro_eeipu.config.settings import FILE, Settings, absolute_root
 from kedro_eeipu.errors import ConfigurationError
 

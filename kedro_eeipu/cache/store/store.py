@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import io
 import logging
 import threading
 import time
@@ -25,29 +24,15 @@ from kedro_eeipu.cache.files.base import Files
 from kedro_eeipu.cache.files.layout import Entry, is_digest
 from kedro_eeipu.cache.files.opening import is_remote, open_files
 from kedro_eeipu.cache.store import lease, payload, upkeep
+from kedro_eeipu.cache.store.errors import CacheMiss, Unstorable, in_words
 from kedro_eeipu.cache.store.eviction import UsageLog
 from kedro_eeipu.cache.store.record import Blob, InvalidRecord, Record, decode, encode
-from kedro_eeipu.cache.store.upkeep import GcResult, Problem, in_words
+from kedro_eeipu.cache.store.serialising import Nowhere, serialise
+from kedro_eeipu.cache.store.upkeep import GcResult, Problem
 
 __all__ = ["Blob", "CacheMiss", "GcResult", "Problem", "Record", "Store", "Unstorable"]
 
 logger = logging.getLogger(__name__)
-
-
-class Unstorable(Exception):
-    """A value or record that cannot be stored; ``reason`` says why, for a human."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-class CacheMiss(Exception):
-    """A blob that cannot be had after all; ``reason`` says why, for a human."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 class Store:
@@ -137,7 +122,7 @@ class Store:
 
         def produce(file: IO[bytes]) -> str:
             nonlocal digest, size
-            digest, size = _serialise(value, file, self._max_entry_bytes)
+            digest, size = serialise(value, file, self._max_entry_bytes)
             return layout.blob_path(digest)
 
         try:
@@ -156,7 +141,7 @@ class Store:
             Unstorable: ``value`` cannot be pickled.
         """
         started = time.perf_counter()
-        digest, size = _serialise(value, _Nowhere(), None)
+        digest, size = serialise(value, Nowhere(), None)
         return Blob(digest, size, time.perf_counter() - started)
 
     def load(self, blob: Blob) -> Any:
@@ -399,24 +384,3 @@ class Store:
         except Exception as error:
             self._warn_unreadable(error)
             return []
-
-
-class _Nowhere(io.RawIOBase):
-    """A file that forgets what is written to it."""
-
-    def write(self, data: Any, /) -> int:
-        return len(data)
-
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        return offset
-
-
-def _serialise(value: Any, file: Any, limit: int | None) -> tuple[str, int]:
-    try:
-        return payload.write(value, file, limit)
-    except OSError:
-        raise
-    except (payload.TooLarge, payload.Recipe) as error:
-        raise Unstorable(str(error)) from error
-    except Exception as error:
-        raise Unstorable(f"it cannot be pickled: {in_words(error)}") from error

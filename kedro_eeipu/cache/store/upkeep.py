@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,11 +10,12 @@ from kedro_eeipu.cache.files import layout
 from kedro_eeipu.cache.files.base import Files
 from kedro_eeipu.cache.files.layout import Entry
 from kedro_eeipu.cache.store import payload
+from kedro_eeipu.cache.store.errors import in_words
 from kedro_eeipu.cache.store.eviction import Candidate, UsageLog, victims
 from kedro_eeipu.cache.store.lease import holder_ended
 from kedro_eeipu.cache.store.record import InvalidRecord, Record, decode
 
-__all__ = ["GcResult", "Problem", "collect", "in_words", "problems", "statistics"]
+__all__ = ["GcResult", "Problem", "collect", "problems", "statistics"]
 
 
 _ABANDONED_SECONDS = 3600.0  # far beyond any heartbeat
@@ -46,13 +46,6 @@ class GcResult:
     swept: int
     freed: int
     size: int
-
-
-def in_words(error: Exception) -> str:
-    """An error in a few words, without the paths that messages of OSError hold."""
-    if isinstance(error, OSError) and error.errno is not None:
-        return f"{errno.errorcode.get(error.errno, error.errno)} {error.strerror}"
-    return f"{type(error).__name__}: {error}"
 
 
 def statistics(files: Files) -> dict[str, Any]:
