@@ -1,0 +1,159 @@
+"""Settings of the process, and of libraries in it: what reads each of them, and puts it back."""
+
+from __future__ import annotations
+
+import csv
+import decimal
+import gc
+import json
+import locale
+import logging
+import os
+import signal
+import socket
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+__all__ = ["ABSENT", "OF_IMPORTS", "SETTINGS", "Part", "of_library"]
+
+ABSENT = "the library is not loaded"
+
+
+class Part(NamedTuple):
+    """Something of the process: what reads it, and what puts it back if it can be."""
+
+    read: Callable[[], Any]
+    restore: Callable[[Any], Any] | None = None
+
+
+def of_library(module: str, read: Callable[[Any], Any], restore: Any = None) -> Part:
+    """A part that is there once a library is loaded."""
+
+    def reading() -> Any:
+        loaded = sys.modules.get(module)
+        return ABSENT if loaded is None else read(loaded)
+
+    def restoring(value: Any) -> None:
+        loaded = sys.modules.get(module)
+        if loaded is not None and value != ABSENT:
+            restore(loaded, value)
+
+    return Part(reading, restoring if restore else None)
+
+
+def _decimal() -> tuple[Any, ...]:
+    context = decimal.getcontext()
+    traps = tuple(sorted(s.__name__ for s, on in context.traps.items() if on))
+    return context.prec, context.rounding, context.Emin, context.Emax, context.capitals, traps
+
+
+def _restore_decimal(value: tuple[Any, ...]) -> None:
+    context = decimal.getcontext()
+    context.prec, context.rounding, context.Emin, context.Emax, context.capitals, traps = value
+    for kind in context.traps:
+        context.traps[kind] = kind.__name__ in traps
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _restore_environment(value: Mapping[str, str]) -> None:
+    for name in set(os.environ) - set(value):
+        del os.environ[name]
+    os.environ.update(value)
+
+
+def _loggers() -> dict[str, Any]:
+    loggers = [logging.root, *logging.root.manager.loggerDict.values()]
+    return {
+        log.name: (log.level, log.disabled, log.propagate, tuple(map(id, log.handlers)))
+        for log in loggers
+        if isinstance(log, logging.Logger)
+    }
+
+
+def _signals() -> list[Any]:
+    return [signal.getsignal(s) for s in sorted(signal.valid_signals())]
+
+
+def _encoder() -> str:
+    return f"{json.JSONEncoder.default!r} {json._default_encoder!r}"  # type: ignore[attr-defined]
+
+
+def _dialects() -> dict[str, Any]:
+    return {
+        name: [getattr(csv.get_dialect(name), a) for a in ("delimiter", "quotechar", "quoting")]
+        for name in csv.list_dialects()
+    }
+
+
+def _torch_settings(torch: Any) -> tuple[Any, ...]:
+    return (
+        str(torch.get_default_dtype()),
+        torch.is_grad_enabled(),
+        torch.are_deterministic_algorithms_enabled(),
+        torch.get_num_threads(),
+    )
+
+
+def _restore_torch_settings(torch: Any, value: tuple[Any, ...]) -> None:
+    dtype, grad, deterministic, threads = value
+    torch.set_default_dtype(getattr(torch, dtype.removeprefix("torch.")))
+    torch.set_grad_enabled(grad)
+    torch.use_deterministic_algorithms(deterministic)
+    torch.set_num_threads(threads)
+
+
+SETTINGS: dict[str, Part] = {
+    "the decimal context": Part(_decimal, _restore_decimal),
+    "the environment variables": Part(lambda: dict(os.environ), _restore_environment),
+    "the working directory": Part(os.getcwd, os.chdir),
+    "the file mode mask": Part(_umask, os.umask),
+    "sys.path": Part(lambda: list(sys.path), lambda v: sys.path.__setitem__(slice(None), v)),
+    "the recursion limit": Part(sys.getrecursionlimit, sys.setrecursionlimit),
+    "the thresholds of the garbage collector": Part(
+        gc.get_threshold, lambda v: gc.set_threshold(*v)
+    ),
+    "the locale": Part(
+        lambda: locale.setlocale(locale.LC_ALL), lambda v: locale.setlocale(locale.LC_ALL, v)
+    ),
+    "the filters of warnings": Part(
+        lambda: [repr(f) for f in warnings.filters[:50]],
+    ),
+    "the timeout of sockets": Part(socket.getdefaulttimeout, socket.setdefaulttimeout),
+    "signal handlers": Part(_signals),
+    "levels and handlers of loggers": Part(_loggers),
+    "the default encoder of json": Part(_encoder),
+    "dialects of csv": Part(_dialects),
+    "types of files in mimetypes": of_library(
+        "mimetypes", lambda m: (dict(m.types_map), dict(m.suffix_map))
+    ),
+    "numpy's handling of errors": of_library(
+        "numpy", lambda np: np.geterr(), lambda np, v: np.seterr(**v)
+    ),
+    "numpy's print options": of_library(
+        "numpy",
+        lambda np: np.get_printoptions(),
+        lambda np, v: np.set_printoptions(**{k: w for k, w in v.items() if k != "override_repr"}),
+    ),
+    "pandas' options": of_library("pandas._config.config", lambda c: repr(c._global_config)),
+    "sklearn's configuration": of_library(
+        "sklearn", lambda s: s.get_config(), lambda s, v: s.set_config(**v)
+    ),
+    "torch's settings": of_library("torch", _torch_settings, _restore_torch_settings),
+    "dask's configuration": of_library("dask.config", lambda d: repr(d.config)),
+    "matplotlib's parameters": of_library("matplotlib", lambda m: repr(dict.items(m.rcParams))),
+}
+# Libraries change these when they are imported, as they are inside of a node.
+OF_IMPORTS = frozenset(
+    {
+        *("the environment variables", "the filters of warnings", "levels and handlers of loggers"),
+        *("signal handlers", "types of files in mimetypes", "sys.path", "dask's configuration"),
+        *("matplotlib's parameters", "pandas' options", "dialects of csv"),
+    }
+)

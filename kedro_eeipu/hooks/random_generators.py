@@ -1,0 +1,86 @@
+"""The global random generators: their state, and whether they were seeded or only went on."""
+
+from __future__ import annotations
+
+import random
+import struct
+from typing import Any
+
+from kedro_eeipu.hooks.process_parts import Part, of_library
+
+__all__ = ["GENERATORS", "continues"]
+
+_MOST_BLOCKS = 2000
+
+
+def _random_state() -> list[Any]:
+    version, words, gauss = random.getstate()
+    return [version, list(words), gauss]
+
+
+def _restore_random(value: list[Any]) -> None:
+    version, words, gauss = value
+    random.setstate((version, tuple(words), gauss))
+
+
+def _numpy_state(numpy: Any) -> list[Any]:
+    kind, words, position, has_gauss, gauss = numpy.random.get_state()
+    return [str(kind), words.tobytes().hex(), int(position), int(has_gauss), float(gauss)]
+
+
+def _restore_numpy(numpy: Any, value: list[Any]) -> None:
+    kind, words, *rest = value
+    numpy.random.set_state((kind, numpy.frombuffer(bytes.fromhex(words), dtype="uint32"), *rest))
+
+
+def _torch_state(torch: Any) -> str:
+    return str(torch.get_rng_state().numpy().tobytes().hex())
+
+
+def _restore_torch(torch: Any, value: str) -> None:
+    torch.set_rng_state(torch.frombuffer(bytearray.fromhex(value), dtype=torch.uint8))
+
+
+GENERATORS: dict[str, Part] = {
+    "Python's random generator": Part(_random_state, _restore_random),
+    "numpy's random generator": of_library("numpy", _numpy_state, _restore_numpy),
+    "torch's random generator": of_library("torch", _torch_state, _restore_torch),
+}
+
+
+def continues(name: str, before: Any, after: Any) -> bool:
+    """Whether a generator went on from its state, rather than being seeded.
+
+    All three are Mersenne twisters, which make their 624 words anew after so many draws. The
+    words that follow are looked through for those that are there now; whoever draws more than
+    a million numbers is taken for one that seeds.
+    """
+    sought = _words(name, after)
+    if _words(name, before) == sought:
+        return True
+    twister = _twister(_words(name, before))
+    for _ in range(_MOST_BLOCKS):
+        twister.bytes(4 * 624)
+        if twister.get_state()[1].tobytes() == sought:
+            return True
+    return False
+
+
+def _words(name: str, state: Any) -> bytes:
+    """The 624 words of a generator."""
+    if name.startswith("numpy"):
+        return bytes.fromhex(state[1])
+    if name.startswith("torch"):
+        # The seed, two counts and the next position, then a word in eight bytes each.
+        words = struct.unpack_from("<624Q", bytes.fromhex(state), 24)
+        return struct.pack("<624I", *words)
+    return struct.pack("<624I", *state[1][:624])
+
+
+def _twister(words: bytes) -> Any:
+    """A twister of numpy's with these words, all of which are used up."""
+    import numpy
+
+    twister = numpy.random.RandomState(0)
+    twister.set_state(("MT19937", numpy.frombuffer(words, dtype="uint32"), 624, 0, 0.0))
+    return twister
