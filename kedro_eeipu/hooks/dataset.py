@@ -4,47 +4,28 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Mapping
-from datetime import date, time, timedelta
-from decimal import Decimal
-from enum import Enum
-from fractions import Fraction
-from pathlib import PurePath
+from collections.abc import Callable
 from time import perf_counter
 from typing import Any
-from uuid import UUID
 
-from kedro.io import AbstractDataset, CachedDataset, MemoryDataset
+from kedro.io import AbstractDataset, MemoryDataset
 
-from kedro_eeipu._kedro import (
-    copy_mode,
-    inferred_copy_mode,
-    init_config,
-    is_ephemeral,
-    wrapped_dataset,
-)
+from kedro_eeipu._kedro import copy_mode, inferred_copy_mode
 from kedro_eeipu.cache.store.store import Blob, CacheMiss, Store, Unstorable
+from kedro_eeipu.hooks.declared import (
+    changes_content,
+    file_config,
+    is_persistent,
+    private_copy,
+    shares_value,
+)
+from kedro_eeipu.hooks.mutability import holds_mutable, holds_mutable_cells
 from kedro_eeipu.hooks.run_directory import Output, RunDirectory
 
-__all__ = [
-    "MemoizedDataset",
-    "TranscodedDataset",
-    "changes_content",
-    "file_config",
-    "is_persistent",
-    "private_copy",
-    "shares_value",
-    "warn_once",
-]
+__all__ = ["MemoizedDataset", "TranscodedDataset", "warn_once"]
 
 logger = logging.getLogger(__name__)
 
-# Kinds whose load gives back exactly what was saved, so a trip through their file changes nothing.
-_EXACT = ("kedro_datasets.pickle.pickle_dataset.PickleDataset",)
-_IMMUTABLE = (
-    *(str, bytes, int, float, complex, bool, type(None), Decimal, Fraction, UUID, PurePath, Enum),
-    *(date, time, timedelta),
-)
 # What has been warned of: a study runs the same nodes again and again.
 _warned: set[tuple[str, str]] = set()
 
@@ -172,8 +153,8 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
             return False
         mode = copy_mode(self.declared) or inferred_copy_mode(value)
         if mode == "deepcopy":  # of which pandas' own copies do without the cells
-            return _holds_mutable_cells(value)
-        return mode == "assign" or (mode == "copy" and _holds_mutable(value))
+            return holds_mutable_cells(value)
+        return mode == "assign" or (mode == "copy" and holds_mutable(value))
 
     def value(self) -> Any:
         """The content as the node returned it."""
@@ -325,86 +306,3 @@ class TranscodedDataset(MemoizedDataset):
         path = self.run.private_path(self.name, written)
         private_copy(written, self.source.name, path).save(value)
         return private_copy(read, self.name, path).load()
-
-
-def _holds_mutable_cells(value: Any, depth: int = 2) -> bool:
-    """Whether a value is a table or column of pandas, or holds one, with mutable cells."""
-    pandas = sys.modules.get("pandas")
-    if pandas is None or depth < 0:
-        return False
-    if isinstance(value, pandas.Series):
-        return value.dtype.kind == "O" and any(map(_is_mutable, value))
-    if isinstance(value, pandas.DataFrame):
-        return _holds_mutable(value)
-    parts = value.values() if isinstance(value, dict) else value
-    if not isinstance(value, dict | list | tuple):
-        return False
-    return any(_holds_mutable_cells(part, depth - 1) for part in list(parts)[:1000])
-
-
-def _holds_mutable(value: Any) -> bool:
-    """Whether a shallow copy of a value shares objects with it that can be changed in place."""
-    numpy, pandas = sys.modules.get("numpy"), sys.modules.get("pandas")
-    if pandas is not None and isinstance(value, pandas.DataFrame):
-        columns = (value.iloc[:, i] for i, t in enumerate(value.dtypes) if t.kind == "O")
-        return any(_is_mutable(cell) for column in columns for cell in column)
-    if numpy is not None and isinstance(value, numpy.ndarray):
-        return value.dtype.kind == "O" and any(map(_is_mutable, value.flat))
-    if isinstance(value, dict):
-        return any(map(_is_mutable, value.values()))
-    if isinstance(value, list | set):
-        return any(map(_is_mutable, value))
-    return True
-
-
-def _is_mutable(value: Any) -> bool:
-    if isinstance(value, tuple | frozenset):
-        return any(map(_is_mutable, value))
-    kind = type(value)
-    scalar = kind.__module__ == "numpy" and kind.__name__ != "ndarray"
-    return not (
-        isinstance(value, _IMMUTABLE) or scalar or kind.__module__.startswith("pandas._lib")
-    )
-
-
-def private_copy(config: Mapping[str, Any], name: str, path: str) -> AbstractDataset:
-    """A dataset of a declared kind at a path of the run's own.
-
-    Raises:
-        DatasetError: The kind cannot lie there.
-    """
-    arguments = {
-        k: v for k, v in config.items() if k not in ("credentials", "versioned", "version")
-    }
-    fs_args = arguments.get("fs_args")
-    if isinstance(fs_args, dict):
-        arguments["fs_args"] = {k: v for k, v in fs_args.items() if k.startswith("open_args")}
-    arguments["filepath" if "filepath" in config else "path"] = path
-    dataset: AbstractDataset = AbstractDataset.from_config(name, arguments)
-    return dataset
-
-
-def file_config(declared: AbstractDataset | None) -> dict[str, Any] | None:
-    """The configuration of a declared dataset that lies in a file, ``None`` for other kinds."""
-    if not is_persistent(declared) or isinstance(declared, CachedDataset):
-        return None
-    assert declared is not None
-    # By its class: Kedro looks for a name in three packages, each time anew.
-    config = {**init_config(declared), "type": type(declared)}
-    return config if "filepath" in config or "path" in config else None
-
-
-def changes_content(declared: AbstractDataset | None) -> bool:
-    """Whether what is read back from a declared file may differ from what was saved."""
-    kind = f"{type(declared).__module__}.{type(declared).__qualname__}"
-    return file_config(declared) is not None and kind not in _EXACT
-
-
-def shares_value(declared: AbstractDataset | None) -> bool:
-    """Whether its readers are handed one and the same object, which each may change."""
-    return copy_mode(declared) == "assign"
-
-
-def is_persistent(declared: AbstractDataset | None) -> bool:
-    """Whether a dataset of the user's catalog outlives the process."""
-    return declared is not None and not is_ephemeral(wrapped_dataset(declared))

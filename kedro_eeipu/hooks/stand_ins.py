@@ -21,9 +21,8 @@ from kedro_eeipu.config.settings import CacheSettings
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.hooks.action import NodeAction
 from kedro_eeipu.hooks.data_hooks import DataHooks
-from kedro_eeipu.hooks.dataset import (
-    MemoizedDataset,
-    TranscodedDataset,
+from kedro_eeipu.hooks.dataset import MemoizedDataset, TranscodedDataset
+from kedro_eeipu.hooks.declared import (
     changes_content,
     file_config,
     is_persistent,

@@ -1,0 +1,58 @@
+"""What the user's catalog declares under a name: whether it lies in a file, and what that does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kedro.io import AbstractDataset, CachedDataset
+
+from kedro_eeipu._kedro import copy_mode, init_config, is_ephemeral, wrapped_dataset
+
+__all__ = ["changes_content", "file_config", "is_persistent", "private_copy", "shares_value"]
+
+# Kinds whose load gives back exactly what was saved, so a trip through their file changes nothing.
+_EXACT = ("kedro_datasets.pickle.pickle_dataset.PickleDataset",)
+
+
+def private_copy(config: Mapping[str, Any], name: str, path: str) -> AbstractDataset:
+    """A dataset of a declared kind at a path of the run's own.
+
+    Raises:
+        DatasetError: The kind cannot lie there.
+    """
+    arguments = {
+        k: v for k, v in config.items() if k not in ("credentials", "versioned", "version")
+    }
+    fs_args = arguments.get("fs_args")
+    if isinstance(fs_args, dict):
+        arguments["fs_args"] = {k: v for k, v in fs_args.items() if k.startswith("open_args")}
+    arguments["filepath" if "filepath" in config else "path"] = path
+    dataset: AbstractDataset = AbstractDataset.from_config(name, arguments)
+    return dataset
+
+
+def file_config(declared: AbstractDataset | None) -> dict[str, Any] | None:
+    """The configuration of a declared dataset that lies in a file, ``None`` for other kinds."""
+    if not is_persistent(declared) or isinstance(declared, CachedDataset):
+        return None
+    assert declared is not None
+    # By its class: Kedro looks for a name in three packages, each time anew.
+    config = {**init_config(declared), "type": type(declared)}
+    return config if "filepath" in config or "path" in config else None
+
+
+def changes_content(declared: AbstractDataset | None) -> bool:
+    """Whether what is read back from a declared file may differ from what was saved."""
+    kind = f"{type(declared).__module__}.{type(declared).__qualname__}"
+    return file_config(declared) is not None and kind not in _EXACT
+
+
+def shares_value(declared: AbstractDataset | None) -> bool:
+    """Whether its readers are handed one and the same object, which each may change."""
+    return copy_mode(declared) == "assign"
+
+
+def is_persistent(declared: AbstractDataset | None) -> bool:
+    """Whether a dataset of the user's catalog outlives the process."""
+    return declared is not None and not is_ephemeral(wrapped_dataset(declared))
