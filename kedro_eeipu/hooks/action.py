@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from functools import partial
 from typing import Any
 
 from kedro.io import CatalogProtocol
-from kedro.io.core import is_parameter
 from kedro.pipeline.node import Node
 
 from kedro_eeipu._kedro import copy_node, output_structure
-from kedro_eeipu.cache.identity.canonical import Unidentifiable, combine
-from kedro_eeipu.cache.identity.code import CodeIdentity
 from kedro_eeipu.cache.store.store import Blob, CacheMiss, Record, Store
 from kedro_eeipu.errors import error_text
-from kedro_eeipu.hooks.dataset import MemoizedDataset, warn_once
-from kedro_eeipu.hooks.key import Identity, key_parts, node_key
+from kedro_eeipu.hooks.dataset import MemoizedDataset
+from kedro_eeipu.hooks.key import Identity, changed_inputs, key_in_state, key_parts, node_key
 from kedro_eeipu.hooks.process_state import CarriedState, NodeEffects, ProcessState, take
 from kedro_eeipu.hooks.run_directory import Output, RunDirectory
-from kedro_eeipu.hooks.shared_state import changed, names, note, reached
+from kedro_eeipu.hooks.shared_state import names, reached
+from kedro_eeipu.hooks.sharing import (
+    bypass_what_shares_inputs,
+    bypass_what_shares_state,
+    bypass_what_was_changed,
+)
 from kedro_eeipu.states import NodeState
 
-__all__ = ["NodeAction", "calling_node", "delivering_node"]
+__all__ = ["NodeAction"]
 
 logger = logging.getLogger(__name__)
 
@@ -165,7 +165,7 @@ class NodeAction:
                 return None
             token = self._carried.token(draws, state, seeded)
             if token:
-                record = self.store.get(_key_in_state(key, token))
+                record = self.store.get(key_in_state(key, token))
         return record if record and len(record.outputs) == len(self.node.outputs) else None
 
     def _resume_served_before(self) -> None:
@@ -176,8 +176,7 @@ class NodeAction:
             if peer is self:
                 break
             if peer._served is not None and name not in self._carried.resumed:
-                self._carried.resumed.add(name)
-                self._carried.resume(peer._served.meta.get("left", {}))
+                self._carried.resume(name, peer._served.meta.get("left", {}))
 
     def rebuild(self) -> None:
         """Compute the outputs again, from inputs loaded anew (a planned blob has vanished)."""
@@ -188,9 +187,7 @@ class NodeAction:
         """The outputs of the record, as the function would return them, for Kedro to save."""
         assert self._served is not None
         try:
-            values = dict(
-                zip(self.node.outputs, map(self.store.load, self._served.outputs), strict=True)
-            )
+            values = self._loaded(self._served)
         except CacheMiss as miss:
             logger.warning("%s is computed again: %s", self.node.name, miss)
             values = self._computed_again()
@@ -238,7 +235,7 @@ class NodeAction:
     def _execute(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         self._tell(NodeState.RUNNING)
         before = reached(self.node)
-        self._bypass_what_was_changed(before)
+        bypass_what_was_changed(self, before)
         self._state = take() if self._carried is not None else {}
         try:
             result = self._timed(*args, **kwargs)
@@ -246,11 +243,26 @@ class NodeAction:
             self.failed(error)
             raise
         self._note_effects()
-        self._bypass_what_shares_state(before)
-        self._bypass_what_shares_inputs()
+        bypass_what_shares_state(self, self._peers.values(), before)
+        bypass_what_shares_inputs(self, self._peers.values())
         if not self.node.outputs:
             self._tell(NodeState.RAN)
         return result
+
+    def stream(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        """Run a generator node chunk by chunk, and time it; it is never cached."""
+        started = time.perf_counter()
+        self._tell(NodeState.RUNNING)
+        before = reached(self.node)
+        try:
+            yield from self.node.func(*args, **kwargs)
+        except BaseException as error:
+            self.failed(error)
+            raise
+        finally:
+            self._seconds = time.perf_counter() - started
+        bypass_what_shares_state(self, self._peers.values(), before)
+        self._tell(NodeState.RAN)
 
     def _note_effects(self) -> None:
         """Note what the node left in the process; what changes its settings is never recorded."""
@@ -261,47 +273,6 @@ class NodeAction:
         if self._effects.settings and len(self._peers) > 1:
             changes = ", ".join(sorted(self._effects.settings))
             self.bypass(f"it changes {changes}, which live on for the nodes after it")
-
-    def _bypass_what_shares_state(self, before: CodeIdentity | None) -> None:
-        """Record neither this node nor those that reach something which it has changed.
-
-        They pass on something else than their outputs: a hit of the one would change what the
-        others do, those that are never cached among them. And what a node leaves behind lives on
-        in the process from trial to trial, which the user is told.
-        """
-        changes = changed(before, reached(self.node))
-        if not changes:
-            return
-        note(changes)
-        reason = f"it changes {min(changes)}, which lives on in the process"
-        for other in self._peers.values():
-            shared = set() if other is self else other.reachable(changes)
-            if not shared:
-                continue
-            reason = f"nodes pass on values in {min(shared)}, a global variable or what it holds"
-            if other.identity and not other.is_decided:
-                other.bypass(reason)
-        if self.identity:
-            self.bypass(reason)
-        warn_once(
-            "%s is not reused, and its value may differ from that of a plain run: %s",
-            self.node.name,
-            reason,
-        )
-
-    def _bypass_what_was_changed(self, now: CodeIdentity | None) -> None:
-        """Do not record a node if something that it reaches has changed since the run began."""
-        changes = changed(self.identity.code if self.identity else None, now, with_caches=False)
-        if changes:
-            self.bypass(f"{min(changes)}, which it uses, was changed during the run")
-
-    def _bypass_what_shares_inputs(self) -> None:
-        """Do not record a node that changes an input in place where another node sees it."""
-        for name, dataset in self.inputs.items():
-            if not isinstance(dataset, MemoizedDataset) or not dataset.look_for_changes():
-                continue
-            if any(name in a.inputs for a in self._peers.values() if a is not self):
-                self.bypass(f"it changes its input '{name}' in place, and other nodes see that")
 
     @property
     def is_decided(self) -> bool:
@@ -331,16 +302,18 @@ class NodeAction:
         if record is None:
             return None
         try:
-            values = dict(zip(self.node.outputs, map(self.store.load, record.outputs), strict=True))
+            values = self._loaded(record)
         except CacheMiss:
             return None
         self._served, self._key = record, record.key
         self._promise(record)
         self._tell(NodeState.REUSED, record=record)
         if self._carried is not None:
-            self._carried.resumed.add(self.node.name)
-            self._carried.resume(record.meta.get("left", {}))
+            self._carried.resume(self.node.name, record.meta.get("left", {}))
         return self._returned(values)
+
+    def _loaded(self, record: Record) -> dict[str, Any]:
+        return dict(zip(self.node.outputs, map(self.store.load, record.outputs), strict=True))
 
     def _promise(self, record: Record) -> None:
         for name, blob in zip(self.node.outputs, record.outputs, strict=True):
@@ -352,17 +325,11 @@ class NodeAction:
             return
         if any(output.scratch for output in self._saved.values()):
             return
-        try:
-            changed = [
-                n for n, now in self.identity.current.items() if now() != self.identity.tokens[n]
-            ]
-        except Unidentifiable as reason:
-            changed = [str(reason)]
-        if changed:
+        if changes := changed_inputs(self.identity):
             logger.warning(
                 "%s is not recorded: its input changed while it ran (%s)",
                 self.node.name,
-                ", ".join(changed),
+                ", ".join(changes),
             )
             return
         meta = {
@@ -381,7 +348,7 @@ class NodeAction:
             if token and key is not None:
                 if self._effects.draws:  # to be looked for by the state of generators, too
                     self.store.put(key, (), {**self.meta, "draws": list(self._effects.draws)})
-                self._key = _key_in_state(key, token)
+                self._key = key_in_state(key, token)
         blobs = [self._saved[name].blob for name in self.node.outputs]
         self.store.put(self._key, blobs, meta)
 
@@ -413,56 +380,3 @@ class NodeAction:
 
     def _ordered_outputs(self) -> Iterator[Output]:
         return (self._saved[name] for name in self.node.outputs)
-
-
-def _key_in_state(key: str, token: str) -> str:
-    return combine(key=key, state=token)
-
-
-def calling_node(action: NodeAction, confirms: bool) -> Node:
-    """A copy of the action's node that calls the action.
-
-    Args:
-        action: What the node does.
-        confirms: Whether it confirms datasets as the node does. Of a trial none may: the user's
-            checkpoint would move, and the next trial see no data.
-    """
-    streams = inspect.isgeneratorfunction(action.node.func)
-    func = _named(partial(_stream, action), action) if streams else action
-    return copy_node(action.node, func=func, confirms=action.node.confirms if confirms else None)
-
-
-def delivering_node(action: NodeAction) -> Node:
-    """A copy of a served node that saves what is served.
-
-    Its parameters stay its inputs, for plugins that log them.
-    """
-    parameters = [name for name in action.node.inputs if is_parameter(name)]
-    func = _named(partial(_deliver, action), action)
-    return copy_node(action.node, func=func, inputs=parameters or None)
-
-
-def _named(func: Any, action: NodeAction) -> Any:
-    func.__name__ = action.__name__  # from which Kedro names a node that the user did not name
-    return func
-
-
-def _stream(action: NodeAction, *args: Any, **kwargs: Any) -> Iterator[Any]:
-    """Run a generator node chunk by chunk, as Kedro expects of one, and time it."""
-    started = time.perf_counter()
-    action._tell(NodeState.RUNNING)
-    before = reached(action.node)
-    try:
-        yield from action.node.func(*args, **kwargs)
-    except BaseException as error:
-        action.failed(error)
-        raise
-    finally:
-        action._seconds = time.perf_counter() - started
-    action._bypass_what_shares_state(before)
-    action._tell(NodeState.RAN)
-
-
-def _deliver(action: NodeAction, *parameters: Any) -> Any:
-    """Stand in for the function of a node that is served but whose outputs must be saved."""
-    return action.deliver()

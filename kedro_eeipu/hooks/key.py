@@ -30,7 +30,16 @@ from kedro_eeipu.hooks.dataset import MemoizedDataset
 from kedro_eeipu.hooks.inputs import FileToken, free_input, validators_token
 from kedro_eeipu.hooks.shared_state import refuse_touched
 
-__all__ = ["KEY_SCHEMA", "NO_CACHE_TAG", "Identity", "identify", "key_parts", "node_key"]
+__all__ = [
+    "KEY_SCHEMA",
+    "NO_CACHE_TAG",
+    "Identity",
+    "changed_inputs",
+    "identify",
+    "key_in_state",
+    "key_parts",
+    "node_key",
+]
 
 KEY_SCHEMA = 3
 NO_CACHE_TAG = "eeipu.no-cache"
@@ -125,6 +134,19 @@ def node_key(node: Node, identity: Identity, inputs: Mapping[str, Any]) -> str |
         validators=identity.validators,
         hooks=identity.hooks,
     )
+
+
+def key_in_state(key: str, token: str) -> str:
+    """The key of a node whose value also depends on the state of the process."""
+    return combine(key=key, state=token)
+
+
+def changed_inputs(identity: Identity) -> list[str]:
+    """Which free inputs are no longer what they were before the run, or why that is not known."""
+    try:
+        return [name for name, now in identity.current.items() if now() != identity.tokens[name]]
+    except Unidentifiable as reason:
+        return [str(reason)]
 
 
 def key_parts(identity: Identity, inputs: Mapping[str, Any]) -> dict[str, str]:

@@ -15,8 +15,9 @@ from kedro.pipeline.node import Node
 from kedro_eeipu._kedro import keep_nodes
 from kedro_eeipu.cache.store.store import Record, Store
 from kedro_eeipu.config.settings import CacheSettings
-from kedro_eeipu.hooks.action import NodeAction, calling_node, delivering_node
+from kedro_eeipu.hooks.action import NodeAction
 from kedro_eeipu.hooks.dataset import MemoizedDataset
+from kedro_eeipu.hooks.node_copies import calling_node, delivering_node
 from kedro_eeipu.hooks.process_state import CarriedState
 from kedro_eeipu.hooks.pruning import Gate
 from kedro_eeipu.hooks.run_directory import RunDirectory

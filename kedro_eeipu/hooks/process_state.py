@@ -170,8 +170,9 @@ class CarriedState:
         left = {n: after[n] for n in sorted(moved & self.seeded)}
         return NodeEffects(frozenset(changed - moved), tuple(sorted(draws)), left)
 
-    def resume(self, left: Mapping[str, Any]) -> None:
+    def resume(self, node: str, left: Mapping[str, Any]) -> None:
         """Leave generators as a node did that is served now."""
+        self.resumed.add(node)
         for name, state in left.items():
             restore = GENERATORS[name].restore if name in GENERATORS else None
             if restore is not None:
