@@ -74,11 +74,11 @@ def apply(
         params=params,
         conf_source=conf_source,
     )
-    told = verdict(trial, confirm_command(project, opened, number))
+    message = verdict(trial, confirm_command(project, opened, number))
     if trial.confirmation is not None and not trial.confirmation.confirmed:
-        warn([told])
+        warn([message])
     else:
-        click.echo(told)
+        click.echo(message)
     adoption = Adoption(project, trial, opened.name, "local" if env is None else env)
     if env is None:
         click.echo(adoption.as_yaml())

@@ -29,7 +29,7 @@ from kedro_eeipu._kedro import (
 from kedro_eeipu.cache.identity.canonical import combine
 from kedro_eeipu.cache.store.store import Blob, CacheMiss, Store, Unstorable
 from kedro_eeipu.errors import ObjectiveError
-from kedro_eeipu.hooks.dataset import changes_content
+from kedro_eeipu.hooks.declared import changes_content
 from kedro_eeipu.hooks.process_state import ProcessState
 from kedro_eeipu.hooks.redirecting import redirect
 from kedro_eeipu.hooks.same_value import same_value
@@ -143,7 +143,7 @@ class FreshRun:
             record = self.store.get(key) if key else None
             if digests <= {blob.digest for blob in (record.outputs if record else ())}:
                 continue
-            told = {
+            described = {
                 **meta,
                 "node": node,
                 "datasets": list(kept),
@@ -151,7 +151,7 @@ class FreshRun:
                 "created": round(time.time(), 3),
             }
             own = combine(confirmed=sorted(digests), node=node)
-            self.store.put(own, list(kept.values()), told)
+            self.store.put(own, list(kept.values()), described)
 
     @hook_impl(tryfirst=True)
     def before_dataset_loaded(self, dataset_name: str, node: Node) -> None:

@@ -26,7 +26,7 @@ from kedro_eeipu._kedro import (
     strip_transcoding,
     wrapped_dataset,
 )
-from kedro_eeipu.hooks.dataset import file_config, is_persistent, private_copy
+from kedro_eeipu.hooks.declared import file_config, is_persistent, private_copy
 
 __all__ = ["Redirection", "redirect"]
 

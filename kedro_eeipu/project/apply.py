@@ -235,13 +235,13 @@ class Adoption:
         confirmed it."""
         ran = {n.name: n.outputs for n in self.trial.nodes}
         confirmed = self.trial.confirmation.outputs if self.trial.confirmation else {}
-        found: dict[str, list[Blob]] = {}
+        blobs: dict[str, list[Blob]] = {}
         for node in self.project.registered.nodes:
             for name, (digest, size) in zip(node.outputs, ran.get(node.name, ()), strict=False):
-                found[name] = [Blob(digest, size, 0.0)] if digest else []
+                blobs[name] = [Blob(digest, size, 0.0)] if digest else []
             for name in filter(confirmed.__contains__, node.outputs):
-                found.setdefault(name, []).append(Blob(*confirmed[name], 0.0))
-        return {n: b for n, b in found.items() if n in catalog and not is_ephemeral(catalog[n])}
+                blobs.setdefault(name, []).append(Blob(*confirmed[name], 0.0))
+        return {n: b for n, b in blobs.items() if n in catalog and not is_ephemeral(catalog[n])}
 
     def _cached(self, blobs: list[Blob]) -> Any:
         """The first of these values that the cache has.

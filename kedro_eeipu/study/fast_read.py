@@ -49,10 +49,10 @@ def read_trials(storage: str, name: str) -> list[TrialRecord] | None:
             ).fetchone()
             if study is None:
                 return None
-            told = connection.execute(
+            rows = connection.execute(
                 "SELECT key, value_json FROM study_user_attributes WHERE study_id = ?", study
             )
-            attributes = {key: json.loads(value) for key, value in told}
+            attributes = {key: json.loads(value) for key, value in rows}
             return with_confirmations(_read(connection, study[0]), attributes)
     except sqlite3.Error:
         return None

@@ -91,8 +91,8 @@ def confirm(
     finally:
         directory.remove()
     now = time.time()
-    found = Confirmation.from_json(answer)
-    result = replace(found, seconds=round(now - started, 3), time=round(now, 3))
+    answered = Confirmation.from_json(answer)
+    result = replace(answered, seconds=round(now - started, 3), time=round(now, 3))
     study.confirm(trial.number, result)
     return result
 
@@ -162,5 +162,5 @@ def _answer(folder: Path, code: int) -> dict[str, Any]:
         raise ConfigurationError(answer["configuration"])
     if "error" in answer:
         raise EEIPUError(answer["error"])
-    found: dict[str, Any] = answer["confirmation"]
-    return found
+    answered: dict[str, Any] = answer["confirmation"]
+    return answered
