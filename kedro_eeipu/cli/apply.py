@@ -7,14 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kedro_eeipu._kedro import split_params
-from kedro_eeipu.cli.common import (
-    confirm_command,
-    load_adopted,
-    reports_errors,
-    study_option,
-    verdict,
-    warn,
-)
+from kedro_eeipu.cli.common import reports_errors, study_option, warn
+from kedro_eeipu.cli.recorded import any_state_option, confirm_command, load_adopted, verdict
 from kedro_eeipu.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -27,6 +21,7 @@ __all__ = ["apply"]
 @study_option
 @click.option("--best", "use_best", is_flag=True, help="Apply the best trial.")
 @click.option("--trial", "number", type=int, default=None, help="Apply this trial.")
+@any_state_option
 @click.option(
     "--env", "-e", default=None, help="Write into this configuration environment, unasked."
 )
@@ -50,6 +45,7 @@ def apply(
     study: str | None,
     use_best: bool,
     number: int | None,
+    any_state: bool,
     env: str | None,
     tuned_env: str | None,
     params: Any,
@@ -62,6 +58,7 @@ def apply(
     the catalog declares them. Nothing is run.
     """
     from kedro_eeipu.project.apply import Adoption
+    from kedro_eeipu.study.pipeline_state import in_few_words
 
     if use_best == (number is not None):
         raise ConfigurationError("say which trial", remedy="Pass either --best or --trial N.")
@@ -73,13 +70,24 @@ def apply(
         env=tuned_env,
         params=params,
         conf_source=conf_source,
+        any_state=any_state,
     )
-    message = verdict(trial, confirm_command(project, opened, number))
+    message = verdict(
+        trial, confirm_command(project, opened, trial.number if any_state else number)
+    )
     if trial.confirmation is not None and not trial.confirmation.confirmed:
         warn([message])
     else:
         click.echo(message)
-    adoption = Adoption(project, trial, opened.name, "local" if env is None else env)
+    changes = opened.changes(trial)
+    if changes:
+        warn(
+            [
+                f"since trial {trial.number} these have changed: {in_few_words(changes)}. Its "
+                "values are applied. Its outputs are not: they belong to the pipeline as it was."
+            ]
+        )
+    adoption = Adoption(project, trial, opened.name, "local" if env is None else env, changes)
     if env is None:
         click.echo(adoption.as_yaml())
         question = f"Write this into conf/{adoption.env}, and its outputs into the catalog?"
@@ -116,7 +124,7 @@ def apply(
         )
     for name, reason in outputs.missing.items():
         click.echo(f"Not saved: {name} ({reason}); `{run.command}` makes it", err=True)
-    unwritten, unconfirmed = adoption.left_to_plain_run()
+    unwritten, unconfirmed = adoption.left_to_plain_run(outputs)
     if unwritten:
         click.echo(f"Trials left out {', '.join(unwritten)}; `{run.command}` makes them")
     if unconfirmed:

@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kedro_eeipu.cli.common import (
+from kedro_eeipu.cli.common import make_console, print_json, study_query
+from kedro_eeipu.cli.recorded import (
+    any_state_option,
     complete_trial,
     confirm_command,
-    load_project,
-    make_console,
-    open_recorded,
-    print_json,
-    study_query,
+    load_study,
     verdict,
 )
 
@@ -24,20 +22,30 @@ __all__ = ["best"]
 
 
 @click.command()
+@any_state_option
 @study_query
-def best(metadata: ProjectMetadata, study: str | None, form: str, **options: Any) -> None:
-    """Show the best trial of a study beside the defaults."""
-    project = load_project(metadata, **options)
-    opened = open_recorded(project, study)
-    trial = complete_trial(opened, None)
+def best(
+    metadata: ProjectMetadata, study: str | None, any_state: bool, form: str, **options: Any
+) -> None:
+    """Show the best trial of a study beside the defaults.
+
+    Trials from before an edit do not count.
+    """
+    project, opened = load_study(metadata, study, **options)
+    trial = complete_trial(opened, None, any_state=any_state)
+    changes = opened.changes(trial)
     (trial,) = opened.confirmed([trial])
     if form == "json":
         from kedro_eeipu.study.explain import History, trial_json
 
-        print_json(trial_json(History(opened.trials()), trial))
+        document = trial_json(History(opened.trials()), trial)
+        print_json({**document, "changed_since": list(changes)})
         return
     from kedro_eeipu.cli.tables import values_table
+    from kedro_eeipu.study.pipeline_state import in_few_words
 
     click.echo(f"Trial {trial.number}: {project.space.objective} {trial.value:.6g}")
+    if changes:
+        click.echo(f"Changed since then: {in_few_words(changes)}")
     make_console().print(values_table(project.space, trial))
     click.echo(verdict(trial, confirm_command(project, opened)))

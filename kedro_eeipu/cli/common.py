@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -24,16 +23,12 @@ if TYPE_CHECKING:
 
     from kedro_eeipu.config.settings import Settings
     from kedro_eeipu.project.project import Project
-    from kedro_eeipu.study.records import TrialRecord
     from kedro_eeipu.study.storage import TrialStudy
 
 __all__ = [
-    "complete_trial",
-    "confirm_command",
     "format_option",
     "interrupt_on_sigterm",
     "kedro_runner",
-    "load_adopted",
     "load_project",
     "make_console",
     "open_recorded",
@@ -41,12 +36,10 @@ __all__ = [
     "print_json",
     "print_json_lines",
     "project_options",
-    "recorded_trials",
     "reports_errors",
     "study_name",
     "study_option",
     "study_query",
-    "verdict",
     "warn",
     "write_page",
 ]
@@ -150,135 +143,11 @@ def open_recorded(project: Project, study: str | None) -> TrialStudy:
     return open_study(project.storage, study_name(study, project.pipeline_name))
 
 
-def recorded_trials(
-    metadata: ProjectMetadata,
-    study: str | None,
-    pipeline: str,
-    env: str | None,
-    params: Any,
-    conf_source: str | None,
-) -> list[TrialRecord]:
-    """The trials of a study, which may be of a pipeline that no longer loads."""
-    from kedro_eeipu.config.opening import study_storage
-    from kedro_eeipu.config.redaction import Redactor
-    from kedro_eeipu.study.fast_read import read_trials
-
-    context, settings = open_settings(metadata, env, params, conf_source)
-    storage = study_storage(context, settings)
-    name = study_name(study, pipeline)
-    records = read_trials(storage, name)
-    if records is None:
-        from kedro_eeipu.study.storage import open_study
-
-        opened = open_study(storage, name)
-        records = list(opened.confirmed(opened.trials()))
-    redactor = Redactor.of(context)  # what an earlier version recorded may hold secrets
-    return [t.redacted(redactor.text, redactor.value) for t in records]
-
-
 def study_name(study: str | None, pipeline: str) -> str:
     """The study that an option names, else the one named after the pipeline."""
     if study is not None:
         return study
     return "default" if pipeline == "__default__" else pipeline
-
-
-def complete_trial(study: TrialStudy, number: int | None) -> TrialRecord:
-    """The trial with this number, or the best one.
-
-    Raises:
-        ConfigurationError: There is none, or it has no value.
-    """
-    if number is None:
-        best = study.best()
-        if best is None:
-            raise ConfigurationError(f"study '{study.name}' has no complete trial yet")
-        return best
-    trials = study.trials()
-    if not 0 <= number < len(trials) or trials[number].value is None:
-        raise ConfigurationError(
-            f"study '{study.name}' has no complete trial {number}",
-            remedy="`kedro eeipu trials` lists them.",
-        )
-    return trials[number]
-
-
-def load_adopted(
-    metadata: ProjectMetadata,
-    study: str | None,
-    number: int | None,
-    *,
-    pipeline: str,
-    env: str | None,
-    params: Any,
-    conf_source: str | None,
-) -> tuple[Project, TrialStudy, TrialRecord]:
-    """A trial, its study, and the project as the trial had it.
-
-    Args:
-        metadata: Of the project.
-        study: Name of the study, if not that of the pipeline.
-        number: The trial, ``None`` for the best.
-        pipeline: Registered pipeline.
-        env: Environment that says where the study is, if not the trial's.
-        params: Secrets of the trial's own ``--params``, which are not stored.
-        conf_source: Another configuration folder than the project's own.
-
-    Raises:
-        ConfigurationError: There is no such trial, or the configuration is wrong.
-    """
-    from kedro_eeipu.config.opening import study_storage
-    from kedro_eeipu.config.redaction import without_hidden
-    from kedro_eeipu.study.storage import open_study
-
-    # The project is loaded as the trial had it, so the trial is read first.
-    storage = study_storage(*open_settings(metadata, env, {}, conf_source))
-    opened = open_study(storage, study_name(study, pipeline))
-    (trial,) = opened.confirmed([complete_trial(opened, number)])
-    given, withheld = without_hidden(trial.runtime_params)
-    given.update(params or {})
-    project = load_project(metadata, pipeline, env or trial.env, given, conf_source)
-    missing = [path for path in withheld if path.split(".")[0] not in given]
-    if missing:
-        warn(
-            [
-                f"trial {trial.number} was given --params {', '.join(missing)}, which is not "
-                "stored because it is named like a secret. `kedro run` needs it again."
-            ]
-        )
-    return project, opened, trial
-
-
-def confirm_command(project: Project, study: TrialStudy, number: int | None = None) -> str:
-    """What is typed to confirm a trial.
-
-    Args:
-        project: The project.
-        study: Its study.
-        number: The trial, ``None`` for the best.
-    """
-    words = ["kedro eeipu confirm"]
-    if number is not None:
-        words.append(f"--trial {number}")
-    if project.pipeline_name != "__default__":
-        words.append(f"--pipeline {project.pipeline_name}")
-    if study.name != study_name(None, project.pipeline_name):
-        words.append(f"--study {shlex.quote(study.name)}")
-    if project.env is not None:
-        words.append(f"--env {project.env}")
-    return " ".join(words)
-
-
-def verdict(trial: TrialRecord, command: str) -> str:
-    """Whether a trial is confirmed, in a sentence.
-
-    Args:
-        trial: The trial.
-        command: What confirms it.
-    """
-    if trial.confirmation is None:
-        return f"Trial {trial.number} is not confirmed yet: `{command}` runs it without the cache."
-    return f"Trial {trial.number} is {trial.confirmation.words}."
 
 
 def kedro_runner(name: str) -> AbstractRunner:

@@ -7,15 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kedro_eeipu.cli.common import (
-    confirm_command,
-    interrupt_on_sigterm,
-    load_adopted,
-    print_json,
-    study_query,
-    verdict,
-    warn,
-)
+from kedro_eeipu.cli.common import interrupt_on_sigterm, print_json, study_query, warn
+from kedro_eeipu.cli.recorded import confirm_command, load_adopted, verdict
 from kedro_eeipu.errors import EEIPUError
 from kedro_eeipu.wording import duration
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kedro.framework.startup import ProjectMetadata
 
     from kedro_eeipu.project.project import Project
+    from kedro_eeipu.study.fast_read import RecordedStudy
     from kedro_eeipu.study.records import TrialRecord
 
 __all__ = ["plan"]
@@ -39,6 +40,7 @@ def plan(metadata: ProjectMetadata, study: str | None, form: str, **options: Any
     """
     from kedro_eeipu.project.proposal import NoBlockError
     from kedro_eeipu.study.forecast import forecast
+    from kedro_eeipu.study.pipeline_state import Comparison
 
     try:
         project = load_project(metadata, **options)
@@ -49,8 +51,10 @@ def plan(metadata: ProjectMetadata, study: str | None, form: str, **options: Any
         raise NoBlockError(error.proposed, printed=True) from None
     graph = project.stage_graph()
     nodes = project.node_plan()
-    trials = _trials(project, study)
-    cost = forecast(trials, [n["name"] for n in nodes])
+    recorded = _recorded(project, study)
+    trials = recorded.trials
+    comparison = Comparison(project.state, lambda: recorded.states)
+    cost = forecast(trials, [n["name"] for n in nodes], comparison.current(trials))
     left_out = _left_out(project, trials)
     if form == "json":
         stages = [
@@ -79,17 +83,17 @@ def plan(metadata: ProjectMetadata, study: str | None, form: str, **options: Any
     console.print("\n" + "\n".join(sentences), markup=False, highlight=False)
 
 
-def _trials(project: Project, study: str | None) -> list[TrialRecord]:
+def _recorded(project: Project, study: str | None) -> RecordedStudy:
     """The trials of the study, none where it cannot be read."""
     from kedro_eeipu.errors import EEIPUError
-    from kedro_eeipu.study.fast_read import read_trials
+    from kedro_eeipu.study.fast_read import RecordedStudy, read_study
 
-    name = study_name(study, project.pipeline_name)
-    records = read_trials(project.storage, name)
-    if records is None and not project.storage.startswith("sqlite:"):
+    recorded = read_study(project.storage, study_name(study, project.pipeline_name))
+    if recorded is None and not project.storage.startswith("sqlite:"):
         with contextlib.suppress(EEIPUError):
-            records = open_recorded(project, study).trials()
-    return records or []
+            opened = open_recorded(project, study)
+            recorded = RecordedStudy(opened.trials(), opened.states.all())
+    return recorded or RecordedStudy([], {})
 
 
 def _left_out(project: Project, trials: Sequence[TrialRecord]) -> list[dict[str, Any]]:

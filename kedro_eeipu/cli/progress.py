@@ -47,7 +47,7 @@ class PlainView(Listener):
 
     def study_started(self, study: TrialStudy) -> None:
         self.maximize = study.maximize
-        trials = study.trials()
+        trials = study.current()
         self.spent = sum(t.cost for t in trials)
         self.best = study.best()
         if trials:
@@ -121,7 +121,7 @@ class LiveView(PlainView):
 
     def study_started(self, study: TrialStudy) -> None:
         super().study_started(study)
-        self._trials = study.trials()
+        self._trials = study.current()
         self._since = (self._share(self.spent), time.monotonic())
         self._live.refresh()  # what is known at once, however short the trials are
 

@@ -7,14 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kedro_eeipu.cli.common import (
-    load_project,
-    open_recorded,
-    project_options,
-    reports_errors,
-    study_option,
-    write_page,
-)
+from kedro_eeipu.cli.common import project_options, reports_errors, study_option, write_page
+from kedro_eeipu.cli.recorded import load_study
 
 if TYPE_CHECKING:
     from kedro.framework.startup import ProjectMetadata
@@ -43,15 +37,16 @@ def report(
     """
     from kedro_eeipu.reporting.page import report_html
 
-    project = load_project(metadata, **options)
-    opened = open_recorded(project, study)
+    project, opened = load_study(metadata, study, **options)
+    trials = opened.trials()
     redactor = project.redactor
     page = report_html(
-        [t.redacted(redactor.text, redactor.value) for t in opened.confirmed(opened.trials())],
+        [t.redacted(redactor.text, redactor.value) for t in opened.confirmed(trials)],
         project.stage_graph(),
         project.space,
         study=opened.name,
         maximize=opened.maximize,
+        changes={t.number: opened.changes(t) for t in trials},
     )
     target = output or project.home / "report.html"
     write_page(page, target, "the report")

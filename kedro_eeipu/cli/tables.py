@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kedro_eeipu.states import NodeState
+from kedro_eeipu.study.pipeline_state import in_few_words
 from kedro_eeipu.study.records import TrialRecord, with_defaults
 from kedro_eeipu.wording import counted, duration, in_bytes, scalar
 
@@ -35,16 +36,25 @@ _PLAIN: dict[str, Any] = {
 }
 
 _YES_OR_NO = {True: "yes", False: "no", None: ""}
+_TEXTS = ("state", "changed since", "why it ended")  # columns that begin at the left
 
 
-def print_trials(console: Console, trials: Sequence[TrialRecord]) -> None:
+def print_trials(
+    console: Console,
+    trials: Sequence[TrialRecord],
+    changes: Sequence[Sequence[str] | None] = (),
+) -> None:
     """The trials of a study, one a line; why one ended is cut at the width of the terminal.
 
     A table of rich's takes a millisecond a row.
+
+    Args:
+        console: Where they go.
+        trials: The trials.
+        changes: What has changed since each of them, by default nothing.
     """
-    verdicts = any(t.confirmation for t in trials)
     rows = [
-        (
+        [
             str(t.number),
             t.state,
             "-" if t.value is None else f"{t.value:.6g}",
@@ -52,28 +62,29 @@ def print_trials(console: Console, trials: Sequence[TrialRecord]) -> None:
             f"{t.saved:.2f}",
             str(sum(n.was_called for n in t.nodes)),
             str(sum(n.status == NodeState.REUSED for n in t.nodes)),
-            *(
-                [_YES_OR_NO[t.confirmation.confirmed if t.confirmation else None]]
-                if verdicts
-                else ()
-            ),
-        )
+        ]
         for t in trials
     ]
-    names = ("trial", "state", "value", "cost s", "saved s", "ran", "reused")
-    head = (*names, "confirmed") if verdicts else names
+    since = [in_few_words(c or ()) for c in changes] or [""] * len(trials)
+    why = [(t.error or "").split("\n")[0] for t in trials]
+    verdicts = [_YES_OR_NO[t.confirmation.confirmed if t.confirmation else None] for t in trials]
+    head = ["trial", "state", "value", "cost s", "saved s", "ran", "reused"]
+    optional = {"confirmed": verdicts, "changed since": since, "why it ended": why}
+    for name, column in optional.items():
+        if any(column):
+            head.append(name)
+            rows = [[*row, cell] for row, cell in zip(rows, column, strict=True)]
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
 
-    def line(cells: Sequence[str], last: str = "") -> str:
+    def line(cells: Sequence[str]) -> str:
         aligned = [
-            cell.ljust(width) if name == "state" else cell.rjust(width)
+            cell.ljust(width) if name in _TEXTS else cell.rjust(width)
             for name, cell, width in zip(head, cells, widths, strict=True)
         ]
-        return "  ".join([*aligned, last]).rstrip()
+        return "  ".join(aligned).rstrip()
 
-    why = [(t.error or "").split("\n")[0] for t in trials]
-    console.print(Text(line(head, "why it ended" if any(why) else ""), style="dim"), crop=True)
-    lines = [line(row, reason) for row, reason in zip(rows, why, strict=True)]
+    console.print(Text(line(head), style="dim"), crop=True)
+    lines = map(line, rows)
     for text in lines:
         if console.is_terminal and len(text) > console.width:
             text = f"{text[: console.width - 1]}…"
@@ -133,6 +144,8 @@ def print_outcome(console: Console, result: Outcome, space: SearchSpace) -> None
         f"{counted(len(result.trials), 'trial')}, {counted(ran + reused, 'node execution')}: "
         f"{ran} run ({duration(spent)}), {reused} reused ({duration(saved)} saved)."
     )
+    if result.others:
+        say(f"{counted(result.others, 'trial')} from before an edit not counted.")
 
 
 def values_table(space: SearchSpace, trial: TrialRecord) -> Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kedro_eeipu.cli.common import (
-    confirm_command,
     interrupt_on_sigterm,
     kedro_runner,
     load_project,
@@ -23,10 +23,14 @@ from kedro_eeipu.cli.common import (
     study_option,
     warn,
 )
+from kedro_eeipu.cli.recorded import confirm_command
 from kedro_eeipu.study.sampler_names import EEIPU, SAMPLERS
+from kedro_eeipu.wording import counted
 
 if TYPE_CHECKING:
     from kedro.framework.startup import ProjectMetadata
+
+    from kedro_eeipu.study.storage import TrialStudy
 
 __all__ = ["tune"]
 
@@ -34,7 +38,12 @@ __all__ = ["tune"]
 @click.command()
 @project_options
 @study_option
-@click.option("--trials", type=int, default=None, help="Number of trials, earlier ones included.")
+@click.option(
+    "--trials",
+    type=int,
+    default=None,
+    help="Number of trials, earlier ones of today's pipeline included.",
+)
 @click.option(
     "--budget",
     default=None,
@@ -114,12 +123,11 @@ def tune(
         runner=kedro_runner(runner),
         listener=view,
     )
-    changes = tuner.observer.changes(opened.trials())
-    if changes:
-        what = f"since the last trial there has changed: {', '.join(changes)}"
-        warn([f"{what}. Earlier values may not compare; --study NAME starts anew."])
+    if opened.trials():
+        opened.compare_with(project.state)
+        warn(list(_edits(opened)))
     interrupt_on_sigterm()
-    before = len(opened.trials())
+    before = len(opened.current())
     try:
         with view if isinstance(view, LiveView) else nullcontext():
             result = tuner.run()
@@ -138,3 +146,27 @@ def tune(
         sys.exit(1)
     if not quiet:
         click.echo("`kedro eeipu apply --best` adopts the best values, `report` shows the study.")
+
+
+def _edits(study: TrialStudy) -> Iterator[str]:
+    """What has changed since the last trial, and what that means for the study."""
+    from kedro_eeipu.study.pipeline_state import in_few_words
+
+    trials, current, former = study.trials(), study.current(), study.former()
+    unknown = sum(not t.pipeline_state for t in current)
+    if unknown and not study.states.all():
+        yield (
+            f"{counted(unknown, 'trial')} of the study {'do' if unknown > 1 else 'does'} not say "
+            "what code and data they had. They count as trials of today's pipeline."
+        )
+    if not former or former[-1].number != trials[-1].number:
+        return
+    best = study.best_of(former)
+    first = "today's defaults" + ("" if best is None else f" and the values of trial {best.number}")
+    others = len(trials) - len(current)
+    yield (
+        f"since trial {former[-1].number} these have changed: "
+        f"{in_few_words(study.changes(former[-1]))}. {counted(others, 'trial')} from before count "
+        "no more: --trials, --budget and the best value are of the pipeline as it is now. Tried "
+        f"first: {first}. Unchanged nodes come from the cache."
+    )

@@ -12,13 +12,12 @@ import click
 
 from kedro_eeipu.cli.common import (
     interrupt_on_sigterm,
-    load_project,
-    open_recorded,
     project_options,
     reports_errors,
     study_option,
     warn,
 )
+from kedro_eeipu.cli.recorded import load_study
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.wording import counted
 
@@ -60,8 +59,7 @@ def viz(
 
     The page has a picker of trials; new ones appear in it while `tune` runs.
     """
-    project = load_project(metadata, **options)
-    opened = open_recorded(project, study)
+    project, opened = load_study(metadata, study, **options)
 
     from kedro_eeipu.viz import app
 

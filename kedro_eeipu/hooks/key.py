@@ -104,7 +104,7 @@ def identify(
         code,
         tokens,
         current,
-        _settings_token(node, settings, project),
+        settings_token(node, settings, project),
         validators_token(node, catalog),
         hooks.token(node.name, *node.inputs, *node.outputs),
     )
@@ -128,8 +128,8 @@ def node_key(node: Node, identity: Identity, inputs: Mapping[str, Any]) -> str |
     return combine(
         schema=str(KEY_SCHEMA),
         code=identity.code.digest,
-        inputs=_in_input_structure(input_structure(node), tokens),
-        outputs=_structure_of_outputs(output_structure(node)),
+        inputs=in_input_structure(input_structure(node), tokens),
+        outputs=structure_of_outputs(output_structure(node)),
         extra=identity.extra,
         validators=identity.validators,
         hooks=identity.hooks,
@@ -179,7 +179,7 @@ def _static_reason(node: Node, settings: CacheSettings) -> str | None:
     return None
 
 
-def _settings_token(node: Node, settings: CacheSettings, project: Path) -> str:
+def settings_token(node: Node, settings: CacheSettings, project: Path) -> str:
     """Token of the version, files and variables that ``eeipu.yml`` names; empty for none."""
     of_node = settings.of_node(node.name)
     if not of_node.version and not of_node.depends_on:
@@ -202,7 +202,7 @@ def _produced_token(dataset: MemoizedDataset) -> str | None:
     return combine(content=output.blob.digest, seen_as=dataset.kind_token)
 
 
-def _in_input_structure(names: Any, tokens: Mapping[str, str]) -> Any:
+def in_input_structure(names: Any, tokens: Mapping[str, str]) -> Any:
     """The tokens of a node's inputs as its function takes them: by position or by argument."""
     if isinstance(names, Mapping):
         return {argument: tokens[name] for argument, name in names.items()}
@@ -211,7 +211,7 @@ def _in_input_structure(names: Any, tokens: Mapping[str, str]) -> Any:
     return [] if names is None else [tokens[names]]
 
 
-def _structure_of_outputs(names: Any) -> Any:
+def structure_of_outputs(names: Any) -> Any:
     """How a function returns its outputs, in the order in which a record holds them.
 
     Their names in the catalog are no part of it.

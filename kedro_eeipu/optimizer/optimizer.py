@@ -113,6 +113,7 @@ class Optimizer:
         load_costs: Mapping[int, float] | None = None,
         *,
         stopped: bool = False,
+        costs_only: bool = False,
     ) -> int:
         """Record a finished trial and return its index.
 
@@ -124,6 +125,8 @@ class Optimizer:
             load_costs: seconds to load the outputs of the stages that were reused.
             stopped: whether a trial without objective was stopped from outside, which says nothing
                 of its configuration.
+            costs_only: whether the trial tells of costs alone, since its objective was another: y
+                is passed over, and the configuration is as good as untried.
 
         Raises:
             ValueError: x is no configuration, or a cost is of no stage, negative or not finite.
@@ -132,10 +135,11 @@ class Optimizer:
         for s, seconds in [*stage_costs.items(), *(load_costs or {}).items()]:
             if not 0 <= s < len(self._graph) or not 0 <= seconds < math.inf:
                 raise ValueError(f"stage {s} cannot have cost {seconds} seconds")
-        value = None if y is None or not math.isfinite(y) else float(y)
+        value = None if y is None or costs_only or not math.isfinite(y) else float(y)
         point = tuple(float(v) for v in x)
-        failed = value is None and not stopped
-        self._trials.append(Trial(point, value, dict(stage_costs), dict(load_costs or {}), failed))
+        failed = value is None and not stopped and not costs_only
+        costs, loads = dict(stage_costs), dict(load_costs or {})
+        self._trials.append(Trial(point, value, costs, loads, failed, costs_only))
         return len(self._trials) - 1
 
     def ask(
@@ -175,11 +179,16 @@ class Optimizer:
             view = CacheView(self._graph, finished, available)
             # With what is being computed now, whose exact values a proposal may share.
             soon = CacheView(self._graph, [*finished, *running], self._with(available, running))
-            tried = {identity(x) for x in [*finished, *running]}
-            successes = sum(trial.y is not None for trial in self._trials)
-            if successes < 2 or len(self._trials) + len(running) < self._warmup:
+            own = self._own_trials()
+            tried = {identity(x) for x in [*(trial.x for trial in own), *running]}
+            successes = sum(trial.y is not None for trial in own)
+            if successes < 2 or len(own) + len(running) < self._warmup:
                 return _proposal(self._warmup_x(tried), view, soon, {})
             return self._model_based(budget_left, overhead, running, tried, view, soon)
+
+    def _own_trials(self) -> list[Trial]:
+        """The trials of this objective."""
+        return [trial for trial in self._trials if not trial.costs_only]
 
     def left_out_costs(self, stages: Sequence[int]) -> dict[int, dict[int, float]]:
         """What stages were expected to cost where they ran, had that one run not been seen.
@@ -295,7 +304,7 @@ class Optimizer:
             if sum(c for s, c in enumerate(usual) if s not in reused) >= _CHEAP * whole:
                 return False
         best, spent = -math.inf, 0.0
-        for trial in self._trials:
+        for trial in self._own_trials():
             y = -math.inf if trial.y is None else trial.y
             whole_one = trial.seconds >= _CHEAP * whole
             spent = 0.0 if whole_one or y > best else spent + trial.seconds
@@ -355,7 +364,7 @@ class Optimizer:
             features, share[None], torch.tensor([load], dtype=torch.float64)
         )
         mean, deviation = acquisition.surrogates.posterior(features)
-        spent = sum(overhead + trial.seconds for trial in self._trials)
+        spent = sum(overhead + trial.seconds for trial in self._own_trials())
         seconds = (share * torch.exp(mean[1:, 0] + deviation[1:, 0] ** 2 / 2)).sum() + load
         info = {
             "log_ei": float(log_ei),

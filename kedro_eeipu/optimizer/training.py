@@ -41,6 +41,7 @@ class Trial:
         stage_costs: seconds of the stages that ran.
         load_costs: seconds to load the outputs of the stages that were reused.
         failed: whether it failed; without a value it may also have been stopped from outside.
+        costs_only: whether it tells of costs alone: its objective, had it one, was another.
     """
 
     x: tuple[float, ...]
@@ -48,6 +49,7 @@ class Trial:
     stage_costs: Mapping[int, float]
     load_costs: Mapping[int, float]
     failed: bool = False
+    costs_only: bool = False
 
     @property
     def seconds(self) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,8 +19,10 @@ from kedro_eeipu.cache.store.store import Blob, CacheMiss
 from kedro_eeipu.config.loading import searches_in
 from kedro_eeipu.config.redaction import Redactor, without_hidden
 from kedro_eeipu.errors import ConfigurationError, EEIPUError
+from kedro_eeipu.hooks.process_state import CarriedState
 from kedro_eeipu.project.parameters import read_parameters
 from kedro_eeipu.project.project import Project
+from kedro_eeipu.project.since import SinceTrial
 from kedro_eeipu.search.block import is_block
 from kedro_eeipu.search.paths import override, scalar_paths
 from kedro_eeipu.search.stages import touches
@@ -107,12 +109,14 @@ class Adoption:
         trial: The trial.
         study: Name of its study.
         env: The configuration environment that gets its values.
+        changes: What has changed since the trial that its value depends on, in words.
     """
 
     project: Project
     trial: TrialRecord
     study: str
     env: str
+    changes: Sequence[str] = ()
 
     @cached_property
     def values(self) -> dict[str, Any]:
@@ -143,6 +147,7 @@ class Adoption:
         head = f"# Written by `kedro eeipu apply`: trial {self.trial.number} of study {self.study}"
         if self.trial.value is not None:
             head += f", {self.project.space.objective} {self.trial.value:.6g}"
+            head += " before an edit" if self.changes else ""
         return f"{head}\n{yaml.safe_dump(self.values, sort_keys=False)}"
 
     def write_values(self) -> Path:
@@ -204,13 +209,17 @@ class Adoption:
         return [
             path
             for path in _differences(then, now)
-            if any(touches(node, path) for node in project.pipeline.nodes)
+            if any(touches(node, path, now) for node in project.pipeline.nodes)
         ]
 
     def save_outputs(self) -> SavedOutputs:
-        """Save the outputs where the catalog declares them, from the cache; nothing is run."""
-        project, trial = self.project, self.trial
-        runtime = {**trial.runtime_params, **override(project.parameters, trial.params)}
+        """Save the outputs where the catalog declares them, from the cache; nothing is run.
+
+        Those of the trial, as far as its nodes have not changed since. For the other nodes, and
+        for those that trials leave out, what a run today would find in the cache.
+        """
+        project = self.project
+        runtime = {**self.trial.runtime_params, **override(project.parameters, self.trial.params)}
         catalog: Any = catalog_of(project.session.load_context(runtime))
         outputs = SavedOutputs()
         for name, blobs in self._declared_outputs(catalog).items():
@@ -230,45 +239,94 @@ class Adoption:
                     outputs.beside[name] = beside
         return outputs
 
-    def _declared_outputs(self, catalog: Any) -> dict[str, list[Blob]]:
-        """Where the cache may hold the declared outputs, by name: of the trial, or of the run that
-        confirmed it."""
-        ran = {n.name: n.outputs for n in self.trial.nodes}
-        confirmed = self.trial.confirmation.outputs if self.trial.confirmation else {}
-        blobs: dict[str, list[Blob]] = {}
+    def _declared_outputs(self, catalog: Any) -> dict[str, list[Blob | None]]:
+        """Where the cache may hold the declared outputs, by name.
+
+        Of the trial, of the run that confirmed it, and of any other run that did what a run with
+        the trial's values would do today.
+        """
+        of_trial, today = self._outputs_of_trial(), self._outputs_today(catalog)
+        confirmation = None if self.changes else self.trial.confirmation
+        confirmed = confirmation.outputs if confirmation else {}
+        ran = {n.name for n in self.trial.nodes}
+        blobs: dict[str, list[Blob | None]] = {}
         for node in self.project.registered.nodes:
-            for name, (digest, size) in zip(node.outputs, ran.get(node.name, ()), strict=False):
-                blobs[name] = [Blob(digest, size, 0.0)] if digest else []
-            for name in filter(confirmed.__contains__, node.outputs):
-                blobs.setdefault(name, []).append(Blob(*confirmed[name], 0.0))
+            for name in node.outputs:
+                places = [of_trial[name]] if name in of_trial else []
+                places += [Blob(*confirmed[name], 0.0)] if name in confirmed else []
+                places += [today[name]] if name in today else []
+                if places or node.name in ran:
+                    blobs[name] = places
         return {n: b for n, b in blobs.items() if n in catalog and not is_ephemeral(catalog[n])}
 
-    def _cached(self, blobs: list[Blob]) -> Any:
+    def _cached(self, blobs: list[Blob | None]) -> Any:
         """The first of these values that the cache has.
+
+        Args:
+            blobs: Where it may be; ``None`` for a value that could not be stored, nothing where
+                the only one is from before an edit.
 
         Raises:
             CacheMiss: It has none.
         """
-        miss = CacheMiss("it cannot be stored in the cache")
+        miss = CacheMiss("what the trial made is from before an edit")
         for blob in blobs:
             try:
+                if blob is None:
+                    raise CacheMiss("it cannot be stored in the cache")
                 return self.project.store.load(blob)
             except CacheMiss as reason:
                 miss = reason
         raise miss
 
-    def left_to_plain_run(self) -> tuple[list[str], list[str]]:
-        """Declared datasets that only a plain run makes, and those that only it confirms."""
+    def _outputs_of_trial(self) -> dict[str, Blob | None]:
+        """What the trial made, by name of the dataset, of nodes that have not changed since.
+
+        ``None`` for what could not be stored.
+        """
+        if self.changes:  # they may be of a node that has no key, and is not known to have changed
+            return {}
+        project = self.project
+        since = SinceTrial(project.pipeline, project.fixed_parts, project.parameters)
+        outdated = since.outdated_nodes(self.trial)
+        names = {n.name: n.outputs for n in project.pipeline.nodes}
+        return {
+            name: Blob(digest, size, 0.0) if digest else None
+            for node in self.trial.nodes
+            if node.name not in outdated
+            for name, (digest, size) in zip(names.get(node.name, []), node.outputs, strict=False)
+        }
+
+    def _outputs_today(self, catalog: Any) -> dict[str, Blob]:
+        """What a run with the trial's values would find in the cache today, by name."""
+        try:
+            carried = CarriedState(self.project.started, self.project.seeded)
+            plan = self.project.plan(catalog, carried)
+        except ConfigurationError:  # of a node that no trial runs
+            return {}
+        return {
+            name: output.planned.blob
+            for action in plan.actions.values()
+            for name, output in action.outputs.items()
+            if output.planned is not None
+        }
+
+    def left_to_plain_run(self, outputs: SavedOutputs) -> tuple[list[str], list[str]]:
+        """Declared datasets that only a plain run makes, and those that only it confirms.
+
+        Args:
+            outputs: What has become of the outputs.
+        """
         project, trial = self.project, self.trial
         catalog: Any = catalog_of(project.session.load_context(dict(trial.runtime_params)))
         ran = {n.name for n in trial.nodes}
-        brought = trial.confirmation.outputs if trial.confirmation else {}
+        done = {*outputs.saved, *outputs.missing, *outputs.failed}
         unwritten = [
             name
             for node in project.registered.nodes
             if node.name not in ran
             for name in node.outputs
-            if name not in brought and name in catalog and not is_ephemeral(catalog[name])
+            if name in catalog and not is_ephemeral(catalog[name]) and name not in done
         ]
         return unwritten, sorted({name for n in project.registered.nodes for name in n.confirms})
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
 
 from kedro.io import AbstractDataset, CatalogProtocol
 from kedro.pipeline import Pipeline
@@ -46,7 +47,13 @@ def check_pipeline(name: str, registered: Collection[str]) -> None:
         )
 
 
-def check_reach(registered: Pipeline, pipeline: Pipeline, space: SearchSpace, where: str) -> None:
+def check_reach(
+    registered: Pipeline,
+    pipeline: Pipeline,
+    space: SearchSpace,
+    where: str,
+    parameters: Mapping[str, Any],
+) -> None:
     """Refuse a range that no node on the way to the objective takes in.
 
     Args:
@@ -54,14 +61,15 @@ def check_reach(registered: Pipeline, pipeline: Pipeline, space: SearchSpace, wh
         pipeline: The nodes of it that trials run.
         space: What is searched.
         where: The file and the block that declare it.
+        parameters: The project's parameters.
 
     Raises:
         ConfigurationError: There is one.
     """
-    reached = set().union(*reaching_parameters(pipeline, space.paths).values())
+    reached = set().union(*reaching_parameters(pipeline, space.paths, parameters).values())
     for path in space.paths:
         if path not in reached:
-            elsewhere = [n.name for n in registered.nodes if touches(n, path)]
+            elsewhere = [n.name for n in registered.nodes if touches(n, path, parameters)]
             if elsewhere:
                 raise ConfigurationError(
                     f"'{path}' changes nothing that the objective needs: only "

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import functools
-import logging
 import os
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,15 +55,15 @@ from kedro_eeipu.project.parameters import (
     parameters_file,
 )
 from kedro_eeipu.project.proposal import NoBlockError, proposed_block
+from kedro_eeipu.project.quiet import active_mlflow_run, end_mlflow_runs, quiet
+from kedro_eeipu.project.state import fixed_parts, pipeline_state
 from kedro_eeipu.search import SearchSpace, StageGraph, parse_space
 from kedro_eeipu.search.block import block_of
 from kedro_eeipu.search.paths import override
-from kedro_eeipu.search.stages import holds, touches
+from kedro_eeipu.search.stages import touches
+from kedro_eeipu.study.pipeline_state import PipelineState
 
 __all__ = ["Project"]
-
-# Kedro-Viz rewrites a file that grows with every run to show the last one's status.
-_NOT_WHILE_TUNING = ("kedro_viz",)
 
 
 @dataclass
@@ -158,7 +156,7 @@ class Project:
         with catalog_errors(context):
             needed = needed_nodes(registered, space, catalog_of(context), block_place)
         pipeline = keep_nodes(registered, needed)
-        check_reach(registered, pipeline, space, block_place)
+        check_reach(registered, pipeline, space, block_place, parameters)
         settings = load_settings(context)
         return cls(
             path=path,
@@ -257,20 +255,28 @@ class Project:
     @functools.cached_property
     def fixed_parts(self) -> dict[str, dict[str, str]]:
         """The parts of each node's key that no trial changes: code, settings, fixed inputs."""
-        plan = self.dry_plan()
+        return fixed_parts(self.dry_plan(), self.space, self.parameters)
 
-        def varies(part: str) -> bool:
-            return part in plan.datasets or any(holds(part, p) for p in self.space.paths)
-
-        return {
-            name: {part: token for part, token in action.parts().items() if not varies(part)}
-            for name, action in plan.actions.items()
-        }
+    @functools.cached_property
+    def state(self) -> PipelineState:
+        """What the values of trials depend on besides their own parameters, as it is now."""
+        catalog = catalog_of(self.session.load_context(self.runtime_params))
+        space = replace(self.space, reports=(), also=())
+        needed = needed_nodes(self.registered, space, catalog, self.block_place)
+        return pipeline_state(
+            keep_nodes(self.registered, needed),
+            self.dry_plan(),
+            self.planner,
+            self.space,
+            self.parameters,
+            catalog=catalog,
+            manager=hook_manager(self.session),
+        )
 
     @functools.cached_property
     def _stages(self) -> StageGraph:
         never = {n for n, a in self.dry_plan().actions.items() if a.identity is None}
-        return StageGraph.from_pipeline(self.pipeline, self.space.paths, never)
+        return StageGraph.from_pipeline(self.pipeline, self.space.paths, never, self.parameters)
 
     def stage_graph(self) -> StageGraph:
         """The stages of the pipeline, nodes that are never cached apart."""
@@ -291,30 +297,46 @@ class Project:
             {
                 "name": name,
                 "stage": graph[graph.stage_of(name)].id,
-                "parameters": [p for p in self.space.paths if touches(action.node, p)],
+                "parameters": [
+                    p for p in self.space.paths if touches(action.node, p, self.parameters)
+                ],
                 "cacheable": action.identity is not None,
                 "why_not": action.why_not,
             }
             for name, action in self.dry_plan().actions.items()
         ]
 
-    def seconds_left_out(self) -> dict[str, float]:
-        """Seconds of the nodes that no trial runs, as far as the cache has them from plain runs."""
-        context = self.session.load_context(self.runtime_params)
+    def plan(self, catalog: CatalogProtocol, carried: CarriedState | None = None) -> RunPlan:
+        """What a run of the whole pipeline would find in the cache; nothing is run or kept.
+
+        Args:
+            catalog: The catalog of such a run.
+            carried: What the nodes of a trial leave in the process; ``None`` for a plain run.
+
+        Raises:
+            ConfigurationError: A node hands something on in a way that trials could not.
+        """
         directory = RunDirectory(ensure_home(self.path) / "runs" / f"plan-{os.getpid()}")
         try:
-            plan = self.planner.plan(
+            return self.planner.plan(
                 self.registered,
-                catalog_of(context),
+                catalog,
                 directory,
                 manager=hook_manager(self.session),
+                carried=carried,
             )
-            keys = {name: plan.actions[name].key() for name in self.left_out}
-            records = {name: self.store.get(key) for name, key in keys.items() if key}
-        except ConfigurationError:  # of what no trial runs
-            return {}
         finally:
             directory.remove()
+
+    def seconds_left_out(self) -> dict[str, float]:
+        """Seconds of the nodes that no trial runs, as far as the cache has them from plain runs."""
+        catalog = catalog_of(self.session.load_context(self.runtime_params))
+        try:
+            plan = self.plan(catalog)
+        except ConfigurationError:  # of what no trial runs
+            return {}
+        keys = {name: plan.actions[name].key() for name in self.left_out}
+        records = {name: self.store.get(key) for name, key in keys.items() if key}
         return {
             name: float(record.meta.get("seconds", 0.0))
             for name, record in records.items()
@@ -349,7 +371,7 @@ class Project:
         process_state.put_back(self.started)
         run.start = process_state.take()
         hooks.announce(run)
-        outer = _active_mlflow_run()
+        outer = active_mlflow_run()
         try:
             self.session.run(
                 run_id=run.run_id,
@@ -365,35 +387,8 @@ class Project:
                 )
         finally:
             hooks.forget(run)
-            # kedro-mlflow leaves its run open when asked to nest, and always when interrupted;
-            # the next trial would then log into it.
-            while _active_mlflow_run() not in (None, outer):
-                sys.modules["mlflow"].end_run()
+            end_mlflow_runs(outer)
 
-    @contextmanager
-    def quiet(self) -> Iterator[None]:
+    def quiet(self) -> AbstractContextManager[None]:
         """Let Kedro and plugins that only slow a search down be silent while trials run."""
-        manager = hook_manager(self.session)
-        silenced = [
-            (name, plugin)
-            for name, plugin in manager.list_name_plugin()
-            if plugin is not None and type(plugin).__module__.split(".")[0] in _NOT_WHILE_TUNING
-        ]
-        for _, plugin in silenced:
-            manager.unregister(plugin)
-        kedro_logger = logging.getLogger("kedro")
-        level = kedro_logger.level
-        kedro_logger.setLevel(logging.CRITICAL)
-        try:
-            yield
-        finally:
-            kedro_logger.setLevel(level)
-            for name, plugin in silenced:
-                manager.register(plugin, name=name)
-
-
-def _active_mlflow_run() -> str | None:
-    """Id of the MLflow run that is open in this process, if MLflow is in use at all."""
-    mlflow: Any = sys.modules.get("mlflow")
-    run = None if mlflow is None else mlflow.active_run()
-    return None if run is None else str(run.info.run_id)
+        return quiet(hook_manager(self.session))

@@ -13,6 +13,7 @@ from kedro_eeipu.reporting.drawing import STAGE_COLOURS
 from kedro_eeipu.reporting.shell import figure_html, page_html
 from kedro_eeipu.states import NodeState
 from kedro_eeipu.study.costs import StageCosts, expected_costs
+from kedro_eeipu.study.pipeline_state import in_few_words
 from kedro_eeipu.study.records import TrialRecord, with_defaults
 from kedro_eeipu.wording import duration, scalar
 
@@ -33,6 +34,7 @@ def report_html(
     *,
     study: str,
     maximize: bool,
+    changes: Mapping[int, Sequence[str]] | None = None,
 ) -> str:
     """The report of a study.
 
@@ -45,20 +47,25 @@ def report_html(
         space: What is searched.
         study: The study's name.
         maximize: Whether larger values are better.
+        changes: What has changed since a trial that its value depends on, by its number. The
+            values of such trials are listed apart; what they cost and reused still counts.
     """
+    since = {n: c for n, c in (changes or {}).items() if c}
     done = [t for t in trials if t.state != "running"]
+    current = [t for t in done if t.number not in since]
     ranked = sorted(
-        (t for t in done if t.value is not None),
+        (t for t in current if t.value is not None),
         key=lambda t: (-(t.value or 0.0) if maximize else t.value or 0.0, t.number),
     )
     objective = str(space.objective)
     sections = [
-        _head(trials, ranked, space, study, maximize),
-        _progress(done, maximize, objective) if ranked else "",
+        _head(trials, ranked, space, study, maximize, len(since)),
+        _progress(current, maximize, objective) if ranked else "",
         _reuse(done, graph) if any(t.nodes for t in done) else "",
         _costs(done, graph, space) if any(t.nodes for t in done) else "",
-        _parameters(done, space, maximize, objective) if ranked else "",
+        _parameters(current, space, maximize, objective) if ranked else "",
         _best(ranked[:_BEST_TRIALS], space) if ranked else "",
+        _before_edits([t for t in done if t.number in since], since),
         _failures([t for t in done if t.state == "failed"]),
     ]
     return page_html(f"{study}: {objective}", "\n".join(filter(None, sections)))
@@ -70,6 +77,7 @@ def _head(
     space: SearchSpace,
     study: str,
     maximize: bool,
+    before: int,
 ) -> str:
     nodes = [n for t in trials for n in t.nodes]
     ran = sum(n.was_called for n in nodes)
@@ -79,11 +87,13 @@ def _head(
     counts = {
         s: states.count(s) for s in ("complete", "pruned", "failed", "running") if s in states
     }
+    states_in_words = [f"{n} {s}" for s, n in counts.items()]
+    edited = [f"{before} from before an edit"] if before else []
     share = f"{reused / (ran + reused):.0%} of executions" if ran + reused else ""
     cards = [
         _card("best value", *_best_beside_defaults(ranked, space)),
         *_confirmed(ranked),
-        _card("trials", str(len(trials)), ", ".join(f"{n} {s}" for s, n in counts.items())),
+        _card("trials", str(len(trials)), ", ".join([*states_in_words, *edited])),
         _card("nodes run", f"{ran:,}", f"in {duration(spent)}"),
         _card("nodes reused", f"{reused:,}", share),
         _card("time saved", duration(saved), f"{duration(spent + saved)} without reuse"),
@@ -224,6 +234,36 @@ def _best(best: Sequence[TrialRecord], space: SearchSpace) -> str:
         for path in space.paths
     ]
     return _section(f"Best {len(best)} trials" if len(best) > 1 else "Best trial", "", _table(rows))
+
+
+def _before_edits(trials: Sequence[TrialRecord], since: Mapping[int, Sequence[str]]) -> str:
+    """The trials from before edits, those of the same state of the pipeline in one row."""
+    if not trials:
+        return ""
+    groups: dict[str, list[TrialRecord]] = {}
+    for trial in trials:
+        groups.setdefault(in_few_words(since[trial.number]), []).append(trial)
+    rows = [_row("th", ["trials", "values", "changed since"])]
+    for changed, group in groups.items():
+        values = [t.value for t in group if t.value is not None]
+        spread = f"{min(values):.6g} to {max(values):.6g}" if values else "–"
+        rows.append(_row("td", [_numbers([t.number for t in group]), spread, changed]))
+    note = (
+        "Their values are of the pipeline as it was, so they are not compared with the others. "
+        "What they cost and what they reused is counted above."
+    )
+    return _section("Trials from before an edit", note, _table(rows))
+
+
+def _numbers(numbers: Sequence[int]) -> str:
+    """Numbers of trials, runs of them shortened: ``0–11, 14``."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and runs[-1][-1] == number - 1:
+            runs[-1] = [runs[-1][0], number]
+        else:
+            runs.append([number])
+    return ", ".join("–".join(map(str, run)) for run in runs)
 
 
 def _failures(failed: Sequence[TrialRecord]) -> str:

@@ -24,6 +24,7 @@ __all__ = [
     "lookup",
     "override",
     "scalar_paths",
+    "value_at",
 ]
 
 Scalar = bool | int | float | str | None
@@ -58,8 +59,13 @@ def lookup(parameters: Mapping[Any, Any], path: str) -> Any:
     chains = key_chains(parameters, path)
     if not chains:
         raise KeyError(path)
+    return value_at(parameters, chains[-1])
+
+
+def value_at(parameters: Mapping[Any, Any], chain: Sequence[Hashable]) -> Any:
+    """What these keys lead to, one inside the other."""
     value: Any = parameters
-    for key in chains[-1]:
+    for key in chain:
         value = value[key]
     return value
 

@@ -264,6 +264,13 @@ class SearchSpace:
                 active[r.path] = r
         return tuple(active.values())
 
+    def fits(self, values: Mapping[str, Any]) -> bool:
+        """Whether these are values of all active parameters, each within its range."""
+        active = {r.path: r for r in self.active(values)}
+        return active.keys() == values.keys() and all(
+            active[path].contains(value) for path, value in values.items()
+        )
+
     def defaults(self) -> dict[str, Any]:
         """The project's own values, moved into their ranges where they lie outside."""
         values = {r.path: r.nearest(r.default) for r in self.ranges}

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
+
+from kedro_eeipu.search.paths import key_chains
 
 __all__ = ["PipelineStage", "StageGraph", "holds", "reaching_parameters", "touches"]
 
@@ -62,7 +65,11 @@ class StageGraph:
 
     @classmethod
     def from_pipeline(
-        cls, pipeline: Pipeline, paths: Sequence[str], uncacheable: Collection[str] = ()
+        cls,
+        pipeline: Pipeline,
+        paths: Sequence[str],
+        uncacheable: Collection[str] = (),
+        parameters: Mapping[str, Any] | None = None,
     ) -> StageGraph:
         """Build the stage graph of a Kedro pipeline.
 
@@ -70,8 +77,9 @@ class StageGraph:
             pipeline: The pipeline that each trial runs.
             paths: Dotted paths of the tuned parameters.
             uncacheable: Names of nodes that are never served from the cache.
+            parameters: The project's parameters, see `holds`.
         """
-        reach = reaching_parameters(pipeline, paths)
+        reach = reaching_parameters(pipeline, paths, parameters)
         groups: dict[tuple[frozenset[str], bool], list[str]] = {}
         for node in pipeline.nodes:
             groups.setdefault((reach[node.name], node.name not in uncacheable), []).append(
@@ -96,29 +104,47 @@ class StageGraph:
         )
 
 
-def reaching_parameters(pipeline: Pipeline, paths: Sequence[str]) -> dict[str, frozenset[str]]:
-    """``A(v)`` for every node, by node name."""
+def reaching_parameters(
+    pipeline: Pipeline, paths: Sequence[str], parameters: Mapping[str, Any] | None = None
+) -> dict[str, frozenset[str]]:
+    """``A(v)`` for every node, by node name; of the parameters see `holds`."""
     reach: dict[str, frozenset[str]] = {}
     parents = {n.name: [p.name for p in ps] for n, ps in pipeline.node_dependencies.items()}
     for node in pipeline.nodes:
-        own = {path for path in paths if touches(node, path)}
+        own = {path for path in paths if touches(node, path, parameters)}
         reach[node.name] = frozenset(own.union(*(reach[p] for p in parents[node.name])))
     return reach
 
 
-def touches(node: Node, path: str) -> bool:
-    """Whether an input of the node holds the parameter."""
-    return any(holds(name, path) for name in node.inputs)
+def touches(node: Node, path: str, parameters: Mapping[str, Any] | None = None) -> bool:
+    """Whether an input of the node holds the parameter; of the parameters see `holds`."""
+    return any(holds(name, path, parameters) for name in node.inputs)
 
 
-def holds(name: str, path: str) -> bool:
-    """Whether an input holds a parameter: as itself, around it or inside it."""
+def holds(name: str, path: str, parameters: Mapping[str, Any] | None = None) -> bool:
+    """Whether an input holds a parameter: as itself, around it or inside it.
+
+    Args:
+        name: Name of the input.
+        path: Dotted path of the parameter.
+        parameters: The project's parameters. A key may hold a dot itself: of ``demo: 5`` and
+            ``demo.config: {…}``, neither holds the other, whatever their names look like.
+    """
     if name == "parameters":
         return True
     own = name.removeprefix("params:")
     if own == name:
         return False
-    return own == path or path.startswith(f"{own}.") or own.startswith(f"{path}.")
+    if own == path:
+        return True
+    inside = path.startswith(f"{own}.") or own.startswith(f"{path}.")
+    if not inside or parameters is None:
+        return inside
+    chains = [key_chains(parameters, p) for p in (own, path)]
+    if not all(chains):
+        return inside
+    shorter, longer = sorted((found[-1] for found in chains), key=len)
+    return longer[: len(shorter)] == shorter
 
 
 def _cacheable_parents(

@@ -12,23 +12,44 @@ import json
 import math
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from kedro_eeipu.study.pipeline_state import PipelineState, states_in
 from kedro_eeipu.study.records import TrialRecord, with_confirmations
 
-__all__ = ["read_trials"]
+__all__ = ["RecordedStudy", "read_study", "read_trials"]
 
 _TABLES = "v3.2.0.a"
 _NOT_FINITE = {"INF_POS": math.inf, "INF_NEG": -math.inf}
 _OF_STUDY = "FROM {} AS t JOIN trials USING (trial_id) WHERE study_id = ? ORDER BY t.rowid"
 
 
+@dataclass(frozen=True)
+class RecordedStudy:
+    """What is recorded of a study.
+
+    Attributes:
+        trials: Its trials, by number.
+        states: The states of the pipeline in which they began, by digest.
+    """
+
+    trials: list[TrialRecord]
+    states: Mapping[str, PipelineState]
+
+
 def read_trials(storage: str, name: str) -> list[TrialRecord] | None:
-    """All trials of a study, by number; ``None`` where it takes Optuna to read them.
+    """All trials of a study, by number; see `read_study`."""
+    study = read_study(storage, name)
+    return None if study is None else study.trials
+
+
+def read_study(storage: str, name: str) -> RecordedStudy | None:
+    """All that is recorded of a study; ``None`` where it takes Optuna to read it.
 
     Args:
         storage: Database URL.
@@ -49,11 +70,12 @@ def read_trials(storage: str, name: str) -> list[TrialRecord] | None:
             ).fetchone()
             if study is None:
                 return None
-            rows = connection.execute(
+            stored = connection.execute(
                 "SELECT key, value_json FROM study_user_attributes WHERE study_id = ?", study
             )
-            attributes = {key: json.loads(value) for key, value in rows}
-            return with_confirmations(_read(connection, study[0]), attributes)
+            attributes = {key: json.loads(text) for key, text in stored}
+            trials = with_confirmations(_read(connection, study[0]), attributes)
+            return RecordedStudy(trials, states_in(attributes))
     except sqlite3.Error:
         return None
 

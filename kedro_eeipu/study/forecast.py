@@ -24,7 +24,7 @@ class Forecast:
         bytes: What a trial adds to the cache, likewise.
         trials: How many ran.
         counted: How many count towards the limit.
-        spent: Node seconds that they took.
+        spent: Node seconds that count towards the budget.
     """
 
     cold_seconds: float
@@ -70,13 +70,19 @@ class Forecast:
         return min(rooms, default=None)
 
 
-def forecast(trials: Sequence[TrialRecord], nodes: Collection[str]) -> Forecast | None:
+def forecast(
+    trials: Sequence[TrialRecord],
+    nodes: Collection[str],
+    current: Sequence[TrialRecord] | None = None,
+) -> Forecast | None:
     """What trials cost, None until every node has run in one.
 
     Args:
         trials: The trials of the study.
         nodes: Names of the nodes that a trial runs or reuses.
+        current: Those trials that limits count, by default all.
     """
+    limited = trials if current is None else current
     ended = [t for t in trials if t.state != "running" and t.nodes]
     records: dict[str, list[NodeRecord]] = {name: [] for name in nodes}
     for trial in ended:
@@ -94,8 +100,8 @@ def forecast(trials: Sequence[TrialRecord], nodes: Collection[str]) -> Forecast 
         seconds=spent / len(ended),
         bytes=sum(stored_bytes) / len(ended),
         trials=len(ended),
-        counted=counted_trials(trials),
-        spent=spent,
+        counted=counted_trials(limited),
+        spent=sum(t.cost for t in limited),
     )
 
 

@@ -94,6 +94,8 @@ class TrialRecord:
         env: Configuration environment it ran in, ``None`` for the project's default.
         runtime_params: Parameters the user gave on the command line.
         proposing: Seconds that choosing its parameters took.
+        pipeline_state: Digest of the state of the pipeline in which it began, empty where an
+            earlier version has recorded it.
         started: When it began, in seconds since 1970, ``None`` when that is not known.
         finished: When it ended, likewise.
         on_worker: Whether it ran on a worker of a cluster.
@@ -112,6 +114,7 @@ class TrialRecord:
     env: str | None = None
     runtime_params: Mapping[str, Any] = field(default_factory=dict)
     proposing: float = 0.0
+    pipeline_state: str = ""
     started: float | None = None
     finished: float | None = None
     on_worker: bool = False
@@ -151,6 +154,7 @@ class TrialRecord:
             env=run.get("env"),
             runtime_params=run.get("runtime_params", {}),
             proposing=float(run.get("proposing", 0.0)),
+            pipeline_state=run.get("pipeline_state", ""),
             started=started,
             finished=finished,
             on_worker=bool(run.get("on_worker", False)),

@@ -44,6 +44,7 @@ class Observation:
         overhead: Seconds that the trial took besides: choosing it, Kedro's own work, storing.
         stopped: True if a missing value is not its parameters' fault: it was interrupted, or failed
             for a reason that has been fixed.
+        costs_only: True if its value says nothing of today's objective, such as after an edit.
     """
 
     costs: Mapping[int, float] = field(default_factory=dict)
@@ -51,6 +52,7 @@ class Observation:
     available: frozenset[int] = frozenset()
     overhead: float = 0.0
     stopped: bool = False
+    costs_only: bool = False
 
 
 class EEIPUSampler(BaseSampler):
@@ -198,18 +200,13 @@ class EEIPUSampler(BaseSampler):
         sign = 1.0 if direction == optuna.study.StudyDirection.MAXIMIZE else -1.0
         for t, o in zip(trials, observations, strict=True):
             y = sign * t.value if t.state == TrialState.COMPLETE and t.value is not None else None
-            optimizer.tell(self.point(t.params), y, o.costs, o.loads, stopped=o.stopped)
+            point = self.point(t.params)
+            optimizer.tell(point, y, o.costs, o.loads, stopped=o.stopped, costs_only=o.costs_only)
         return optimizer
 
     def fits(self, params: Mapping[str, Any]) -> bool:
-        """Whether these are values of all active parameters, each within its range.
-
-        Of a trial with others the surrogates could not place what it says.
-        """
-        active = {r.path: r for r in self.space.active(params)}
-        return set(active) == set(params) and all(
-            active[path].contains(value) for path, value in params.items()
-        )
+        """Whether the surrogates can place a trial with these values."""
+        return self.space.fits(params)
 
     def _values(self, proposal: Proposal, params: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         values: dict[str, Any] = {}

@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
@@ -14,8 +14,6 @@ from typing import Any
 import optuna
 from optuna.distributions import (
     BaseDistribution,
-    CategoricalDistribution,
-    IntDistribution,
 )
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage
@@ -26,18 +24,18 @@ from sqlalchemy.exc import SQLAlchemyError
 from kedro_eeipu import processes
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.search import SearchSpace
+from kedro_eeipu.study.checks import check_objective, check_ranges
 from kedro_eeipu.study.confirmation import Confirmation, attribute_of
 from kedro_eeipu.study.database import open_database
 from kedro_eeipu.study.database_wait import StudyFile, file_of
 from kedro_eeipu.study.driver import beginning_alone, driver_ended
-from kedro_eeipu.study.encoding import distributions
 from kedro_eeipu.study.heartbeat import Heartbeat
+from kedro_eeipu.study.kept_states import KeptStates
 from kedro_eeipu.study.limits import counted_trials
+from kedro_eeipu.study.pipeline_state import Comparison, PipelineState
 from kedro_eeipu.study.records import NodeRecord, TrialRecord, with_confirmations
 
 __all__ = ["LimitReached", "TrialStudy", "open_study"]
-
-_OBJECTIVE = "eeipu:objective"
 
 
 class LimitReached(Exception):
@@ -67,6 +65,8 @@ class TrialStudy:
         self._finished: dict[int, TrialRecord] = {}
         self._reading = False
         self._read: list[FrozenTrial] | None = None
+        self.states = KeptStates(study, self._file)
+        self._comparison: Comparison | None = None
 
     @property
     def name(self) -> str:
@@ -103,6 +103,32 @@ class TrialStudy:
         self._read = trials if self._reading else None
         return trials
 
+    def compare_with(self, now: PipelineState, unknown: Sequence[str] = ()) -> None:
+        """Tell the trials of the pipeline's present state from the others; until then all count.
+
+        Args:
+            now: The present state.
+            unknown: Paths of parameters whose present values are not known.
+        """
+        self._comparison = Comparison(now, self.states.all, unknown)
+
+    def changes(self, trial: TrialRecord) -> tuple[str, ...]:
+        """What has changed since a trial that its value depends on; empty if nothing has."""
+        return () if self._comparison is None else self._comparison.changes(trial)
+
+    def changed_parameters(self, trial: TrialRecord) -> list[str]:
+        """Paths of the parameters among these changes."""
+        return [] if self._comparison is None else self._comparison.changed_parameters(trial)
+
+    def current(self) -> list[TrialRecord]:
+        """The trials of the pipeline's present state, by number."""
+        return [t for t in self.trials() if not self.changes(t)]
+
+    def former(self) -> list[TrialRecord]:
+        """The trials of the latest other state, by number."""
+        others = [t for t in self.trials() if self.changes(t)]
+        return [t for t in others if t.pipeline_state == others[-1].pipeline_state]
+
     def begin(
         self,
         params: Mapping[str, Any],
@@ -118,14 +144,15 @@ class TrialStudy:
             distributions: Of all parameters, by path.
             run_id: Kedro's id of the run.
             attributes: What else is noted of it.
-            most: Number of trials, running ones counted in, that the study may have.
+            most: Number of trials of the present state, running ones counted in, that the study
+                may have.
 
         Raises:
             LimitReached: Other drivers have begun the last ones since we read the study.
         """
         with beginning_alone(self.optuna) if self.shared and most is not None else nullcontext():
             self._read = None
-            if self.shared and most is not None and counted_trials(self.trials()) >= most:
+            if self.shared and most is not None and counted_trials(self.current()) >= most:
                 raise LimitReached
             return self._begin(params, distributions, run_id, attributes)
 
@@ -234,14 +261,24 @@ class TrialStudy:
         self._file.use(lambda: self.optuna.set_user_attr(name, value))
 
     def reported(self) -> tuple[Mapping[int, float], ...]:
-        """What each complete trial has reported on the way, by step."""
+        """What each complete trial of the present state has reported on the way, by step."""
         return tuple(
-            dict(t.intermediate_values) for t in self.frozen() if t.state == TrialState.COMPLETE
+            dict(t.intermediate_values)
+            for t in self.frozen()
+            if t.state == TrialState.COMPLETE and not self.changes(self.record(t))
         )
 
-    def best(self) -> TrialRecord | None:
-        """The complete trial with the best value, the earliest of equals."""
-        complete = [t for t in self.trials() if t.value is not None]
+    def best(self, *, any_state: bool = False) -> TrialRecord | None:
+        """The complete trial with the best value, the earliest of equals.
+
+        Args:
+            any_state: Whether trials of other states of the pipeline count, too.
+        """
+        return self.best_of(self.trials() if any_state else self.current())
+
+    def best_of(self, trials: Iterable[TrialRecord]) -> TrialRecord | None:
+        """The best of some trials of the study."""
+        complete = [t for t in trials if t.value is not None]
         sign = -1 if self.maximize else 1
         return min(complete, key=lambda t: (sign * (t.value or 0.0), t.number), default=None)
 
@@ -327,8 +364,8 @@ def _optuna_study(
     except KeyError:
         raise _no_study(name, optuna.get_all_study_names(storage)) from None
     if space is not None:
-        _check_objective(study, space)
-        _check_ranges(study, space)
+        check_objective(study, space)
+        check_ranges(study, space)
     return study
 
 
@@ -341,52 +378,6 @@ def _record(trial: FrozenTrial) -> TrialRecord:
         trial.user_attrs,
         (trial.datetime_start, trial.datetime_complete),
     )
-
-
-def _check_objective(study: optuna.Study, space: SearchSpace) -> None:
-    asked = [str(space.objective), space.objective.direction]
-    recorded = study.user_attrs.get(_OBJECTIVE)
-    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    direction = study.direction.name.lower()
-    if direction == asked[1] and (recorded is None or not complete):
-        study.set_user_attr(_OBJECTIVE, asked)
-    elif recorded != asked:
-        before = f"{recorded[1]} {recorded[0]}" if recorded else direction
-        raise ConfigurationError(
-            f"study '{study.study_name}' is to {before}, not to {asked[1]} {asked[0]}",
-            where=f"{space.where}.objective",
-            remedy="Start a new study with --study NAME, or put the objective back.",
-        )
-
-
-def _check_ranges(study: optuna.Study, space: SearchSpace) -> None:
-    recorded: dict[str, BaseDistribution] = {}
-    for trial in study.get_trials(deepcopy=False):
-        recorded.update(trial.distributions)
-    for path, asked in distributions(space).items():
-        before = recorded.get(path)
-        if before is None:
-            continue
-        same_choices = (
-            isinstance(before, CategoricalDistribution)
-            and isinstance(asked, CategoricalDistribution)
-            and before.choices == asked.choices
-        )
-        both_numbers = type(before) is type(asked) and not isinstance(
-            asked, CategoricalDistribution
-        )
-        if not same_choices and not both_numbers:
-            raise ConfigurationError(
-                f"study '{study.study_name}' has searched {_words(before)}, not {_words(asked)}",
-                where=f"{space.where}.space.{path}",
-                remedy="Start a new study with --study NAME, or put the range back.",
-            )
-
-
-def _words(d: BaseDistribution) -> str:
-    if isinstance(d, CategoricalDistribution):
-        return f"the choices {list(d.choices)}"
-    return "integers" if isinstance(d, IntDistribution) else "floats"
 
 
 def _no_study(name: str, names: Sequence[str]) -> ConfigurationError:

@@ -139,7 +139,7 @@ class ClusterRunner(EEIPURunner):
             return TrialResult(None, (), self.project.redactor.text(error_text(error)))
         nodes = tuple(self._finished_nodes(trial.run_id))
         timeout = timeout_of(trial, self.project, self.cluster)
-        return result_without_worker(trial, nodes, timeout, self.study.trials())
+        return result_without_worker(trial, nodes, timeout, self.study.current())
 
     @contextlib.contextmanager
     def _cluster_open(self) -> Iterator[None]:

@@ -86,6 +86,7 @@ def confirm(
             whole=whole,
             search_path=tuple(project.started.get("sys.path", sys.path)),
             configuration=project.configuration.portable(),
+            states=study.states.all(),
         )
         answer = _run(task, project.started, on_worker=trial.on_worker)
     finally:

@@ -26,8 +26,8 @@ from kedro_eeipu.hooks.fresh_run import FreshRun
 from kedro_eeipu.logs import logs_to_stderr
 from kedro_eeipu.project.project import Project
 from kedro_eeipu.study.confirmation import Confirmation
+from kedro_eeipu.study.pipeline_state import Comparison, PipelineState
 from kedro_eeipu.study.records import TrialRecord
-from kedro_eeipu.tuning.observing import Observer
 
 __all__ = ["ANSWER", "FreshTrial", "confirmation", "main"]
 
@@ -51,6 +51,7 @@ class FreshTrial:
         folder: A folder of its own, for the answer and the declared outputs.
         whole: Whether all nodes of the pipeline run.
         search_path: Where modules are looked for.
+        states: The states of the pipeline that the study keeps, by digest.
     """
 
     path: Path
@@ -65,6 +66,7 @@ class FreshTrial:
     whole: bool = False
     search_path: tuple[str, ...] = ()
     configuration: PortableSnapshot = field(default_factory=dict)
+    states: Mapping[str, PipelineState] = field(default_factory=dict)
 
 
 def main() -> None:
@@ -147,7 +149,7 @@ def _compared(task: FreshTrial, project: Project, run: FreshRun, error: str) -> 
         expected,
         value,
         differing=tuple(run.differing),
-        changed=() if confirmed else tuple(_changes(task.trial, project)),
+        changed=() if confirmed else _changes(task, project),
         error=error,
         whole=task.whole,
         in_memory=tuple(run.in_memory),
@@ -155,9 +157,9 @@ def _compared(task: FreshTrial, project: Project, run: FreshRun, error: str) -> 
     )
 
 
-def _changes(trial: TrialRecord, project: Project) -> list[str]:
+def _changes(task: FreshTrial, project: Project) -> tuple[str, ...]:
     """What was edited since the trial, in words."""
     try:
-        return Observer(project).changes([trial])
+        return Comparison(project.state, lambda: task.states).changes(task.trial)
     except Exception:  # it only helps to explain
-        return []
+        return ()

@@ -6,17 +6,17 @@ and fixed inputs may have changed since it ran; then its costs still count, its 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Collection, Set
+from functools import cached_property
 from operator import attrgetter
 
 from kedro_eeipu.project.project import Project
+from kedro_eeipu.project.since import SinceTrial
 from kedro_eeipu.states import NodeState
 from kedro_eeipu.study.records import NodeRecord, TrialRecord
 from kedro_eeipu.study.sampler import Observation
 
 __all__ = ["Observer"]
-
-_PART_WORDS = {"code": "code", "settings": "settings in eeipu.yml"}
 
 
 class Observer:
@@ -36,14 +36,24 @@ class Observer:
         self._project = project
         self._overhead = overhead
 
-    def observation(self, trial: TrialRecord, kept: Set[str]) -> Observation:
+    def observation(
+        self,
+        trial: TrialRecord,
+        kept: Set[str],
+        *,
+        changed: Collection[str] = (),
+        costs_only: bool = False,
+    ) -> Observation:
         """What a trial says of today's stages: their costs, and which can be served from it.
 
         Args:
             trial: A finished trial.
             kept: Digests of what the cache holds.
+            changed: Paths of parameters that have changed since.
+            costs_only: Whether its value says nothing of today's objective.
         """
         records = {n.name: n for n in trial.nodes}
+        outdated = self._since.outdated_nodes(trial, changed, edited=costs_only)
         costs, loads, available = {}, {}, set()
         for s, stage in enumerate(self._project.stage_graph()):
             nodes = [records[name] for name in stage.nodes if name in records]
@@ -53,36 +63,27 @@ class Observer:
                 costs[s] = sum(n.seconds for n in nodes)
             if all(n.status == NodeState.REUSED for n in nodes):
                 loads[s] = sum(n.load for n in nodes)
-            if stage.cacheable and all(self._servable(n, kept) for n in nodes):
+            servable = (n.name not in outdated and _is_kept(n, kept) for n in nodes)
+            if stage.cacheable and all(servable):
                 available.add(s)
         # A failure of code that has changed since, or an interruption, is no sign of bad
         # parameters.
         stopped = trial.interrupted or self.of_other_code(trial)
-        return Observation(costs, loads, frozenset(available), self._overhead(trial), stopped)
+        overhead = self._overhead(trial)
+        return Observation(costs, loads, frozenset(available), overhead, stopped, costs_only)
 
     def of_other_code(self, trial: TrialRecord) -> bool:
         """Whether the code, the settings or the fixed inputs of a node that it ran have changed."""
-        return any(self._outdated(n) for n in trial.nodes if n.parts)
+        return any(self._since.is_outdated(n) for n in trial.nodes if n.parts)
 
-    def changes(self, trials: Sequence[TrialRecord]) -> list[str]:
-        """What has changed since the last complete trial that its value may depend on, in words."""
-        last = next((t for t in reversed(trials) if t.value is not None), None)
-        return [
-            f"{_PART_WORDS.get(part, part)} of {node.name}"
-            for node in (last.nodes if last is not None else ())
-            for part, token in self._fixed_parts(node).items()
-            if node.parts.get(part, token) != token
-        ]
+    @cached_property
+    def _since(self) -> SinceTrial:
+        project = self._project
+        return SinceTrial(project.pipeline, project.fixed_parts, project.parameters)
 
-    def _servable(self, node: NodeRecord, kept: Set[str]) -> bool:
-        """Whether a trial with the same parameters would be served what this node made."""
-        if not node.has_outputs or not node.outputs or self._outdated(node):
-            return False
-        return all(digest in kept for digest, _ in node.outputs)
 
-    def _outdated(self, node: NodeRecord) -> bool:
-        """Whether the code, the settings or the fixed inputs of a node have changed since."""
-        return any(node.parts.get(name) != part for name, part in self._fixed_parts(node).items())
-
-    def _fixed_parts(self, node: NodeRecord) -> dict[str, str]:
-        return self._project.fixed_parts.get(node.name, {})
+def _is_kept(node: NodeRecord, kept: Set[str]) -> bool:
+    """Whether the cache holds what a node made, if it made something."""
+    if not node.has_outputs or not node.outputs:
+        return False
+    return all(digest in kept for digest, _ in node.outputs)

@@ -75,20 +75,29 @@ class Proposer:
         self._accounted: set[int] = set()
 
     def propose(self, running: Collection[Mapping[str, Any]] = ()) -> Proposed:
-        """Parameters for the next trial: an interrupted one's, the defaults, or the sampler's.
+        """Parameters for the next trial.
+
+        An interrupted one's, the defaults, the best of the pipeline before an edit, or the
+        sampler's.
 
         Args:
             running: Parameters of trials whose end is awaited.
         """
-        trials = self._study.trials()
+        trials = self._study.current()
         interrupted = self._interrupted(trials)
         if interrupted is not None:
             return Proposed(interrupted)
         defaults = self._project.space.defaults()
         if not trials or self._failed_before_an_edit(defaults, trials):
             return Proposed(defaults)
-        sampler = self._choose(len(trials))
+        former = self._former_best(trials)
+        if former is not None:
+            return Proposed(former)
         frozen = self._study.frozen()
+        sampler = self._choose(len(frozen))
+        if not isinstance(sampler, EEIPUSampler):  # which learns costs from the others
+            numbers = {t.number for t in trials}
+            frozen = [t for t in frozen if t.number in numbers]
         params = propose(sampler, frozen, self._study.direction, self._project.space)
         if not isinstance(sampler, EEIPUSampler) or sampler.last_proposal is None:
             return Proposed(params)
@@ -100,7 +109,11 @@ class Proposer:
         kept = self._kept()
 
         def observe(trial: FrozenTrial) -> Observation:
-            return self.observer.observation(self._study.record(trial), kept)
+            record = self._study.record(trial)
+            if not self._study.changes(record):
+                return self.observer.observation(record, kept)
+            changed = self._study.changed_parameters(record)
+            return self.observer.observation(record, kept, changed=changed, costs_only=True)
 
         graph = self._project.stage_graph()
         return EEIPUSampler(self._project.space, graph, seed=self._seed, observe=observe)
@@ -118,16 +131,21 @@ class Proposer:
 
     def _interrupted(self, trials: Sequence[TrialRecord]) -> dict[str, Any] | None:
         """Parameters of the first interrupted trial that no later one has tried again."""
-        for trial in trials:
+        for i, trial in enumerate(trials):
             params = dict(trial.params)
-            if not trial.interrupted or any(t.params == params for t in trials[trial.number + 1 :]):
+            if not trial.interrupted or any(t.params == params for t in trials[i + 1 :]):
                 continue
-            active = {r.path: r for r in self._project.space.active(params)}
-            if active.keys() == params.keys() and all(
-                active[path].contains(value) for path, value in params.items()
-            ):
+            if self._project.space.fits(params):
                 return params
         return None
+
+    def _former_best(self, trials: Sequence[TrialRecord]) -> dict[str, Any] | None:
+        """Parameters of the best trial before an edit, if they have not been tried since."""
+        best = self._study.best_of(self._study.former())
+        params = {} if best is None else dict(best.params)
+        if best is None or not self._project.space.fits(params):
+            return None
+        return None if any(t.params == params for t in trials) else params
 
     def _failed_before_an_edit(
         self, params: Mapping[str, Any], trials: Sequence[TrialRecord]

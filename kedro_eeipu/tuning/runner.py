@@ -42,13 +42,15 @@ class Outcome:
 
     Attributes:
         stopped: Why it ended, in words.
-        trials: All its trials.
-        best: The best complete one.
+        trials: Its trials of the pipeline's present state.
+        best: The best complete one of them.
+        others: Number of its trials of other states.
     """
 
     stopped: str
     trials: list[TrialRecord] = field(default_factory=list)
     best: TrialRecord | None = None
+    others: int = 0
 
 
 class EEIPURunner:
@@ -129,12 +131,14 @@ class EEIPURunner:
         """
         with only_driver(self.project.storage, self.study.name), self.project.quiet():
             self.project.check_store()
-            self.project.dry_plan()
+            self.study.compare_with(self.project.state)
             self.recover()
             self._sitting = len(self.study.trials())
             self.listener.study_started(self.study)
             stopped = self._run_trials()
-            return Outcome(stopped, self.study.trials(), self.study.best())
+            trials = self.study.current()
+            others = len(self.study.trials()) - len(trials)
+            return Outcome(stopped, trials, self.study.best(), others)
 
     def evaluate(self, params: Mapping[str, Any], proposing: float = 0.0) -> TrialRecord:
         """Run one trial with these values and record it.
@@ -165,8 +169,8 @@ class EEIPURunner:
         Raises:
             StudyStopped: They did.
         """
-        trials = self.study.trials()
-        sitting = trials[self._sitting :]
+        trials = self.study.current()
+        sitting = [t for t in trials if t.number >= self._sitting]
         if not self.limits.failed(trials, sitting):
             return
         failed = [t for t in sitting if t.state == "failed" and not t.interrupted]
@@ -193,7 +197,7 @@ class EEIPURunner:
         """Which limit the study has reached, in words; empty for none."""
         if self.study.shared and time.monotonic() - self._recovered > _RECOVER_SECONDS:
             self.recover()
-        return self.limits.reached(self.study.trials())
+        return self.limits.reached(self.study.current())
 
     def _not_to_be_run(self, proposed: Proposed) -> str:
         """Why a proposal ends the study instead of beginning a trial; empty if it does not."""
@@ -220,10 +224,12 @@ class EEIPURunner:
             "proposing": round(proposing, 4),
             "env": self.project.env,
             "on_worker": self.on_worker,
+            "pipeline_state": self.project.state.digest,
             "runtime_params": self.project.redactor.parameters(
                 self.project.runtime_params, shown=self.project.space.paths
             ),
         }
+        self.study.states.keep(self.project.state)
         most = self.limits.trials
         return self.study.begin(params, self._distributions, run_id, attributes, most), run_id
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from kedro_eeipu.cache.store.store import Blob, CacheMiss
 from kedro_eeipu.config.redaction import Redactor
 from kedro_eeipu.search.paths import lookup, override
 from kedro_eeipu.states import NodeState
+from kedro_eeipu.study.pipeline_state import in_few_words
 from kedro_eeipu.viz.previews import Preview, preview_of
 from kedro_eeipu.wording import duration
 
@@ -168,8 +169,13 @@ class Answers:
             "content": content,
         }
 
-    def listed(self, trial: TrialRecord) -> dict[str, Any]:
-        """A trial as the picker lists it."""
+    def listed(self, trial: TrialRecord, changes: Sequence[str] = ()) -> dict[str, Any]:
+        """A trial as the picker lists it.
+
+        Args:
+            trial: The trial.
+            changes: What has changed since that its value depends on.
+        """
         return {
             "number": trial.number,
             "state": trial.state,
@@ -179,6 +185,7 @@ class Answers:
             "params": self._shown(trial.params),
             "counts": {s: sum(n.status == s for n in trial.nodes) for s in STATES},
             "error": self.redactor.text(trial.error or "").split("\n")[0],
+            "changed": in_few_words(changes),
         }
 
     def card(self, record: NodeRecord, why: str) -> str:

@@ -64,11 +64,19 @@ class Pages:
         self._listed: dict[int, dict[str, Any]] = {}
 
     def trials(self) -> dict[str, Any]:
-        """The study for the picker, the best trial first, then those that have no value."""
+        """The study for the picker, the best trial first, then those that have no value.
+
+        Trials from before an edit come last.
+        """
         sign = -1 if self.study.maximize else 1
         ranked = sorted(
             self.study.trials(),
-            key=lambda t: (t.value is None, sign * (t.value or 0.0), t.number),
+            key=lambda t: (
+                bool(self.study.changes(t)),
+                t.value is None,
+                sign * (t.value or 0.0),
+                t.number,
+            ),
         )
         return {
             "study": self.study.name,
@@ -87,7 +95,7 @@ class Pages:
         """A trial as the picker lists it; one that has ended never changes."""
         listed = self._listed.get(trial.number)
         if listed is None:
-            listed = self.answers.listed(trial)
+            listed = self.answers.listed(trial, self.study.changes(trial))
             if trial.state != "running":
                 self._listed[trial.number] = listed
         return listed

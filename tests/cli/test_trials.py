@@ -13,7 +13,7 @@ def test_trials_follow_their_contract(shell: Shell) -> None:
     trials = shell.json("trials")
     assert [t["number"] for t in trials] == [0, 1, 2]
     keys = {"number", "state", "params", "value", "cost_seconds", "saved_seconds", "nodes", "error"}
-    keys.add("confirmation")
+    keys |= {"confirmation", "changed_since"}
     assert all(set(t) == keys for t in trials)
     node_keys = {"name", "status", "seconds", "reason", "key"}
     assert all(set(n) == node_keys for t in trials for n in t["nodes"])
@@ -38,7 +38,7 @@ def test_trials_follow_their_contract(shell: Shell) -> None:
 def test_trials_are_listed_though_the_pipeline_cannot_be_imported(shell: Shell) -> None:
     shell("tune", "--trials", "1")
     shell.project.write_pipeline("import no_such_library\n")
-    assert [t["number"] for t in shell.json("trials")] == [0]
+    assert [t["changed_since"] for t in shell.json("trials")] == [None]
     refused(shell("trials", "--env", "none"), "no configuration environment 'none'")
     refused(shell("trials", "--pipeline", "other"), "no study 'other'", "default")
 

@@ -138,15 +138,6 @@ def test_changed_categories_are_refused(shell: Shell) -> None:
     refused(shell("tune", "--trials", "2"), "clean.kind", "--study")
 
 
-def test_changed_code_is_told(shell: Shell) -> None:
-    shell("tune", "--trials", "1")
-    nodes = shell.project.source / "nodes.py"
-    nodes.write_text(nodes.read_text().replace('"loss": abs(', '"loss": 2 * abs('))
-    result = shell("tune", "--trials", "2")
-    assert "there has changed: code of score" in result.stderr
-    assert "--study" in result.stderr
-
-
 def test_failing_study_exits_with_one(shell: Shell) -> None:
     nodes = shell.project.source / "nodes.py"
     nodes.write_text(nodes.read_text().replace('ran("score")', 'raise RuntimeError("no licence")'))

@@ -204,6 +204,22 @@ def test_a_stopped_trial_says_nothing_of_its_configuration() -> None:
     assert training_points(stopped=True) == 8
 
 
+def test_a_trial_of_another_objective_tells_of_costs_alone() -> None:
+    optimizer = Optimizer([Dimension()] * 3, CHAIN, seed=0)
+    simulate(optimizer, 8, stages=3)
+    ran = len(optimizer.training.costs(optimizer._trials)[0].y)
+    for i in range(3):
+        optimizer.tell([0.1 * i, 0.2, 0.3], 1e9, {0: 500.0}, costs_only=True)
+    assert len(optimizer.training.objective(optimizer._trials)[0].y) == 8
+    assert len(optimizer.training.costs(optimizer._trials)[0].y) == ran + 3
+    finite = Optimizer([Dimension(levels=2)], [Stage(frozenset({0}), frozenset())])
+    for x in (0.0, 1.0):
+        finite.tell([x], 1.0, {0: 1.0}, costs_only=True)
+    first = finite.ask().x
+    finite.tell(first, 1.0, {0: 1.0})
+    assert finite.ask().x != first, "they are as good as untried"
+
+
 def test_all_failed_keeps_exploring() -> None:
     optimizer = Optimizer([Dimension()] * 3, CHAIN, warmup=4)
     seen = set()

@@ -77,3 +77,12 @@ def test_all_parameters_reach_a_node_that_takes_them_all() -> None:
         "n": frozenset({"x", "y.z"}),
         "m": frozenset({"x", "y.z"}),
     }
+
+
+def test_a_key_with_a_dot_is_not_inside_the_key_before_the_dot() -> None:
+    both = {"demo": 5, "demo.config": {"x": 1}}
+    assert not holds("params:demo", "demo.config.x", both)
+    assert not holds("params:demo.config", "demo", both)
+    assert holds("params:demo.config", "demo.config.x", both)
+    assert holds("params:demo", "demo.config.x", {"demo": {"config": {"x": 1}}})
+    assert holds("parameters", "demo", both)

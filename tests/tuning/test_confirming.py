@@ -86,7 +86,7 @@ def test_edit_since_the_trial_is_named(project: Any, here: None) -> None:
     result = confirmed(tuner)
     assert not result.confirmed
     assert result.differing == ("score",)
-    assert result.changed == ("code of score",)
+    assert result.changed == ("node `score`'s code",)
 
 
 def test_objective_may_differ_within_the_tolerance(

@@ -30,7 +30,7 @@
     return JSON.stringify(typeof value === "number" ? Number(value.toPrecision(6)) : value);
   };
   const numbered = (number) => study.trials.find((t) => t.number === number);
-  const best = () => study.trials.find((t) => t.value !== null);
+  const best = () => study.trials.find((t) => t.value !== null && !t.changed);
 
   /** One trial, its picker and Kedro-Viz's page. */
   class Pane {
@@ -96,6 +96,10 @@
           shares(t.counts),
         );
         if (match) row.append(make("span", match, "match"));
+        if (t.changed) {
+          row.append(make("span", "before an edit", "match"));
+          row.title = `Changed since: ${t.changed}`;
+        }
         row.classList.toggle("now", t.number === this.number);
         const shown = STATES.some((s) => t.counts[s]);
         row.classList.toggle("off", !shown);

@@ -1,0 +1,272 @@
+"""What the commands that look at a study share: its trials, and how they compare with today."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kedro_eeipu.cli.common import load_project, open_recorded, open_settings, study_name, warn
+from kedro_eeipu.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from kedro.framework.startup import ProjectMetadata
+
+    from kedro_eeipu.project.project import Project
+    from kedro_eeipu.study.fast_read import RecordedStudy
+    from kedro_eeipu.study.records import TrialRecord
+    from kedro_eeipu.study.storage import TrialStudy
+
+__all__ = [
+    "any_state_option",
+    "changes_since",
+    "complete_trial",
+    "confirm_command",
+    "load_adopted",
+    "load_study",
+    "recorded_study",
+    "verdict",
+]
+
+any_state_option = click.option(
+    "--any-state",
+    is_flag=True,
+    help="Let the best be from before an edit, too.",
+)
+
+
+def load_study(
+    metadata: ProjectMetadata,
+    study: str | None,
+    pipeline: str,
+    env: str | None,
+    params: Any,
+    conf_source: str | None,
+) -> tuple[Project, TrialStudy]:
+    """Load the project and its study, which tells the trials of today's pipeline from others.
+
+    Unless the command says otherwise, the project is loaded in the environment and with the
+    ``--params`` of the latest trial.
+
+    Raises:
+        ConfigurationError: Something in its configuration is wrong, or there is no such study.
+    """
+    project = load_project(metadata, pipeline, env, params, conf_source)
+    opened = open_recorded(project, study)
+    withheld: list[str] = []
+    latest = next((t for t in reversed(opened.trials()) if t.pipeline_state), None)
+    if latest is not None and not params:
+        given, withheld = as_given(latest, params)
+        if given or (env is None and latest.env != project.env):
+            project = load_project(metadata, pipeline, env or latest.env, given, conf_source)
+    opened.compare_with(project.state, withheld)
+    return project, opened
+
+
+def as_given(trial: TrialRecord, params: Any) -> tuple[dict[str, Any], list[str]]:
+    """The ``--params`` of a trial, with those that a command was given.
+
+    Returns:
+        The parameters, and the paths of secrets of the trial that are not known.
+    """
+    from kedro_eeipu.config.redaction import without_hidden
+
+    given, withheld = without_hidden(trial.runtime_params)
+    given.update(params or {})
+    return given, [path for path in withheld if path.split(".")[0] not in given]
+
+
+def recorded_study(
+    metadata: ProjectMetadata,
+    study: str | None,
+    pipeline: str,
+    env: str | None,
+    params: Any,
+    conf_source: str | None,
+) -> RecordedStudy:
+    """The trials of a study, which may be of a pipeline that no longer loads."""
+    from kedro_eeipu.config.opening import study_storage
+    from kedro_eeipu.config.redaction import Redactor
+    from kedro_eeipu.study.fast_read import RecordedStudy, read_study
+
+    context, settings = open_settings(metadata, env, params, conf_source)
+    storage = study_storage(context, settings)
+    name = study_name(study, pipeline)
+    recorded = read_study(storage, name)
+    if recorded is None:
+        from kedro_eeipu.study.storage import open_study
+
+        opened = open_study(storage, name)
+        recorded = RecordedStudy(list(opened.confirmed(opened.trials())), opened.states.all())
+    redactor = Redactor.of(context)  # what an earlier version recorded may hold secrets
+    trials = [t.redacted(redactor.text, redactor.value) for t in recorded.trials]
+    return RecordedStudy(trials, recorded.states)
+
+
+def changes_since(
+    recorded: RecordedStudy,
+    metadata: ProjectMetadata,
+    pipeline: str,
+    env: str | None,
+    params: Any,
+    conf_source: str | None,
+) -> list[tuple[str, ...] | None]:
+    """What has changed since each trial that its value depends on.
+
+    ``None`` where that cannot be told, because the pipeline does not load.
+    """
+    from kedro_eeipu.study.pipeline_state import Comparison
+
+    latest = next((t for t in reversed(recorded.trials) if t.pipeline_state), None)
+    withheld: list[str] = []
+    if latest is not None and not params:
+        params, withheld = as_given(latest, params)
+        env = env or latest.env
+    try:
+        now = load_project(metadata, pipeline, env, params, conf_source).state
+    except Exception as error:  # importing a pipeline may raise anything
+        warn(
+            [
+                f"trials from before an edit are not marked, because the project does not load: "
+                f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+            ]
+        )
+        return [None] * len(recorded.trials)
+    comparison = Comparison(now, lambda: recorded.states, withheld)
+    return [comparison.changes(t) for t in recorded.trials]
+
+
+def complete_trial(
+    study: TrialStudy, number: int | None, *, any_state: bool = False
+) -> TrialRecord:
+    """The trial with this number, or the best one.
+
+    Args:
+        study: The study.
+        number: The trial, ``None`` for the best.
+        any_state: Whether the best may be of another state of the pipeline than today's.
+
+    Raises:
+        ConfigurationError: There is none, or it has no value.
+    """
+    if number is None:
+        best = study.best(any_state=any_state)
+        if best is None:
+            raise ConfigurationError(
+                f"study '{study.name}' has no complete trial yet", remedy=_other_best(study)
+            )
+        return best
+    trials = study.trials()
+    if not 0 <= number < len(trials) or trials[number].value is None:
+        raise ConfigurationError(
+            f"study '{study.name}' has no complete trial {number}",
+            remedy="`kedro eeipu trials` lists them.",
+        )
+    return trials[number]
+
+
+def _other_best(study: TrialStudy) -> str:
+    """What to do where all complete trials are from before an edit; empty where there are none."""
+    from kedro_eeipu.study.pipeline_state import in_few_words
+
+    best = study.best(any_state=True)
+    if best is None:
+        return ""
+    return (
+        f"Since trial {best.number}, the best so far, these have changed: "
+        f"{in_few_words(study.changes(best))}. `kedro eeipu tune` tries it again, most of it from "
+        "the cache; --any-state takes it as it was."
+    )
+
+
+def load_adopted(
+    metadata: ProjectMetadata,
+    study: str | None,
+    number: int | None,
+    *,
+    pipeline: str,
+    env: str | None,
+    params: Any,
+    conf_source: str | None,
+    any_state: bool = False,
+) -> tuple[Project, TrialStudy, TrialRecord]:
+    """A trial, its study, and the project as the trial had it.
+
+    The study tells the trials of today's pipeline from others.
+
+    Args:
+        metadata: Of the project.
+        study: Name of the study, if not that of the pipeline.
+        number: The trial, ``None`` for the best.
+        pipeline: Registered pipeline.
+        env: Environment that says where the study is, if not the trial's.
+        params: Secrets of the trial's own ``--params``, which are not stored.
+        conf_source: Another configuration folder than the project's own.
+        any_state: Whether the best may be of another state of the pipeline than today's.
+
+    Raises:
+        ConfigurationError: There is no such trial, or the configuration is wrong.
+    """
+    from kedro_eeipu.config.opening import study_storage
+    from kedro_eeipu.study.storage import open_study
+
+    # The project is loaded as the trial had it, so the study is read first.
+    storage = study_storage(*open_settings(metadata, env, {}, conf_source))
+    opened = open_study(storage, study_name(study, pipeline))
+
+    def load_as(trial: TrialRecord) -> tuple[Project, list[str]]:
+        """The project as a trial had it, and the secrets of the trial that are not known."""
+        given, missing = as_given(trial, params)
+        project = load_project(metadata, pipeline, env or trial.env, given, conf_source)
+        opened.compare_with(project.state, missing)
+        return project, missing
+
+    # The best of today's pipeline, which is loaded as the latest trial had it.
+    latest = None if any_state or number is not None else next(reversed(opened.trials()), None)
+    if latest is not None:
+        project, missing = load_as(latest)
+    trial = complete_trial(opened, number, any_state=any_state)
+    if latest is None or (trial.env, trial.runtime_params) != (latest.env, latest.runtime_params):
+        project, missing = load_as(trial)
+    (trial,) = opened.confirmed([trial])
+    if missing:
+        warn(
+            [
+                f"trial {trial.number} was given --params {', '.join(missing)}, which is not "
+                "stored because it is named like a secret. `kedro run` needs it again."
+            ]
+        )
+    return project, opened, trial
+
+
+def confirm_command(project: Project, study: TrialStudy, number: int | None = None) -> str:
+    """What is typed to confirm a trial.
+
+    Args:
+        project: The project.
+        study: Its study.
+        number: The trial, ``None`` for the best.
+    """
+    words = ["kedro eeipu confirm"]
+    if number is not None:
+        words.append(f"--trial {number}")
+    if project.pipeline_name != "__default__":
+        words.append(f"--pipeline {project.pipeline_name}")
+    if study.name != study_name(None, project.pipeline_name):
+        words.append(f"--study {shlex.quote(study.name)}")
+    if project.env is not None:
+        words.append(f"--env {project.env}")
+    return " ".join(words)
+
+
+def verdict(trial: TrialRecord, command: str) -> str:
+    """Whether a trial is confirmed, in a sentence.
+
+    Args:
+        trial: The trial.
+        command: What confirms it.
+    """
+    if trial.confirmation is None:
+        return f"Trial {trial.number} is not confirmed yet: `{command}` runs it without the cache."
+    return f"Trial {trial.number} is {trial.confirmation.words}."
