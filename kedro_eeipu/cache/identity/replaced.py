@@ -23,8 +23,12 @@ _WITH_ACCESSORS = {
     "pandas": ("DataFrame", "Series", "Index"),
     "polars": ("DataFrame", "LazyFrame", "Series", "Expr"),
 }
-_checked: tuple[int, tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]] = (0, ())
-_assigned: dict[str, tuple[int, tuple[tuple[str, ...], ...]]] = {}
+_Chains = tuple[tuple[str, ...], ...]
+# The assignments of each project module, with the spec that it was loaded by: a new one means that
+# the module was loaded again. The spec is kept alive, so that no other gets its address.
+_assigned: dict[str, tuple[Any, _Chains]] = {}
+# Names of the project's modules, with what tells whether others were loaded since.
+_listed: tuple[int, Any, tuple[str, ...]] = (0, None, ())
 
 
 class Replaced(NamedTuple):
@@ -63,38 +67,48 @@ def _accessors() -> Iterator[tuple[str, Any]]:
                     yield f"{library}.{kind.__name__}.{name}", accessor  # type: ignore[union-attr]
 
 
-def _assignments_of_project() -> tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]:
+def _assignments_of_project() -> Iterator[tuple[str, _Chains]]:
     """By project module, what its code assigns to: names of a global variable and attributes."""
-    global _checked
-    if _checked[0] != len(sys.modules):
-        assigned = tuple(
-            (name, chains) for name, module in _project_modules() if (chains := _of(name, module))
-        )
-        _checked = (len(sys.modules), assigned)
-    return _checked[1]
+    for name in _project_modules():
+        module = sys.modules.get(name)
+        chains = () if module is None else _assignments_of(name, module)
+        if chains:
+            yield name, chains
 
 
-def _project_modules() -> Iterator[tuple[str, types.ModuleType]]:
-    for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        # Asking for the origin of thousands of library modules takes seconds.
-        if not isinstance(file, str) or any(f in file for f in _LIBRARY_FOLDERS):
-            continue
-        if name.partition(".")[0] not in sys.stdlib_module_names and origin_of(name).is_project:
-            yield name, module
+def _project_modules() -> tuple[str, ...]:
+    """Names of the loaded modules that are the project's, listed again when others are loaded.
+
+    Asking for the origin of thousands of library modules takes seconds, looking at all loaded
+    modules milliseconds, and this is asked for each node. Whatever is imported becomes the last.
+    """
+    global _listed
+    last = next(reversed(sys.modules.values()))
+    if _listed[0] != len(sys.modules) or _listed[1] is not last:
+        names = tuple(n for n, m in list(sys.modules.items()) if _is_of_project(n, m))
+        _listed = (len(sys.modules), last, names)
+    return _listed[2]
 
 
-def _of(name: str, module: types.ModuleType) -> tuple[tuple[str, ...], ...]:
-    entry = _assigned.get(name)
-    if entry is None or entry[0] != id(module):
-        loader: Any = getattr(module.__spec__, "loader", None)
+def _is_of_project(name: str, module: Any) -> bool:
+    file = getattr(module, "__file__", None)
+    if not isinstance(file, str) or any(folder in file for folder in _LIBRARY_FOLDERS):
+        return False
+    return name.partition(".")[0] not in sys.stdlib_module_names and origin_of(name).is_project
+
+
+def _assignments_of(name: str, module: types.ModuleType) -> _Chains:
+    spec = getattr(module, "__spec__", None)
+    of_spec, chains = _assigned.get(name, (None, ()))
+    if of_spec is None or of_spec is not spec:
+        loader: Any = getattr(spec, "loader", None)
         try:
             code = loader.get_code(name) if hasattr(loader, "get_code") else None
         except Exception:
             code = None
         chains = () if code is None else tuple(sorted(assignments(code)))
-        entry = _assigned[name] = (id(module), chains)
-    return entry[1]
+        _assigned[name] = (spec, chains)
+    return chains
 
 
 def _resolved(namespace: dict[str, Any], chain: tuple[str, ...]) -> Any:
