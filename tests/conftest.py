@@ -15,10 +15,12 @@ from typing import Any
 
 import pytest
 import yaml
+from kedro_processes import KedroProcesses
 
 from kedro_eeipu.hooks import hooks, shared_state
 
 pytest_plugins = ["services"]
+KEDRO = KedroProcesses()
 _NUMBERS = itertools.count()
 os.environ["DO_NOT_TRACK"] = "1"
 
@@ -221,17 +223,9 @@ class KedroProject:
             session.run(runtime_params=dict(runtime_params or {}))
         return json.loads((self.path / "data" / "metrics.json").read_text())
 
-    def kedro(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    def kedro(self, *arguments: str, timeout: float = 240) -> subprocess.CompletedProcess[str]:
         """`kedro …` in a process of its own."""
-        return subprocess.run(
-            self.command(*arguments),
-            cwd=self.path,
-            env=self.environment(),
-            capture_output=True,
-            text=True,
-            timeout=240,
-            **options,
-        )
+        return KEDRO.run(arguments, self.path, self.environment(), timeout)
 
     @staticmethod
     def command(*arguments: str) -> list[str]:
@@ -267,6 +261,10 @@ def make_project(tmp_path: Path) -> Callable[[], KedroProject]:
     """Makes several projects in one test."""
     numbers = itertools.count()
     return lambda: KedroProject(tmp_path / str(next(numbers)))
+
+
+def pytest_sessionfinish() -> None:
+    KEDRO.close()
 
 
 @pytest.fixture(autouse=True)
