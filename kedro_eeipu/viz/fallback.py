@@ -24,6 +24,7 @@ __all__ = ["LARGEST_PORT", "command", "serve"]
 # `kedro viz run` ends in a traceback above it.
 LARGEST_PORT = 49151
 _GRACE_SECONDS = 5
+_LOOK_SECONDS = 1
 
 
 def command(project: Project, host: str, port: int) -> list[str]:
@@ -47,11 +48,24 @@ def serve(project: Project, trial: TrialRecord, arguments: Sequence[str]) -> int
             arguments, cwd=project.path, env=environment, start_new_session=True
         )
         try:
-            return server.wait()
+            return _wait(server)
         except KeyboardInterrupt:
             return 0
         finally:
             _end(server)
+
+
+def _wait(server: subprocess.Popen[bytes]) -> int:
+    """Wait for a process to end, looking now and then.
+
+    Libraries that handle Ctrl-C themselves (polars does) let a waiting system call go on after it,
+    so a wait without an end would never hear of it.
+    """
+    while True:
+        try:
+            return server.wait(_LOOK_SECONDS)
+        except subprocess.TimeoutExpired:
+            continue
 
 
 def _end(server: subprocess.Popen[bytes]) -> None:

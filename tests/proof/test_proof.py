@@ -31,7 +31,15 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
 @pytest.fixture
 def harness(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.syspath_prepend(str(HERE))
-    return importlib.import_module
+    yield importlib.import_module
+    # Modules that assign to `sys` would count for whatever other tests run in this process.
+    for name in [n for n, m in sys.modules.items() if Path(_file(m)).parent == HERE]:
+        if name != __name__:
+            del sys.modules[name]
+
+
+def _file(module: Any) -> str:
+    return str(getattr(module, "__file__", None))
 
 
 def test_a_stale_value_is_silent(results: Any, harness: Any) -> None:

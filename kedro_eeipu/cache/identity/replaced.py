@@ -52,7 +52,9 @@ def replaced_in_libraries() -> list[Replaced]:
             owner = _resolved(vars(module) if module else {}, chain[:-1])
             name = _library_name(owner)
             if name and hasattr(owner, chain[-1]):
-                values[f"{name}.{chain[-1]}"] = getattr(owner, chain[-1])
+                value = getattr(owner, chain[-1])
+                if not _is_as_delivered(value, chain[-1], owner):
+                    values[f"{name}.{chain[-1]}"] = value
     values.update(_accessors())
     return [Replaced(name, value) for name, value in sorted(values.items())]
 
@@ -116,6 +118,27 @@ def _resolved(namespace: dict[str, Any], chain: tuple[str, ...]) -> Any:
     for attribute in chain[1:]:
         value = getattr(value, attribute, None)
     return value
+
+
+def _is_as_delivered(value: Any, name: str, owner: Any) -> bool:
+    """Whether a function or class of a library is in its own place, with nothing wrapped around it.
+
+    Then the project assigned nothing, or has put it back.
+    """
+    if not isinstance(value, types.FunctionType | types.BuiltinFunctionType | type):
+        return False
+    home = getattr(value, "__module__", None)
+    return (
+        isinstance(home, str)
+        and getattr(value, "__name__", "") == name
+        and not hasattr(value, "__wrapped__")
+        and not is_project_object(value)
+        and origin_of(home) == origin_of(_module_of(owner))
+    )
+
+
+def _module_of(owner: Any) -> str:
+    return str(owner.__name__ if isinstance(owner, types.ModuleType) else owner.__module__)
 
 
 def _library_name(owner: Any) -> str:
