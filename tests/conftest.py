@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -263,7 +263,19 @@ def make_project(tmp_path: Path) -> Callable[[], KedroProject]:
     return lambda: KedroProject(tmp_path / str(next(numbers)))
 
 
-def pytest_sessionfinish() -> None:
+@pytest.fixture(autouse=True, scope="session")
+def _processes_without_mlflow() -> Iterator[None]:
+    """Spare the processes that tests start the two seconds in which MLflow is imported.
+
+    A test that needs it there deletes `HIDDEN_DISTRIBUTIONS`.
+    """
+    paths = [
+        str(Path(__file__).parent / "site"),
+        *os.environ.get("PYTHONPATH", "").split(os.pathsep),
+    ]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    os.environ["HIDDEN_DISTRIBUTIONS"] = "kedro-mlflow"
+    yield
     KEDRO.close()
 
 

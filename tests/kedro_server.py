@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 _PRELOADED = (
     *("kedro.framework.cli", "kedro.framework.session", "kedro_datasets.json", "pandas"),
-    *("kedro_mlflow.framework.cli.cli", "kedro_mlflow.framework.hooks", "kedro_viz"),
+    "kedro_viz",
     *("kedro_eeipu.cli", "kedro_eeipu.cli.progress", "kedro_eeipu.tuning.runner"),
     *("kedro_eeipu.optimizer", "kedro_eeipu.reporting", "optuna.storages._rdb.storage"),
 )

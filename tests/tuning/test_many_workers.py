@@ -14,10 +14,10 @@ from many_workers import check, put_to_sleep, tune
 
 
 @pytest.mark.slow
-def test_sixteen_workers_of_two_drivers_lose_and_repeat_nothing(
+def test_six_workers_of_two_drivers_lose_and_repeat_nothing(
     project: Any, s3: Any, postgresql: Any
 ) -> None:
     put_to_sleep(project, s3, postgresql, seconds=0.2)
-    tune(project, 2, 16, "--trials", "40", "--sampler", "random")
-    told = check(project, trials=40)
-    assert told["trials"] == 40, "the drivers keep the limit together"
+    tune(project, 2, 6, "--trials", "24", "--sampler", "random")
+    told = check(project, trials=24)
+    assert told["trials"] == 24, "the drivers keep the limit together"

@@ -29,10 +29,10 @@ def edit(project: Any, old: str, new: str) -> None:
     nodes.write_text(nodes.read_text().replace(old, new))
 
 
-def outcome_of(project: Any, **options: Any) -> list[tuple[Any, ...]]:
-    """Parameters, value, statuses and keys of five trials from nothing."""
+def outcome_of(project: Any, trials: int = 5, **options: Any) -> list[tuple[Any, ...]]:
+    """Parameters, value, statuses and keys of a few trials from nothing."""
     shutil.rmtree(project.path / ".eeipu", ignore_errors=True)
-    tuner = project.tuner(limits=Limits(trials=5), **options)
+    tuner = project.tuner(limits=Limits(trials=trials), **options)
     return [
         (t.params, t.value, [(n.name, n.status, n.key) for n in t.nodes])
         for t in tuner.run().trials
@@ -424,7 +424,9 @@ def test_parallel_runner_gives_the_same_trials(
     from kedro.runner import ParallelRunner
 
     monkeypatch.setenv("KEDRO_MP_CONTEXT", context)
-    assert outcome_of(project, runner=ParallelRunner(2)) == outcome_of(project)
+    parallel = outcome_of(project, 3, runner=ParallelRunner(2))
+    assert any(n[1] == "reused" for _, _, nodes in parallel for n in nodes)
+    assert parallel == outcome_of(project, 3)
 
 
 def test_thread_runner_and_async_give_the_same_trials(project: Any) -> None:
