@@ -84,7 +84,8 @@ def apply(
         warn(
             [
                 f"since trial {trial.number} these have changed: {in_few_words(changes)}. Its "
-                "values are applied. Its outputs are not: they belong to the pipeline as it was."
+                "values are applied. Its outputs are left out, but for what today's pipeline would "
+                "make."
             ]
         )
     adoption = Adoption(project, trial, opened.name, "local" if env is None else env, changes)

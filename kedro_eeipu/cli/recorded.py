@@ -153,8 +153,10 @@ def complete_trial(
     if number is None:
         best = study.best(any_state=any_state)
         if best is None:
+            remedy = _other_best(study)
+            of_today = " of today's pipeline" if remedy else ""
             raise ConfigurationError(
-                f"study '{study.name}' has no complete trial yet", remedy=_other_best(study)
+                f"study '{study.name}' has no complete trial{of_today} yet", remedy=remedy
             )
         return best
     trials = study.trials()

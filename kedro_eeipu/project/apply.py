@@ -252,8 +252,10 @@ class Adoption:
         blobs: dict[str, list[Blob | None]] = {}
         for node in self.project.registered.nodes:
             for name in node.outputs:
+                edited = node.name in ran and name not in of_trial
                 places = [of_trial[name]] if name in of_trial else []
-                places += [Blob(*confirmed[name], 0.0)] if name in confirmed else []
+                if name in confirmed and not edited:
+                    places.append(Blob(*confirmed[name], 0.0))
                 places += [today[name]] if name in today else []
                 if places or node.name in ran:
                     blobs[name] = places

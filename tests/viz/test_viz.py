@@ -114,6 +114,15 @@ def test_picker_lists_the_best_first_and_new_trials_as_they_come(tuner: Any) -> 
     first = pages.trials()["trials"][0]
     assert (first["number"], first["value"]) == (2, 0.0)
     assert first["counts"] == {"ran": 1, "reused": 4, "failed": 0, "skipped": 0}
+    assert first["changed"] == ""
+
+
+def test_picker_marks_trials_from_before_an_edit(tuner: Any) -> None:
+    parameters = {**tuner.project.state.parameters, "left.other": "another token"}
+    tuner.study.compare_with(replace(tuner.project.state, parameters=parameters))
+    listed = Pages(tuner.project, tuner.study).trials()["trials"]
+    assert {t["changed"] for t in listed} == {"parameter `left.other`"}
+    assert shown_trial(tuner.study, None).number == max(t["number"] for t in listed)
 
 
 def test_facts_of_two_trials_differ_where_the_trials_do(tuner: Any) -> None:
