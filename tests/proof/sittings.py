@@ -158,6 +158,10 @@ class Place:
         """Runs as `kedro run` does them, each in a process of its own."""
         return self._sit("runs", params=[dict(p) for p in params])
 
+    def confirm(self, study: str, number: int) -> Sitting:
+        """Whether a trial is confirmed, by `kedro eeipu confirm`."""
+        return self._sit("confirm", study=study, number=number)
+
     def plan(self) -> Sitting:
         """`kedro eeipu plan`."""
         return self._sit("plan")
@@ -325,7 +329,30 @@ def _runs(root: Path, params: list[dict[str, Any]]) -> dict[str, Any]:
     return {"values": values, "value": values[-1]}
 
 
-_TASKS: dict[str, Any] = {"tune": _tune, "run": _run, "runs": _runs, "plan": _plan}
+def _confirm(root: Path, study: str, number: int) -> dict[str, Any]:
+    """This process is a fresh one: it has run nothing of the project."""
+    from kedro_eeipu.project.project import Project
+    from kedro_eeipu.study.storage import open_study
+    from kedro_eeipu.tuning import confirming, fresh_trial
+
+    def run(task: Any, *_: Any, **__: Any) -> dict[str, Any]:
+        return fresh_trial.confirmation(task).to_json()
+
+    confirming._run = run
+    _bootstrap(root)
+    project = Project.load(root)
+    opened = open_study(project.storage, study)
+    result = confirming.confirm(project, opened, opened.trials()[number])
+    return {"value": result.confirmed, "values": [result.value], "text": result.words}
+
+
+_TASKS: dict[str, Any] = {
+    "tune": _tune,
+    "run": _run,
+    "runs": _runs,
+    "plan": _plan,
+    "confirm": _confirm,
+}
 
 
 if __name__ == "__main__":
