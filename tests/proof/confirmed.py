@@ -112,7 +112,7 @@ def compared(
     if not isinstance(sitting.value, bool):
         return {**line, "result": "fault", "text": f"{sitting.value} {sitting.text[-2000:]}"}
     result = WORDS[verdicts.same(got, right), sitting.value]
-    return {**line, "result": result, "again": sitting.values, "text": sitting.text[-500:]}
+    return {**line, "result": result, "again": sitting.values, "words": sitting.why_not[study]}
 
 
 if __name__ == "__main__":

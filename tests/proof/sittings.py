@@ -343,7 +343,7 @@ def _confirm(root: Path, study: str, number: int) -> dict[str, Any]:
     project = Project.load(root)
     opened = open_study(project.storage, study)
     result = confirming.confirm(project, opened, opened.trials()[number])
-    return {"value": result.confirmed, "values": [result.value], "text": result.words}
+    return {"value": result.confirmed, "values": [result.value], "why_not": {study: result.words}}
 
 
 _TASKS: dict[str, Any] = {
