@@ -6,6 +6,7 @@ dataset of another package may lack are read with a default.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -98,8 +99,24 @@ def validator_specs(catalog: CatalogProtocol) -> Mapping[str, Any]:
 
 
 def init_config(dataset: AbstractDataset) -> dict[str, Any]:
-    """The arguments that a dataset was made with, its type among them."""
-    return dataset._init_config()
+    """The arguments that a dataset was made with, its type among them.
+
+    Kedro leaves `metadata` out, which a class may read. Of a class that inherits its ``__init__``
+    it notes two arguments, `args` and `kwargs`.
+    """
+    config = dataset._init_config()
+    given = dict(getattr(dataset, "_init_args", None) or {})
+    if given.keys() == {"args", "kwargs"}:
+        signature = inspect.signature(type(dataset).__init__)
+        bound = signature.bind(dataset, *given["args"], **given["kwargs"]).arguments
+        given = dict(list(bound.items())[1:])  # without the dataset itself
+        for parameter in signature.parameters.values():
+            if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+                given.update(given.pop(parameter.name, {}))
+        config = {"type": config["type"], **given}
+        if config.pop("version", None):
+            config["versioned"] = True
+    return {**config, "metadata": given["metadata"]} if given.get("metadata") else config
 
 
 def copy_mode(dataset: AbstractDataset | None) -> Any:
