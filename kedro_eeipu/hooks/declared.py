@@ -8,6 +8,7 @@ from typing import Any
 from kedro.io import AbstractDataset, CachedDataset
 
 from kedro_eeipu._kedro import copy_mode, init_config, is_ephemeral, wrapped_dataset
+from kedro_eeipu.cache.identity.origin import is_project_object
 
 __all__ = ["changes_content", "file_config", "is_persistent", "private_copy", "shares_value"]
 
@@ -25,7 +26,8 @@ def private_copy(config: Mapping[str, Any], name: str, path: str) -> AbstractDat
         k: v for k, v in config.items() if k not in ("credentials", "versioned", "version")
     }
     fs_args = arguments.get("fs_args")
-    if isinstance(fs_args, dict):
+    # A class of the project may read what it likes from them.
+    if isinstance(fs_args, dict) and not is_project_object(config["type"]):
         arguments["fs_args"] = {k: v for k, v in fs_args.items() if k.startswith("open_args")}
     arguments["filepath" if "filepath" in config else "path"] = path
     dataset: AbstractDataset = AbstractDataset.from_config(name, arguments)

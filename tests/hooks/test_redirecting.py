@@ -9,13 +9,15 @@ import pandas as pd
 from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline, node
 from kedro.runner import SequentialRunner
+from kedro_datasets.json import JSONDataset
 
+from kedro_eeipu._kedro import init_config
 from kedro_eeipu.hooks.fresh_run import FreshRun
 from kedro_eeipu.search import Objective
 
 
-class NoPath:
-    """A value that a table takes."""
+class Inheriting(JSONDataset):
+    """A class that has no ``__init__`` of its own."""
 
 
 CATALOG: dict[str, Any] = {
@@ -98,6 +100,14 @@ def test_declared_outputs_go_elsewhere_by_path(tmp_path: Path) -> None:
     assert run.in_memory == ["sql"]
     assert catalog["read"].load() == 2, "two names, one file"
     assert catalog["cached"].load() == ["a", "b"], "a folder that is read from, too, is complete"
+
+
+def test_arguments_of_a_dataset_are_complete() -> None:
+    own = Inheriting(filepath="x.json", save_args={"indent": 1}, metadata={"n": 2})
+    config = init_config(own)
+    assert config.pop("type").endswith("Inheriting")
+    assert config == {"filepath": "x.json", "save_args": {"indent": 1}, "metadata": {"n": 2}}
+    assert init_config(JSONDataset(filepath="x.json", metadata={"n": 2}))["metadata"] == {"n": 2}
 
 
 class _Nowhere:
