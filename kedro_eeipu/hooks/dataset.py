@@ -16,7 +16,9 @@ from kedro_eeipu.hooks.declared import (
     changes_content,
     file_config,
     is_persistent,
+    lies_elsewhere,
     private_copy,
+    private_memory,
     shares_value,
 )
 from kedro_eeipu.hooks.mutability import holds_mutable, holds_mutable_cells
@@ -232,11 +234,17 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
         raise AssertionError("unreachable")
 
     def _as_declared(self, value: Any) -> Any:
-        config = file_config(self.declared)
-        if config is None or not changes_content(self.declared):
+        if lies_elsewhere(self.declared):
+            reason = f"its {type(self.declared).__name__} does not lie in a file"
+            warn_once("%s is passed on as it is: %s", self.name, reason)
+        if self.declared is None or not changes_content(self.declared):
             return value
+        config = file_config(self.declared)
         try:
-            private = private_copy(config, self.name, self.run.private_path(self.name, config))
+            if config is None:
+                private = private_memory(self.declared, self.name)
+            else:
+                private = private_copy(config, self.name, self.run.private_path(self.name, config))
         except Exception as error:
             warn_once("%s is passed on as it is: %s", self.name, error)
             return value

@@ -10,7 +10,15 @@ from kedro.io import AbstractDataset, CachedDataset
 from kedro_eeipu._kedro import copy_mode, init_config, is_ephemeral, wrapped_dataset
 from kedro_eeipu.cache.identity.origin import is_project_object
 
-__all__ = ["changes_content", "file_config", "is_persistent", "private_copy", "shares_value"]
+__all__ = [
+    "changes_content",
+    "file_config",
+    "is_persistent",
+    "lies_elsewhere",
+    "private_copy",
+    "private_memory",
+    "shares_value",
+]
 
 # Kinds whose load gives back exactly what was saved, so a trip through their file changes nothing.
 _EXACT = ("kedro_datasets.pickle.pickle_dataset.PickleDataset",)
@@ -34,6 +42,18 @@ def private_copy(config: Mapping[str, Any], name: str, path: str) -> AbstractDat
     return dataset
 
 
+def private_memory(declared: AbstractDataset, name: str) -> AbstractDataset:
+    """A dataset like a declared one that keeps its value in memory, without that value.
+
+    Raises:
+        DatasetError: It cannot be made again.
+    """
+    arguments = {**init_config(declared), "type": type(declared)}
+    arguments.pop("data", None)
+    dataset: AbstractDataset = AbstractDataset.from_config(name, arguments)
+    return dataset
+
+
 def file_config(declared: AbstractDataset | None) -> dict[str, Any] | None:
     """The configuration of a declared dataset that lies in a file, ``None`` for other kinds."""
     if not is_persistent(declared) or isinstance(declared, CachedDataset):
@@ -45,9 +65,17 @@ def file_config(declared: AbstractDataset | None) -> dict[str, Any] | None:
 
 
 def changes_content(declared: AbstractDataset | None) -> bool:
-    """Whether what is read back from a declared file may differ from what was saved."""
+    """Whether what is read back from a declared dataset may differ from what was saved."""
+    if is_ephemeral(declared):  # a class of the project may do anything in memory, too
+        return is_project_object(type(declared))
     kind = f"{type(declared).__module__}.{type(declared).__qualname__}"
     return file_config(declared) is not None and kind not in _EXACT
+
+
+def lies_elsewhere(declared: AbstractDataset | None) -> bool:
+    """Whether a declared dataset outlives the process and does not lie in a file: a table, say."""
+    cached = isinstance(declared, CachedDataset)
+    return is_persistent(declared) and not cached and file_config(declared) is None
 
 
 def shares_value(declared: AbstractDataset | None) -> bool:

@@ -383,3 +383,19 @@ def test_declared_lazy_dataset_is_handed_on_within_a_trial(project: Any) -> None
     (project.path / "data" / "raw.csv").write_text("x\n1\n2\n")
     points = (1, 0), (2, 0), (2, 1), (1, 1)
     assert values(project, *points) == [3, 6, 8, 5]
+
+
+def test_class_of_the_project_that_keeps_values_in_memory_counts(project: Any) -> None:
+    own = "from kedro.io import MemoryDataset\n\nclass Own(MemoryDataset):\n"
+    own += "    def load(self):\n        return super().load() + 2\n"
+    (project.source / "own.py").write_text(own)
+    write(
+        project,
+        "def first(p):\n    return p\n\ndef second(x, q):\n    return x * q\n\n"
+        "def score(y):\n    return {'loss': float(y)}\n",
+        CHAIN,
+    )
+    project.write_catalog({"x": {"type": f"{project.package}.own.Own"}})
+    assert values(project, (1, 10)) == [30.0]
+    (project.source / "own.py").write_text(own.replace("+ 2", "+ 3"))
+    assert values(project, (1, 10)) == [40.0]

@@ -15,8 +15,12 @@ from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
+from kedro.framework.startup import bootstrap_project
+from packaging.specifiers import SpecifierSet
 from services import free_port
 
+from kedro_eeipu.cli import commands
 from kedro_eeipu.viz.fallback import LARGEST_PORT
 
 DEFAULTS = {"clean.scale": 1.0, "left.weight": 2.0, "right.power": 2, "shift": 3.0}
@@ -118,10 +122,14 @@ def test_trial_is_served_and_its_server_ends_with_the_command(
     ],
 )
 def test_what_it_cannot_do_is_refused(
-    project: Any, tuner: Any, option: tuple[str, str], said: str
+    project: Any, tuner: Any, option: tuple[str, str], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    process = begun(project, *option)
-    output = process.communicate(timeout=WAIT_SECONDS)[0]
-    assert process.returncode == 2
-    assert "Traceback" not in output
-    assert f"Error: {said}" in output
+    from kedro_eeipu.viz import app
+
+    monkeypatch.setattr(app, "TESTED", SpecifierSet("<1"))
+    result = CliRunner().invoke(
+        commands, ["eeipu", "viz", *option], obj=bootstrap_project(project.path)
+    )
+    assert result.exit_code == 2
+    assert "Traceback" not in result.output
+    assert f"Error: {said}" in result.stderr
