@@ -122,12 +122,13 @@ def open_settings(
     from kedro.framework.session import KedroServiceSession
 
     from kedro_eeipu.config.loading import check_environment, load_settings
+    from kedro_eeipu.project.parameters import open_context
 
     logs_to_stderr()
     session = KedroServiceSession.create(
         project_path=metadata.project_path, env=env, conf_source=conf_source
     )
-    context = session.load_context(params or {})
+    context = open_context(session, params)
     check_environment(context)
     return context, load_settings(context)
 

@@ -170,9 +170,14 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
         Raises:
             CacheMiss: It is no longer in the cache.
         """
-        if self.output is None:
+        output = self.output
+        if output is not None:
+            value = (self.run.scratch if output.scratch else self.store).load(output.blob)
+        elif self._memory is not None:
+            value = self._memory.load()
+        else:
             raise CacheMiss("it has not been produced in this run")
-        return self._copied(self._as_declared(self.store.load(self.output.blob)))
+        return self._copied(self._as_declared(value))
 
     def keep(self) -> None:
         """Let the content be loaded still when the run's directory is gone."""

@@ -30,6 +30,7 @@ from kedro_eeipu.cache.identity.canonical import combine
 from kedro_eeipu.cache.store.store import Blob, CacheMiss, Store, Unstorable
 from kedro_eeipu.errors import ObjectiveError
 from kedro_eeipu.hooks.declared import changes_content
+from kedro_eeipu.hooks.mlflow import MlflowRun
 from kedro_eeipu.hooks.process_state import ProcessState
 from kedro_eeipu.hooks.redirecting import redirect
 from kedro_eeipu.hooks.same_value import same_value
@@ -50,6 +51,7 @@ class FreshRun:
         expected: What the nodes returned in the trial, by node, in the order of their outputs.
         nodes: Names of the nodes that run, ``None`` for all.
         start: The state of the process in which it begins.
+        mlflow: What MLflow is told of it.
         began: Whether Kedro has started it.
         value: Its objective, ``None`` if there is none.
         problem: Why there is none.
@@ -67,6 +69,7 @@ class FreshRun:
     expected: Mapping[str, Sequence[tuple[str, int]]] = field(default_factory=dict)
     nodes: Collection[str] | None = None
     start: ProcessState | None = None
+    mlflow: MlflowRun | None = None
     began: bool = False
     value: float | None = None
     problem: str = ""
@@ -113,6 +116,8 @@ class FreshRun:
         self._catalog, self._manager = catalog, manager
         if manager is not None:
             manager.register(self)
+        if self.mlflow is not None:
+            self.mlflow.begin(self.run_id, catalog, ())
         self.began = True
 
     def complete(self, result: dict[str, Any], catalog: CatalogProtocol) -> None:

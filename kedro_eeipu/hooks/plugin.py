@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kedro.pipeline import Pipeline
     from kedro.pipeline.node import Node
 
+    from kedro_eeipu.hooks.mlflow import MlflowRun
     from kedro_eeipu.hooks.plan import RunPlan
     from kedro_eeipu.hooks.run import PlannedRun
 
@@ -38,10 +39,12 @@ class AnnouncedRun(Protocol):
 
     Attributes:
         run_id: Kedro's id of the run.
+        mlflow: What MLflow is told of it, ``None`` for a plain run.
         plan: What it does with the cache, ``None`` where it does nothing.
     """
 
     run_id: str
+    mlflow: MlflowRun | None
 
     @property
     def plan(self) -> RunPlan | None: ...
@@ -67,15 +70,20 @@ class EEIPUHooks:
     def announce(self, run: AnnouncedRun) -> None:
         """Take part in the run with this id; `forget` it when it is over."""
         self._runs[run.run_id] = run
+        self._local.announced = run
 
     def forget(self, run: AnnouncedRun) -> None:
         """End a run, whether Kedro told its end or was interrupted before it could."""
         run.end()
         self._runs.pop(run.run_id, None)
+        self._local.announced = None
 
-    @hook_impl
+    @hook_impl(trylast=True)
     def after_context_created(self, context: KedroContext) -> None:
         self._local.context = context
+        run = getattr(self._local, "announced", None)
+        if run is not None and run.mlflow is not None:
+            run.mlflow.announce(context)
 
     @hook_impl(trylast=True)
     def before_pipeline_run(

@@ -11,6 +11,7 @@ from kedro.pipeline import Pipeline
 
 from kedro_eeipu._kedro import replace_content, replace_dataset
 from kedro_eeipu.cache.store.size_limit import SizeLimit
+from kedro_eeipu.hooks.mlflow import MlflowRun
 from kedro_eeipu.hooks.plan import Planner, RunPlan
 from kedro_eeipu.hooks.process_state import CarriedState, ProcessState
 from kedro_eeipu.hooks.pruning import Gate
@@ -35,6 +36,7 @@ class PlannedRun:
             if that is not known.
         seeded: Random generators that the project has seeded when it was imported.
         nodes: Names of the nodes that it needs, ``None`` for all.
+        mlflow: What MLflow is told of it, ``None`` for a plain run.
         plan: What it does, once Kedro has started it.
     """
 
@@ -47,6 +49,7 @@ class PlannedRun:
     start: ProcessState | None = None
     seeded: frozenset[str] = frozenset()
     nodes: Collection[str] | None = None
+    mlflow: MlflowRun | None = None
     plan: RunPlan | None = None
     _pipeline: Pipeline | None = None
     _outputs: set[str] = field(default_factory=set)
@@ -71,6 +74,8 @@ class PlannedRun:
             carried=CarriedState(self.start, self.seeded),
             nodes=self.nodes,
         )
+        if self.mlflow is not None:
+            self.mlflow.begin(self.run_id, catalog, self.plan.datasets)
         for name, dataset in {**self.plan.datasets, **self.plan.streamed}.items():
             replace_dataset(catalog, name, dataset)
         self._pipeline, self._whole = pipeline, dict(pipeline.__dict__)

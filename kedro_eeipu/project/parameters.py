@@ -25,10 +25,36 @@ from kedro_eeipu.errors import ConfigurationError
 __all__ = [
     "catalog_errors",
     "context_parameters",
+    "open_context",
     "parameters_file",
     "read_parameters",
     "shown_path",
 ]
+
+
+def open_context(
+    session: KedroServiceSession, runtime_params: Mapping[str, Any] | None = None
+) -> KedroContext:
+    """The context of a session, for the first time.
+
+    Raises:
+        ConfigurationError: MLflow cannot open its store, which kedro-mlflow does here.
+    """
+    try:
+        return session.load_context(dict(runtime_params or {}))
+    except Exception as error:
+        if type(error).__name__ != "MlflowException":
+            raise
+        if "MLFLOW_ALLOW_FILE_STORE" in str(error):
+            problem = "MLflow 3 keeps no runs in a folder such as mlruns unless that is allowed"
+            remedy = (
+                "Write `server: {mlflow_tracking_uri: 'sqlite:///mlflow.db'}` into "
+                "conf/base/mlflow.yml, or set MLFLOW_ALLOW_FILE_STORE=true."
+            )
+        else:
+            problem = f"kedro-mlflow cannot open its store: {str(error).strip().splitlines()[0]}"
+            remedy = "Check `server: mlflow_tracking_uri`."
+        raise ConfigurationError(problem, where="mlflow.yml", remedy=remedy) from None
 
 
 def parameters_file(context: KedroContext, block: str = "eeipu") -> str:
@@ -61,7 +87,7 @@ def read_parameters(
         ConfigurationError: They cannot be read.
     """
     session = KedroServiceSession.create(project_path=path, env=env, conf_source=conf_source)
-    context = session.load_context(dict(runtime_params or {}))
+    context = open_context(session, runtime_params)
     return context_parameters(context, parameters_file(context))
 
 

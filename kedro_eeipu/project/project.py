@@ -32,6 +32,7 @@ from kedro_eeipu.config.settings import Settings
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.hooks import process_state
 from kedro_eeipu.hooks.fresh_run import FreshRun
+from kedro_eeipu.hooks.mlflow import active_mlflow_run, end_mlflow_runs
 from kedro_eeipu.hooks.plan import Planner, RunPlan
 from kedro_eeipu.hooks.plugin import hooks
 from kedro_eeipu.hooks.process_state import CarriedState, ProcessState
@@ -52,10 +53,11 @@ from kedro_eeipu.project.needed import needed_nodes
 from kedro_eeipu.project.parameters import (
     catalog_errors,
     context_parameters,
+    open_context,
     parameters_file,
 )
 from kedro_eeipu.project.proposal import NoBlockError, proposed_block
-from kedro_eeipu.project.quiet import active_mlflow_run, end_mlflow_runs, quiet
+from kedro_eeipu.project.quiet import quiet
 from kedro_eeipu.project.state import fixed_parts, pipeline_state
 from kedro_eeipu.search import SearchSpace, StageGraph, parse_space
 from kedro_eeipu.search.block import block_of
@@ -140,7 +142,7 @@ class Project:
             configuration, project_path=path, env=env, conf_source=conf_source
         )
         given = dict(runtime_params or {})
-        context = session.load_context(given)
+        context = open_context(session, given)
         configuration.watch(list(map(Path, configuration_folders(context.config_loader))))
         parameters = context_parameters(context, parameters_file(context))
         check_pipeline(pipeline_name, pipelines)

@@ -20,6 +20,7 @@ from kedro_eeipu.project.checks import check_pipeline, holds_no_number, nodes_wi
 from kedro_eeipu.project.parameters import (
     catalog_errors,
     context_parameters,
+    open_context,
     parameters_file,
     shown_path,
 )
@@ -124,7 +125,7 @@ def propose_block(
             be read.
     """
     session = KedroServiceSession.create(project_path=path, env=env, conf_source=conf_source)
-    context = session.load_context(dict(runtime_params or {}))
+    context = open_context(session, runtime_params)
     parameters = context_parameters(context, parameters_file(context))
     check_pipeline(pipeline_name, pipelines)
     key = "eeipu" if pipeline_name == "__default__" else f"eeipu_{pipeline_name}"

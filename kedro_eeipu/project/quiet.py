@@ -1,14 +1,13 @@
-"""What other plugins do in every run, and should not do, or should end, while trials run."""
+"""What other plugins do in every run, and should not do while trials run."""
 
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["active_mlflow_run", "end_mlflow_runs", "quiet"]
+__all__ = ["quiet"]
 
 # Kedro-Viz rewrites a file that grows with every run to show the last one's status.
 _NOT_WHILE_TUNING = ("kedro_viz",)
@@ -37,20 +36,3 @@ def quiet(manager: Any) -> Iterator[None]:
         kedro_logger.setLevel(level)
         for name, plugin in silenced:
             manager.register(plugin, name=name)
-
-
-def active_mlflow_run() -> str | None:
-    """Id of the MLflow run that is open in this process, if MLflow is in use at all."""
-    mlflow: Any = sys.modules.get("mlflow")
-    run = None if mlflow is None else mlflow.active_run()
-    return None if run is None else str(run.info.run_id)
-
-
-def end_mlflow_runs(outer: str | None) -> None:
-    """End the MLflow runs that a trial has left open, up to the one that was open before it.
-
-    kedro-mlflow leaves its run open when asked to nest, and always when interrupted; the next trial
-    would then log into it.
-    """
-    while active_mlflow_run() not in (None, outer):
-        sys.modules["mlflow"].end_run()

@@ -14,6 +14,7 @@ from kedro_eeipu.study.limits import NOTHING_NEW
 from kedro_eeipu.study.storage import LimitReached
 from kedro_eeipu.tuning.cluster import Cluster
 from kedro_eeipu.tuning.lost_workers import RunningTrial, result_without_worker, timeout_of
+from kedro_eeipu.tuning.mlflow_runs import close_lost_run
 from kedro_eeipu.tuning.runner import EEIPURunner
 from kedro_eeipu.tuning.trial import TrialResult
 from kedro_eeipu.tuning.worker import Assignment, source_of
@@ -97,6 +98,7 @@ class ClusterRunner(EEIPURunner):
                 runner=f"{type(self.runner).__module__}.{type(self.runner).__qualname__}",
                 parts=project.fixed_parts,
                 gate=self._gate(),
+                mlflow=self._mlflow_run(number),
                 configuration=project.configuration.portable(),
             )
         )
@@ -138,6 +140,7 @@ class ClusterRunner(EEIPURunner):
         if type(error).__name__ != "KilledWorker":
             return TrialResult(None, (), self.project.redactor.text(error_text(error)))
         nodes = tuple(self._finished_nodes(trial.run_id))
+        close_lost_run(self.project, trial.run_id)
         timeout = timeout_of(trial, self.project, self.cluster)
         return result_without_worker(trial, nodes, timeout, self.study.current())
 

@@ -26,6 +26,7 @@ from kedro_eeipu.study.confirmation import Confirmation
 from kedro_eeipu.study.records import TrialRecord
 from kedro_eeipu.study.storage import TrialStudy
 from kedro_eeipu.tuning.fresh_trial import ANSWER, FreshTrial
+from kedro_eeipu.tuning.mlflow_runs import tag_confirmed
 
 __all__ = ["confirm", "expected_seconds", "is_cheap"]
 
@@ -95,6 +96,7 @@ def confirm(
     answered = Confirmation.from_json(answer)
     result = replace(answered, seconds=round(now - started, 3), time=round(now, 3))
     study.confirm(trial.number, result)
+    tag_confirmed(project, trial.run_id, confirmed=result.confirmed)
     return result
 
 

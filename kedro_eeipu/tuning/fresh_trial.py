@@ -23,6 +23,7 @@ from kedro_eeipu.cache.store.size_limit import SizeLimit
 from kedro_eeipu.config.frozen import ConfigurationSnapshot, PortableSnapshot
 from kedro_eeipu.errors import ConfigurationError, EEIPUError, error_text
 from kedro_eeipu.hooks.fresh_run import FreshRun
+from kedro_eeipu.hooks.mlflow import MlflowRun
 from kedro_eeipu.logs import logs_to_stderr
 from kedro_eeipu.project.project import Project
 from kedro_eeipu.study.confirmation import Confirmation
@@ -119,6 +120,7 @@ def confirmation(task: FreshTrial) -> Confirmation:
         project.space.objective,
         expected={n.name: n.outputs for n in task.trial.nodes},
         nodes=None if task.whole else frozenset(n.name for n in project.pipeline.nodes),
+        mlflow=MlflowRun(task.study, task.trial.number, task.trial.pipeline_state, is_rerun=True),
     )
     error = ""
     try:

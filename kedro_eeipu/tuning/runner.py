@@ -15,6 +15,7 @@ from kedro.runner import AbstractRunner, SequentialRunner
 
 from kedro_eeipu.cache.store.size_limit import SizeLimit
 from kedro_eeipu.errors import ConfigurationError, ObjectiveError, StudyStopped
+from kedro_eeipu.hooks.mlflow import MlflowRun
 from kedro_eeipu.hooks.pruning import Gate
 from kedro_eeipu.hooks.run_directory import RunDirectory
 from kedro_eeipu.project.project import Project
@@ -25,6 +26,7 @@ from kedro_eeipu.study.records import NodeRecord, TrialRecord
 from kedro_eeipu.study.sampler_names import EEIPU
 from kedro_eeipu.study.storage import LimitReached, TrialStudy
 from kedro_eeipu.tuning.listener import Listener
+from kedro_eeipu.tuning.mlflow_runs import close_lost_run, tag_best
 from kedro_eeipu.tuning.observing import Observer
 from kedro_eeipu.tuning.proposing import Proposed, Proposer
 from kedro_eeipu.tuning.trial import TrialResult, node_records, run_trial
@@ -135,7 +137,10 @@ class EEIPURunner:
             self.recover()
             self._sitting = len(self.study.trials())
             self.listener.study_started(self.study)
-            stopped = self._run_trials()
+            try:
+                stopped = self._run_trials()
+            finally:
+                tag_best(self.project, self.study)
             trials = self.study.current()
             others = len(self.study.trials()) - len(trials)
             return Outcome(stopped, trials, self.study.best(), others)
@@ -154,6 +159,7 @@ class EEIPURunner:
         """
         number, run_id = self._begin(params, proposing)
         run = self.project.new_run(run_id, self._run_meta(number), self._gate())
+        run.mlflow = self._mlflow_run(number)
         self.listener.trial_started(number, params, run)
         return self._finish(number, run_trial(self.project, run, params, self.runner))
 
@@ -208,6 +214,10 @@ class EEIPURunner:
     def _run_meta(self, number: int) -> dict[str, Any]:
         """What new records in the cache say of the trial that made them."""
         return {"study": self.study.name, "trial": number, **self._meta}
+
+    def _mlflow_run(self, number: int) -> MlflowRun:
+        """What MLflow is told of the trial."""
+        return MlflowRun(self.study.name, number, self.project.state.digest)
 
     def _gate(self) -> Gate | None:
         """What ends a trial early, if trials report anything on the way."""
@@ -269,6 +279,7 @@ class EEIPURunner:
         """Record that a trial was interrupted, with the nodes that it had finished."""
         nodes = self._finished_nodes(run_id)
         self.study.finish(number, None, nodes, error=error, interrupted=True)
+        close_lost_run(self.project, run_id)
 
     def _finished_nodes(self, run_id: str) -> list[NodeRecord]:
         """The nodes that a killed trial had finished, where its process noted them here."""

@@ -16,6 +16,7 @@ from kedro.framework.startup import bootstrap_project
 from kedro_eeipu._kedro import hook_manager
 from kedro_eeipu.config.frozen import ConfigurationSnapshot, PortableSnapshot
 from kedro_eeipu.errors import ConfigurationError, EEIPUError
+from kedro_eeipu.hooks.mlflow import MlflowRun
 from kedro_eeipu.hooks.pruning import Gate
 from kedro_eeipu.logs import logs_to_stderr
 from kedro_eeipu.project.project import Project
@@ -63,6 +64,7 @@ class Assignment:
         parts: Of each node, the parts of its key that no trial changes, as the driver has them.
         gate: Ends the trial early when what it reports on the way is not good enough.
         configuration: What the tuning process has read of the configuration, credentials left out.
+        mlflow: What MLflow is told of the trial.
     """
 
     source: Source
@@ -74,6 +76,7 @@ class Assignment:
     parts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     gate: Gate | None = None
     configuration: PortableSnapshot = field(default_factory=dict)
+    mlflow: MlflowRun | None = None
 
 
 def source_of(project: Project) -> Source:
@@ -104,6 +107,7 @@ def run(assignment: Assignment) -> TrialResult:
         from kedro.utils import load_obj
 
         planned = project.new_run(assignment.run_id, assignment.meta, assignment.gate)
+        planned.mlflow = assignment.mlflow
         stop = _StopWhenCancelled(_cancelled())
         hook_manager(project.session).register(stop)
         try:

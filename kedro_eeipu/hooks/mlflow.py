@@ -1,0 +1,154 @@
+"""The run that kedro-mlflow opens for a trial: its name, its tags, and what it logs metrics by.
+
+MLflow is never imported here: where it is not loaded, it is not in use.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import logging
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from kedro.io import AbstractDataset, CatalogProtocol
+
+from kedro_eeipu._kedro import wrapped_dataset
+from kedro_eeipu.hooks.dataset import warn_once
+
+__all__ = [
+    "RERUN_TAG",
+    "RUN_TAG",
+    "STUDY_TAG",
+    "MlflowRun",
+    "active_mlflow_run",
+    "end_mlflow_runs",
+    "mlflow_errors",
+]
+
+STUDY_TAG = "eeipu.study"
+RUN_TAG = "eeipu.run_id"  # Kedro's id of the run, which no other trial of any study has
+RERUN_TAG = "eeipu.rerun_of"
+_TRIAL_TAG = "eeipu.trial"
+_STATE_TAG = "eeipu.state"
+_METRICS = "kedro_mlflow.io.metrics"
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class MlflowRun:
+    """The MLflow run of a trial, or of its confirmation; where kedro-mlflow is not in use, nothing.
+
+    It travels to workers before it begins.
+
+    Attributes:
+        study: Name of the study.
+        trial: Number of the trial.
+        state: Digest of the state of the pipeline.
+        is_rerun: Whether the trial runs once more, to be confirmed.
+        run_id: MLflow's id of the run, ``None`` where there is none.
+        metrics: The metric datasets of the catalog by name; they log into this run.
+    """
+
+    study: str
+    trial: int
+    state: str = ""
+    is_rerun: bool = False
+    run_id: str | None = None
+    metrics: dict[str, AbstractDataset[Any, Any]] = field(default_factory=dict)
+    _in_use: bool = False
+    _outer: str | None = None
+
+    def announce(self, context: Any) -> None:
+        """Name the run that kedro-mlflow is about to open, and let it be a new one.
+
+        Args:
+            context: The context of the run; kedro-mlflow has left its configuration there.
+        """
+        configuration = getattr(context, "mlflow", None)
+        if configuration is None:
+            return
+        self._in_use, self._outer = True, active_mlflow_run()
+        if self._outer is not None:  # kedro-mlflow opens none and logs into this one
+            return
+        options = configuration.tracking.run
+        if options.id is not None:
+            warn_once(
+                "%s names the run %s (tracking: run: id). MLflow allows one value for each "
+                "parameter of a run, so trials get runs of their own.",
+                "mlflow.yml",
+                options.id,
+            )
+            options.id = None
+        options.name = f"{options.name or self.study} #{self.trial}"
+        if self.is_rerun:
+            options.name += ", once more"
+
+    def begin(self, run_id: str, catalog: CatalogProtocol, names: Iterable[str]) -> None:
+        """Note the run that kedro-mlflow has opened, and tag it.
+
+        Args:
+            run_id: Kedro's id of the run.
+            catalog: The catalog of the run, with the user's own datasets.
+            names: Datasets that the run produces.
+        """
+        active = active_mlflow_run() if self._in_use else None
+        if active is None or active == self._outer:
+            return
+        self.run_id = active
+        number = str(self.trial)
+        numbered = {RERUN_TAG: number} if self.is_rerun else {_TRIAL_TAG: number, RUN_TAG: run_id}
+        with mlflow_errors():
+            tags = {STUDY_TAG: self.study, _STATE_TAG: self.state, **numbered}
+            sys.modules["mlflow"].set_tags({k: v for k, v in tags.items() if v})
+        for name in names:
+            dataset = catalog.get(name) if name in catalog else None
+            if dataset is not None and _logs_metrics(dataset):
+                self.metrics[name] = self._private(name, dataset)
+
+    def _private(self, name: str, dataset: AbstractDataset[Any, Any]) -> AbstractDataset[Any, Any]:
+        """A copy of a metric dataset that logs into this run, whichever the catalog names."""
+        private: Any = copy.copy(wrapped_dataset(dataset))
+        if private._run_id is not None:
+            warn_once(
+                "'%s' names the run %s in the catalog. Trials log it into their own runs.",
+                name,
+                private._run_id,
+            )
+        private.run_id = self.run_id
+        return private
+
+
+def _logs_metrics(dataset: AbstractDataset[Any, Any]) -> bool:
+    classes = type(wrapped_dataset(dataset)).__mro__
+    return any(c.__module__.startswith(_METRICS) for c in classes)
+
+
+def active_mlflow_run() -> str | None:
+    """Id of the MLflow run that is open in this process, if MLflow is in use at all."""
+    mlflow: Any = sys.modules.get("mlflow")
+    run = None if mlflow is None else mlflow.active_run()
+    return None if run is None else str(run.info.run_id)
+
+
+def end_mlflow_runs(outer: str | None) -> None:
+    """End the MLflow runs that a trial has left open, up to the one that was open before it.
+
+    kedro-mlflow leaves its run open when asked to nest, and always when interrupted; the next trial
+    would then log into it.
+    """
+    while active_mlflow_run() not in (None, outer):
+        sys.modules["mlflow"].end_run()
+
+
+@contextlib.contextmanager
+def mlflow_errors() -> Iterator[None]:
+    """Inside, MLflow is written to: a store that fails is warned of, and ends no trial."""
+    try:
+        yield
+    except Exception as error:
+        lines = str(error).strip().splitlines()
+        warn_once("%s has not got all of a trial: %s", "MLflow", lines[0] if lines else repr(error))

@@ -1,0 +1,154 @@
+"""What the MLflow run of a trial says of it, where kedro-mlflow is in use.
+
+The process that runs a trial logs it. The tuning process tags the best one and those that ran once
+more, and closes the runs of trials whose process has ended.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from kedro_eeipu._kedro import hook_manager
+from kedro_eeipu.cache.store.store import CacheMiss
+from kedro_eeipu.hooks.mlflow import RUN_TAG, STUDY_TAG, MlflowRun, mlflow_errors
+from kedro_eeipu.hooks.run import PlannedRun
+from kedro_eeipu.project.project import Project
+from kedro_eeipu.study.storage import TrialStudy
+
+__all__ = ["close_lost_run", "log_trial", "metric_values", "tag_best", "tag_confirmed"]
+
+_BEST_TAG = "eeipu.best"
+_CONFIRMED_TAG = "eeipu.confirmed"
+_LONGEST_VALUE = 500  # characters, which every version of MLflow takes
+_MOST_PARAMETERS = 100  # that MLflow takes at a time
+# As MLflow's own storage for Optuna has it, in which a pruned trial is KILLED.
+_KILLED, _FAILED = "KILLED", "FAILED"
+
+
+def metric_values(run: PlannedRun) -> dict[str, Any]:
+    """What the nodes of a trial returned for metric datasets, reused nodes included.
+
+    Args:
+        run: The run of the trial, while its directory is there.
+    """
+    values = {}
+    if run.mlflow is not None and run.plan is not None:
+        for name in run.mlflow.metrics:
+            dataset = run.plan.datasets.get(name)
+            if dataset is None or not dataset.exists():
+                continue
+            with mlflow_errors():
+                try:
+                    values[name] = dataset.recorded_value()
+                except CacheMiss:  # of a reused node, whose value nobody else asked for
+                    continue
+    return values
+
+
+def log_trial(
+    run: MlflowRun,
+    metrics: Mapping[str, Any],
+    params: Mapping[str, Any],
+    *,
+    value: float | None,
+    cost: float,
+    saved: float,
+    was_stopped: bool,
+) -> None:
+    """Log how a trial ended.
+
+    Args:
+        run: Its MLflow run.
+        metrics: What its nodes returned for metric datasets, by name.
+        params: Its values by dotted path.
+        value: The objective, ``None`` if there is none.
+        cost: Seconds of its nodes.
+        saved: Seconds that its reused nodes would have cost.
+        was_stopped: Whether it was pruned or interrupted, so that it has not failed.
+    """
+    if run.run_id is None:
+        return
+    mlflow: Any = sys.modules["mlflow"]
+    client, entities = mlflow.MlflowClient(), mlflow.entities
+    for name, content in metrics.items():
+        with mlflow_errors():
+            run.metrics[name].save(content)
+    numbers = {
+        "eeipu.objective": value,
+        "eeipu.cost_seconds": round(cost, 6),
+        "eeipu.saved_seconds": round(saved, 6),
+    }
+    now = int(time.time() * 1000)
+    logged = [entities.Metric(k, v, now, 0) for k, v in numbers.items() if v is not None]
+    with mlflow_errors():
+        # kedro-mlflow has logged what nodes take; of a parameter MLflow refuses a second value.
+        there = client.get_run(run.run_id).data.params
+        flat = {re.sub(r"[^/\w.\- ]", "_", path): v for path, v in params.items()}
+        rows = [
+            entities.Param(k, str(v)[:_LONGEST_VALUE]) for k, v in flat.items() if k not in there
+        ]
+        client.log_batch(run.run_id, metrics=logged, params=rows[:_MOST_PARAMETERS])
+        for i in range(_MOST_PARAMETERS, len(rows), _MOST_PARAMETERS):
+            client.log_batch(run.run_id, params=rows[i : i + _MOST_PARAMETERS])
+    if value is None:
+        with mlflow_errors():
+            client.set_terminated(run.run_id, _KILLED if was_stopped else _FAILED)
+
+
+def tag_best(project: Project, study: TrialStudy) -> None:
+    """Tag the run of a study's best trial, and no other of that study."""
+    with mlflow_errors():
+        if not _is_in_use(project) or (best := study.best()) is None:
+            return
+        client = sys.modules["mlflow"].MlflowClient()
+        for run in _runs(**{_BEST_TAG: "true", STUDY_TAG: study.name}):
+            if run.data.tags.get(RUN_TAG) != best.run_id:
+                client.delete_tag(run.info.run_id, _BEST_TAG)
+        for run in _runs(**{RUN_TAG: best.run_id}):
+            client.set_tag(run.info.run_id, _BEST_TAG, "true")
+
+
+def tag_confirmed(project: Project, run_id: str, *, confirmed: bool) -> None:
+    """Tag the run of a trial that ran once more with what came out.
+
+    Args:
+        project: The project.
+        run_id: Kedro's id of the trial's run.
+        confirmed: Whether its objective was the same.
+    """
+    with mlflow_errors():
+        if _is_in_use(project):
+            client = sys.modules["mlflow"].MlflowClient()
+            for run in _runs(**{RUN_TAG: run_id}):
+                client.set_tag(run.info.run_id, _CONFIRMED_TAG, str(confirmed).lower())
+
+
+def close_lost_run(project: Project, run_id: str) -> None:
+    """Close the run of a trial whose process has ended, which MLflow takes for running still."""
+    with mlflow_errors():
+        if _is_in_use(project):
+            client = sys.modules["mlflow"].MlflowClient()
+            for run in _runs(**{RUN_TAG: run_id}):
+                if run.info.status == "RUNNING":
+                    client.set_terminated(run.info.run_id, _KILLED)
+
+
+def _is_in_use(project: Project) -> bool:
+    """Whether kedro-mlflow logs what this project runs."""
+    plugins = hook_manager(project.session).get_plugins()
+    return any(type(p).__module__.partition(".")[0] == "kedro_mlflow" for p in plugins)
+
+
+def _runs(**tags: str) -> Iterator[Any]:
+    """The runs of the project's experiment with these tags."""
+    query = " and ".join(f"tags.`{k}` = {_quoted(v)}" for k, v in tags.items())
+    # Of the experiment that kedro-mlflow has set.
+    yield from sys.modules["mlflow"].search_runs(filter_string=query, output_format="list")
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"' if "'" in text else f"'{text}'"
