@@ -499,29 +499,6 @@ def test_plain_run_is_untouched_by_the_plugin(project: Any) -> None:
     assert not (project.path / "src" / ".eeipu").exists()
 
 
-def test_mlflow_sees_one_run_per_trial_with_all_parameters(
-    project: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import mlflow
-
-    (project.source / "settings.py").write_text("")
-    uri = f"sqlite:///{project.path / 'mlflow.db'}"
-    (project.path / "conf" / "local" / "mlflow.yml").write_text(
-        f"server: {{mlflow_tracking_uri: '{uri}'}}\ntracking: {{experiment: {{name: tuning}}}}\n"
-    )
-    monkeypatch.chdir(project.path)
-    tuner = project.tuner(limits=Limits(trials=3))
-    trials = tuner.run().trials
-    client = mlflow.MlflowClient(uri)
-    (experiment,) = [e for e in client.search_experiments() if e.name == "tuning"]
-    runs = sorted(client.search_runs([experiment.experiment_id]), key=lambda r: r.info.start_time)
-    assert len(runs) == 3
-    for run, trial in zip(runs, trials, strict=True):
-        assert run.data.params["shift"] == str(trial.params["shift"])
-        assert run.data.params["left.weight"] == str(trial.params["left.weight"])
-        assert "clean" in run.data.params
-
-
 def test_nested_parameters_keep_their_siblings(project: Any) -> None:
     """Kedro drops siblings of a nested runtime parameter when the environment sets the same key."""
     project.write_parameters({"left": {"weight": 7.0, "other": "local"}}, env="local")

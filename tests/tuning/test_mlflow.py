@@ -1,0 +1,125 @@
+"""What kedro-mlflow's runs of trials say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from kedro_eeipu.errors import ConfigurationError
+from kedro_eeipu.hooks import dataset
+from kedro_eeipu.study.limits import Limits
+from kedro_eeipu.tuning.mlflow_runs import tag_best, tag_confirmed
+
+GOOD = {"clean.scale": 1.0, "left.weight": 2.0, "right.power": 2, "shift": 3.0}
+BAD = {"clean.scale": 2.0, "left.weight": 10.0, "right.power": 3, "shift": 3.0}
+METRICS = "kedro_mlflow.io.metrics"
+
+
+@pytest.fixture
+def tracked(project: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A project that logs with kedro-mlflow, in its own folder."""
+    (project.source / "settings.py").write_text("")
+    monkeypatch.chdir(project.path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr(dataset, "_warned", set())
+    return project
+
+
+def mlflow_yml(project: Any, **tracking: Any) -> str:
+    uri = f"sqlite:///{project.path / 'mlflow.db'}"
+    (project.path / "conf" / "local" / "mlflow.yml").write_text(
+        yaml.safe_dump(
+            {
+                "server": {"mlflow_tracking_uri": uri},
+                "tracking": {"experiment": {"name": "tuning"}, **tracking},
+            }
+        )
+    )
+    return uri
+
+
+def log_metrics(project: Any) -> None:
+    """Let the project log a metric, which is reused, and a metric history."""
+    nodes = project.source / "nodes.py"
+    nodes.write_text(
+        nodes.read_text()
+        + "\n\ndef level(joined):\n    return joined['sum'], [1.0, joined['sum']]\n"
+        + "\n\ndef stop(level, shift):\n    if shift == 50:\n        raise KeyboardInterrupt\n"
+        + "    return level\n"
+    )
+    pipeline = project.source / "pipeline.py"
+    pipeline.write_text(
+        pipeline.read_text().replace(
+            "    ])",
+            '        node(nodes.level, "joined", ["level", "history"], name="level"),\n'
+            '        node(nodes.stop, ["level", "params:shift"], "end", name="stop"),\n    ])',
+        )
+    )
+    file = project.path / "conf" / "base" / "parameters.yml"
+    parameters = yaml.safe_load(file.read_text())
+    parameters["eeipu"] |= {"report": ["joined:sum"], "also": ["level", "end"]}
+    project.write_parameters(parameters)
+    file = project.path / "conf" / "base" / "catalog.yml"
+    catalog = yaml.safe_load(file.read_text())
+    project.write_catalog(
+        catalog
+        | {
+            "level": {"type": f"{METRICS}.MlflowMetricDataset", "run_id": "another"},
+            "history": {"type": f"{METRICS}.MlflowMetricHistoryDataset"},
+        }
+    )
+
+
+def test_runs_of_trials(tracked: Any) -> None:
+    import mlflow
+
+    log_metrics(tracked)
+    client = mlflow.MlflowClient(mlflow_yml(tracked, run={"id": "fixed"}))
+    tuner = tracked.tuner("flights", limits=Limits(trials=1))
+    tuner.run()
+    for shift in range(4, 8):
+        tuner.evaluate({**GOOD, "shift": float(shift)})
+    assert tuner.evaluate(BAD).state == "pruned"
+    with pytest.raises(KeyboardInterrupt):
+        tuner.evaluate({**GOOD, "shift": 50.0})
+    best = tuner.study.best()
+    assert best.number == 4
+    tag_best(tuner.project, tuner.study)
+    tag_confirmed(tuner.project, best.run_id, confirmed=True)
+
+    trials = tuner.study.trials()
+    (experiment,) = [e for e in client.search_experiments() if e.name == "tuning"]
+    runs = sorted(client.search_runs([experiment.experiment_id]), key=lambda r: r.info.start_time)
+    assert [r.info.run_name for r in runs] == [f"flights #{n}" for n in range(7)]
+    assert [r.info.status for r in runs] == ["FINISHED"] * 5 + ["KILLED"] * 2
+    for run, trial in zip(runs, trials, strict=True):
+        assert {k: run.data.params[k] for k in GOOD} == {k: str(trial.params[k]) for k in GOOD}
+        assert "clean" in run.data.params, "as kedro-mlflow logs it"
+        assert run.data.metrics.get("eeipu.objective") == trial.value
+        assert run.data.metrics["eeipu.cost_seconds"] == pytest.approx(trial.cost, abs=1e-6)
+        assert run.data.metrics["eeipu.saved_seconds"] == pytest.approx(trial.saved, abs=1e-6)
+        assert run.data.tags["eeipu.study"] == "flights"
+        assert run.data.tags["eeipu.trial"] == str(trial.number)
+        assert run.data.tags["eeipu.state"] == trial.pipeline_state
+    level = next(n for n in trials[1].nodes if n.name == "level")
+    assert level.status == "reused"
+    for run in runs[:5]:
+        assert run.data.metrics["level"] == run.data.metrics["history"] == 26.0
+        history = client.get_metric_history(run.info.run_id, "history")
+        assert [m.value for m in history] == [1.0, 26.0], "once a trial"
+    assert "level" not in runs[5].data.metrics, "it was pruned before"
+    assert runs[6].data.metrics["level"] == 26.0
+    assert [r.info.run_name for r in runs if "eeipu.best" in r.data.tags] == ["flights #4"]
+    assert runs[4].data.tags["eeipu.confirmed"] == "true"
+    assert {("mlflow.yml", "fixed"), ("level", "another")} <= dataset._warned
+
+
+def test_refused_file_store_is_told_in_a_line(
+    tracked: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_ALLOW_FILE_STORE", raising=False)
+    with pytest.raises(ConfigurationError, match="sqlite:///mlflow") as raised:
+        tracked.load()
+    assert len(str(raised.value).splitlines()) == 2
