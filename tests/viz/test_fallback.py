@@ -127,6 +127,7 @@ def test_what_it_cannot_do_is_refused(
     from kedro_eeipu.viz import app
 
     monkeypatch.setattr(app, "TESTED", SpecifierSet("<1"))
+    monkeypatch.chdir(project.path)
     result = CliRunner().invoke(
         commands, ["eeipu", "viz", *option], obj=bootstrap_project(project.path)
     )
