@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kedro_eeipu.viz.fallback_catalog import trial_document
 from kedro_eeipu.viz.plugin import TRIAL_VARIABLE
-from kedro_eeipu.viz.trial_catalog import trial_document
 
 if TYPE_CHECKING:
     from kedro_eeipu.project.project import Project

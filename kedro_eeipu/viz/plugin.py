@@ -35,7 +35,7 @@ class TrialCatalogHooks:
     @hook_impl
     def after_catalog_created(self, catalog: CatalogProtocol) -> None:
         if TRIAL_VARIABLE in os.environ and self._context is not None:
-            from kedro_eeipu.viz.trial_catalog import put_trial
+            from kedro_eeipu.viz.fallback_catalog import put_trial
 
             put_trial(catalog, self._context, Path(os.environ[TRIAL_VARIABLE]))
 

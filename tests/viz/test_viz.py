@@ -19,9 +19,9 @@ from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.study.explain import History
 from kedro_eeipu.viz.app import TESTED, Pages, encoded, kedro_viz_html, shown_trial, view_page
 from kedro_eeipu.viz.fallback import command
+from kedro_eeipu.viz.fallback_catalog import put_trial, trial_document
 from kedro_eeipu.viz.plugin import TRIAL_VARIABLE
 from kedro_eeipu.viz.site import save_site
-from kedro_eeipu.viz.trial_catalog import put_trial, trial_document
 
 DEFAULTS = {"clean.scale": 1.0, "left.weight": 2.0, "right.power": 2, "shift": 3.0}
 SECRET = "hunter2-correct-horse"
