@@ -136,7 +136,11 @@ def _blamed_on_node(
     for i, node in enumerate(nodes):
         if node.status == NodeState.FAILED:
             if isinstance(raised, SystemExit):  # recorded as `SystemExit: 3`: say what that is
-                nodes[i] = node = replace(node, error=hide(_words(raised)))
+                words = _words(raised)
+                if raised.code is None and node.error:  # not all processes hand the code on
+                    code = node.error.partition("SystemExit: ")[2]
+                    words = f"SystemExit: sys.exit({code}) was called"
+                nodes[i] = node = replace(node, error=hide(words))
             return replace(result, nodes=tuple(nodes), error=f"{node.name}: {node.error}")
     return result
 
