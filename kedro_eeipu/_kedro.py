@@ -6,8 +6,10 @@ dataset of another package may lack are read with a default.
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Collection, Mapping
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from kedro.io import AbstractDataset, AbstractVersionedDataset, CachedDataset, CatalogProtocol
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "catalog_of",
     "configuration_folders",
+    "copy_in_folder",
     "copy_mode",
     "copy_node",
     "credentials_of",
@@ -158,6 +161,14 @@ def protocol(dataset: AbstractDataset | None) -> str:
 def file_system(dataset: AbstractDataset) -> Any:
     """The fsspec filesystem of a dataset of the file-backed family, None for others."""
     return getattr(dataset, "_fs", None)
+
+
+def copy_in_folder(dataset: AbstractDataset, folder: str) -> AbstractDataset:
+    """A copy of a dataset that lies in one local file, whose file lies in another folder."""
+    copied: Any = copy.copy(dataset)
+    copied._filepath = PurePosixPath(folder) / PurePosixPath(copied._filepath).name
+    copied._version = None
+    return copied
 
 
 def load_path(dataset: AbstractVersionedDataset) -> str:

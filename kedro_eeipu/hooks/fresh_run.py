@@ -105,6 +105,8 @@ class FreshRun:
             and changes_content(catalog.get(name))
         )
         needed = pipeline if self.nodes is None else keep_nodes(pipeline, self.nodes)
+        if self.mlflow is not None:
+            self.mlflow.begin(self.run_id, catalog, needed.all_outputs())
         redirection = redirect(needed, catalog, self.folder)
         self.in_memory, self._persistent = redirection.in_memory, redirection.persistent
         for replaced, dataset in redirection.datasets.items():
@@ -116,8 +118,6 @@ class FreshRun:
         self._catalog, self._manager = catalog, manager
         if manager is not None:
             manager.register(self)
-        if self.mlflow is not None:
-            self.mlflow.begin(self.run_id, catalog, ())
         self.began = True
 
     def complete(self, result: dict[str, Any], catalog: CatalogProtocol) -> None:
@@ -174,6 +174,8 @@ class FreshRun:
     @hook_impl(trylast=True)
     def before_dataset_saved(self, dataset_name: str, data: Any, node: Node) -> None:
         """Note what the node returned, as the hooks of others have left it."""
+        if self.mlflow is not None:
+            self.mlflow.log(dataset_name, data)
         if inspect.isgeneratorfunction(node.func):  # a chunk of it is no output
             return
         try:

@@ -9,13 +9,14 @@ import contextlib
 import copy
 import logging
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from kedro.io import AbstractDataset, CatalogProtocol
 
-from kedro_eeipu._kedro import wrapped_dataset
+from kedro_eeipu._kedro import copy_in_folder, file_path, protocol, wrapped_dataset
 from kedro_eeipu.hooks.dataset import warn_once
 
 __all__ = [
@@ -33,7 +34,7 @@ RUN_TAG = "eeipu.run_id"  # Kedro's id of the run, which no other trial of any s
 RERUN_TAG = "eeipu.rerun_of"
 _TRIAL_TAG = "eeipu.trial"
 _STATE_TAG = "eeipu.state"
-_METRICS = "kedro_mlflow.io.metrics"
+_METRICS, _ARTIFACTS = "kedro_mlflow.io.metrics", "kedro_mlflow.io.artifacts"
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +51,8 @@ class MlflowRun:
         state: Digest of the state of the pipeline.
         is_rerun: Whether the trial runs once more, to be confirmed.
         run_id: MLflow's id of the run, ``None`` where there is none.
-        metrics: The metric datasets of the catalog by name; they log into this run.
+        metrics: Copies of the catalog's metric datasets by name; they log into this run.
+        artifacts: Likewise those that write a local file and log it.
     """
 
     study: str
@@ -59,6 +61,7 @@ class MlflowRun:
     is_rerun: bool = False
     run_id: str | None = None
     metrics: dict[str, AbstractDataset[Any, Any]] = field(default_factory=dict)
+    artifacts: dict[str, AbstractDataset[Any, Any]] = field(default_factory=dict)
     _in_use: bool = False
     _outer: str | None = None
 
@@ -106,25 +109,48 @@ class MlflowRun:
             sys.modules["mlflow"].set_tags({k: v for k, v in tags.items() if v})
         for name in names:
             dataset = catalog.get(name) if name in catalog else None
-            if dataset is not None and _logs_metrics(dataset):
-                self.metrics[name] = self._private(name, dataset)
+            if dataset is None:
+                continue
+            dataset = wrapped_dataset(dataset)
+            if any(c.__module__.startswith(_METRICS) for c in type(dataset).__mro__):
+                self.metrics[name] = self._private(name, dataset, getattr(dataset, "_run_id", None))
+            elif _logs_file(dataset):
+                self.artifacts[name] = self._private(name, dataset, getattr(dataset, "run_id", ""))
 
-    def _private(self, name: str, dataset: AbstractDataset[Any, Any]) -> AbstractDataset[Any, Any]:
-        """A copy of a metric dataset that logs into this run, whichever the catalog names."""
-        private: Any = copy.copy(wrapped_dataset(dataset))
-        if private._run_id is not None:
+    def log(self, name: str, value: Any) -> None:
+        """Log what a node returned, if the catalog declares it as a metric or an artifact."""
+        with mlflow_errors():
+            if name in self.metrics:
+                self.metrics[name].save(value)
+            elif name in self.artifacts:
+                # The user's own file stays as it is.
+                with tempfile.TemporaryDirectory() as folder:
+                    copy_in_folder(self.artifacts[name], folder).save(value)
+
+    def _private(
+        self, name: str, dataset: AbstractDataset[Any, Any], fixed: str | None
+    ) -> AbstractDataset[Any, Any]:
+        """A copy of a dataset that logs into this run, not into one that the catalog fixes."""
+        private: Any = copy.copy(dataset)
+        if fixed:
             warn_once(
                 "'%s' names the run %s in the catalog. Trials log it into their own runs.",
                 name,
-                private._run_id,
+                fixed,
             )
         private.run_id = self.run_id
         return private
 
 
-def _logs_metrics(dataset: AbstractDataset[Any, Any]) -> bool:
-    classes = type(wrapped_dataset(dataset)).__mro__
-    return any(c.__module__.startswith(_METRICS) for c in classes)
+def _logs_file(dataset: AbstractDataset[Any, Any]) -> bool:
+    """Whether it writes one local file and logs that; a kind of the project's may write others."""
+    logs, kind = type(dataset).__mro__[:2]
+    return (
+        logs.__module__.startswith(_ARTIFACTS)
+        and kind.__module__.startswith("kedro_datasets.")
+        and file_path(dataset) != ""
+        and protocol(dataset) in ("", "file")
+    )
 
 
 def active_mlflow_run() -> str | None:

@@ -29,7 +29,7 @@ from kedro_eeipu.project.project import Project
 from kedro_eeipu.study.confirmation import Confirmation
 from kedro_eeipu.study.pipeline_state import Comparison, PipelineState
 from kedro_eeipu.study.records import TrialRecord
-from kedro_eeipu.tuning.mlflow_runs import log_trial
+from kedro_eeipu.tuning.mlflow_runs import log_outcome
 
 __all__ = ["ANSWER", "FreshTrial", "confirmation", "main"]
 
@@ -133,16 +133,8 @@ def confirmation(task: FreshTrial) -> Confirmation:
         where = f"{run.node}: " if run.node else ""
         error = project.redactor.text(f"{where}{error_text(raised)}")
     if run.mlflow is not None:
-        cost = sum(run.seconds.values())
-        log_trial(
-            run.mlflow,
-            {},
-            task.trial.params,
-            value=None if error else run.value,
-            cost=cost,
-            saved=0.0,
-            was_stopped=False,
-        )
+        value = None if error else run.value
+        log_outcome(run.mlflow, task.trial.params, value, cost=sum(run.seconds.values()))
     return _compared(task, project, run, error or run.problem)
 
 

@@ -9,74 +9,104 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from kedro_eeipu._kedro import hook_manager
 from kedro_eeipu.cache.store.store import CacheMiss
+from kedro_eeipu.hooks.dataset import MemoizedDataset
 from kedro_eeipu.hooks.mlflow import RUN_TAG, STUDY_TAG, MlflowRun, mlflow_errors
 from kedro_eeipu.hooks.run import PlannedRun
 from kedro_eeipu.project.project import Project
+from kedro_eeipu.states import NodeState
+from kedro_eeipu.study.records import NodeRecord
 from kedro_eeipu.study.storage import TrialStudy
 
-__all__ = ["close_lost_run", "log_trial", "metric_values", "tag_best", "tag_confirmed"]
+__all__ = ["close_lost_run", "log_outcome", "log_trial", "tag_best", "tag_confirmed"]
 
 _BEST_TAG = "eeipu.best"
 _CONFIRMED_TAG = "eeipu.confirmed"
+_ARTIFACTS_TAG = "eeipu.artifacts_of"
 _LONGEST_VALUE = 500  # characters, which every version of MLflow takes
 _MOST_PARAMETERS = 100  # that MLflow takes at a time
 # As MLflow's own storage for Optuna has it, in which a pruned trial is KILLED.
 _KILLED, _FAILED = "KILLED", "FAILED"
 
 
-def metric_values(run: PlannedRun) -> dict[str, Any]:
-    """What the nodes of a trial returned for metric datasets, reused nodes included.
+def log_trial(
+    run: PlannedRun,
+    params: Mapping[str, Any],
+    nodes: Sequence[NodeRecord],
+    *,
+    value: float | None,
+    was_stopped: bool,
+) -> None:
+    """Log how a trial ended, and what its nodes returned for metric and artifact datasets.
 
     Args:
         run: The run of the trial, while its directory is there.
+        params: Its values by dotted path.
+        nodes: What happened to its nodes.
+        value: The objective, ``None`` if there is none.
+        was_stopped: Whether it was pruned or interrupted, so that it has not failed.
     """
-    values = {}
-    if run.mlflow is not None and run.plan is not None:
-        for name in run.mlflow.metrics:
-            dataset = run.plan.datasets.get(name)
-            if dataset is None or not dataset.exists():
-                continue
-            with mlflow_errors():
-                try:
-                    values[name] = dataset.recorded_value()
-                except CacheMiss:  # of a reused node, whose value nobody else asked for
-                    continue
-    return values
+    if run.mlflow is None or run.mlflow.run_id is None or run.plan is None:
+        return
+    makers: dict[str, str] = {}
+    for node in nodes:
+        for name in run.plan.actions[node.name].outputs if node.has_outputs else ():
+            if name in run.mlflow.artifacts and node.status == NodeState.REUSED:
+                makers[name] = _maker(run, node)
+            elif name in run.mlflow.metrics or name in run.mlflow.artifacts:
+                _log_output(run.mlflow, run.plan.datasets[name])
+    if makers:
+        with mlflow_errors():
+            client: Any = sys.modules["mlflow"].MlflowClient()
+            listed = ", ".join(f"{name}: {maker}" for name, maker in makers.items())
+            client.set_tag(run.mlflow.run_id, _ARTIFACTS_TAG, listed)
+    cost, saved = sum(n.seconds for n in nodes), sum(n.saved for n in nodes)
+    log_outcome(run.mlflow, params, value, cost=cost, saved=saved, was_stopped=was_stopped)
 
 
-def log_trial(
+def _log_output(run: MlflowRun, dataset: MemoizedDataset) -> None:
+    with mlflow_errors():
+        try:
+            value = dataset.recorded_value()
+        except CacheMiss:  # of a reused node: nobody else has asked for it
+            return
+        run.log(dataset.name, value)
+
+
+def _maker(run: PlannedRun, node: NodeRecord) -> str:
+    """The run of the trial that has made what a node reuses."""
+    record = run.planner.store.get(node.key) if node.key else None
+    made = {} if record is None else record.meta
+    return f"{made['study']} #{made['trial']}" if "trial" in made else "no trial"
+
+
+def log_outcome(
     run: MlflowRun,
-    metrics: Mapping[str, Any],
     params: Mapping[str, Any],
-    *,
     value: float | None,
+    *,
     cost: float,
-    saved: float,
-    was_stopped: bool,
+    saved: float = 0.0,
+    was_stopped: bool = False,
 ) -> None:
-    """Log how a trial ended.
+    """Log the objective, the costs and the tuned values of a trial, and close its run.
 
     Args:
         run: Its MLflow run.
-        metrics: What its nodes returned for metric datasets, by name.
         params: Its values by dotted path.
         value: The objective, ``None`` if there is none.
         cost: Seconds of its nodes.
         saved: Seconds that its reused nodes would have cost.
-        was_stopped: Whether it was pruned or interrupted, so that it has not failed.
+        was_stopped: Whether it was pruned or interrupted.
     """
     if run.run_id is None:
         return
     mlflow: Any = sys.modules["mlflow"]
     client, entities = mlflow.MlflowClient(), mlflow.entities
-    for name, content in metrics.items():
-        with mlflow_errors():
-            run.metrics[name].save(content)
     numbers = {
         "eeipu.objective": value,
         "eeipu.cost_seconds": round(cost, 6),

@@ -9,13 +9,12 @@ from typing import Any
 from kedro.runner import AbstractRunner
 
 from kedro_eeipu.errors import EEIPUError, ObjectiveError, error_text
-from kedro_eeipu.hooks.mlflow import MlflowRun
 from kedro_eeipu.hooks.run import PlannedRun
 from kedro_eeipu.hooks.run_directory import RunDirectory
 from kedro_eeipu.project.project import Project
 from kedro_eeipu.states import NodeState
 from kedro_eeipu.study.records import NodeRecord
-from kedro_eeipu.tuning.mlflow_runs import log_trial, metric_values
+from kedro_eeipu.tuning.mlflow_runs import log_trial
 
 __all__ = ["TrialResult", "node_records", "run_trial"]
 
@@ -68,12 +67,10 @@ def run_trial(
     hide = project.redactor.text
     try:
         nodes = node_records(run.directory, run, hide(_words(raised)))
-        metrics = metric_values(run)
+        result = TrialResult(value, tuple(nodes), hide(_words(raised)) or None, reported=reported)
+        return _logged(_judged(result, run, raised, hide), run, params)
     finally:
         run.directory.remove()
-    result = TrialResult(value, tuple(nodes), hide(_words(raised)) or None, reported=reported)
-    result = _judged(result, run, raised, hide)
-    return result if run.mlflow is None else _logged(result, run.mlflow, params, metrics)
 
 
 def _judged(
@@ -95,20 +92,11 @@ def _judged(
     return _blamed_on_node(result, raised, hide)
 
 
-def _logged(
-    result: TrialResult, run: MlflowRun, params: Mapping[str, Any], metrics: Mapping[str, Any]
-) -> TrialResult:
+def _logged(result: TrialResult, run: PlannedRun, params: Mapping[str, Any]) -> TrialResult:
     """The result of a trial that MLflow is told of; Ctrl-C meanwhile takes nothing from it."""
+    stopped = result.pruned or result.interrupted
     try:
-        log_trial(
-            run,
-            metrics,
-            params,
-            value=result.value,
-            cost=sum(n.seconds for n in result.nodes),
-            saved=sum(n.saved for n in result.nodes),
-            was_stopped=result.pruned or result.interrupted,
-        )
+        log_trial(run, params, result.nodes, value=result.value, was_stopped=stopped)
     except KeyboardInterrupt as stop:
         return replace(result, stop=result.stop or stop)
     return result

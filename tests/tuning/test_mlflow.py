@@ -40,8 +40,8 @@ def mlflow_yml(project: Any, **tracking: Any) -> str:
     return uri
 
 
-def log_metrics(project: Any) -> None:
-    """Let the project log a metric, which is reused, and a metric history."""
+def log_outputs(project: Any) -> None:
+    """Let the project log a metric, a metric history and an artifact, which are reused."""
     nodes = project.source / "nodes.py"
     nodes.write_text(
         nodes.read_text()
@@ -68,6 +68,10 @@ def log_metrics(project: Any) -> None:
         | {
             "level": {"type": f"{METRICS}.MlflowMetricDataset", "run_id": "another"},
             "history": {"type": f"{METRICS}.MlflowMetricHistoryDataset"},
+            "joined": {
+                "type": "kedro_mlflow.io.artifacts.MlflowArtifactDataset",
+                "dataset": {"type": "json.JSONDataset", "filepath": "data/joined.json"},
+            },
         }
     )
 
@@ -75,7 +79,7 @@ def log_metrics(project: Any) -> None:
 def test_runs_of_trials(tracked: Any) -> None:
     import mlflow
 
-    log_metrics(tracked)
+    log_outputs(tracked)
     client = mlflow.MlflowClient(mlflow_yml(tracked, run={"id": "fixed"}))
     tuner = tracked.tuner("flights", limits=Limits(trials=1))
     tuner.run()
@@ -111,6 +115,10 @@ def test_runs_of_trials(tracked: Any) -> None:
         assert [m.value for m in history] == [1.0, 26.0], "once a trial"
     assert "level" not in runs[5].data.metrics, "it was pruned before"
     assert runs[6].data.metrics["level"] == 26.0
+    files = [[f.path for f in client.list_artifacts(r.info.run_id)] for r in runs]
+    assert files == [["joined.json"], *[[]] * 4, ["joined.json"], []], "of trials that made it"
+    assert runs[1].data.tags["eeipu.artifacts_of"] == "joined: flights #0"
+    assert not (tracked.path / "data" / "joined.json").exists()
     assert [r.info.run_name for r in runs if "eeipu.best" in r.data.tags] == ["flights #4"]
     assert runs[4].data.tags["eeipu.confirmed"] == "true"
     assert {("mlflow.yml", "fixed"), ("level", "another")} <= dataset._warned
