@@ -140,9 +140,12 @@ class ClusterRunner(EEIPURunner):
         if type(error).__name__ != "KilledWorker":
             return TrialResult(None, (), self.project.redactor.text(error_text(error)))
         nodes = tuple(self._finished_nodes(trial.run_id))
-        close_lost_run(self.project, trial.run_id)
         timeout = timeout_of(trial, self.project, self.cluster)
-        return result_without_worker(trial, nodes, timeout, self.study.current())
+        result = result_without_worker(trial, nodes, timeout, self.study.current())
+        close_lost_run(
+            self.project, trial.run_id, trial.params, nodes, was_stopped=result.interrupted
+        )
+        return result
 
     @contextlib.contextmanager
     def _cluster_open(self) -> Iterator[None]:

@@ -134,7 +134,7 @@ def confirmation(task: FreshTrial) -> Confirmation:
         error = project.redactor.text(f"{where}{error_text(raised)}")
     if run.mlflow is not None:
         value = None if error else run.value
-        log_outcome(run.mlflow, task.trial.params, value, cost=sum(run.seconds.values()))
+        log_outcome(run.mlflow.run_id, task.trial.params, value, cost=sum(run.seconds.values()))
     return _compared(task, project, run, error or run.problem)
 
 

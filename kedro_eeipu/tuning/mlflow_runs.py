@@ -65,7 +65,8 @@ def log_trial(
             listed = ", ".join(f"{name}: {maker}" for name, maker in makers.items())
             client.set_tag(run.mlflow.run_id, _ARTIFACTS_TAG, listed)
     cost, saved = sum(n.seconds for n in nodes), sum(n.saved for n in nodes)
-    log_outcome(run.mlflow, params, value, cost=cost, saved=saved, was_stopped=was_stopped)
+    run_id = run.mlflow.run_id
+    log_outcome(run_id, params, value, cost=cost, saved=saved, was_stopped=was_stopped)
 
 
 def _log_output(run: MlflowRun, dataset: MemoizedDataset) -> None:
@@ -85,7 +86,7 @@ def _maker(run: PlannedRun, node: NodeRecord) -> str:
 
 
 def log_outcome(
-    run: MlflowRun,
+    run_id: str | None,
     params: Mapping[str, Any],
     value: float | None,
     *,
@@ -96,14 +97,14 @@ def log_outcome(
     """Log the objective, the costs and the tuned values of a trial, and close its run.
 
     Args:
-        run: Its MLflow run.
+        run_id: MLflow's id of its run, ``None`` where there is none.
         params: Its values by dotted path.
         value: The objective, ``None`` if there is none.
         cost: Seconds of its nodes.
         saved: Seconds that its reused nodes would have cost.
         was_stopped: Whether it was pruned or interrupted.
     """
-    if run.run_id is None:
+    if run_id is None:
         return
     mlflow: Any = sys.modules["mlflow"]
     client, entities = mlflow.MlflowClient(), mlflow.entities
@@ -116,17 +117,17 @@ def log_outcome(
     logged = [entities.Metric(k, v, now, 0) for k, v in numbers.items() if v is not None]
     with mlflow_errors():
         # kedro-mlflow has logged what nodes take; of a parameter MLflow refuses a second value.
-        there = client.get_run(run.run_id).data.params
+        there = client.get_run(run_id).data.params
         flat = {re.sub(r"[^/\w.\- ]", "_", path): v for path, v in params.items()}
         rows = [
             entities.Param(k, str(v)[:_LONGEST_VALUE]) for k, v in flat.items() if k not in there
         ]
-        client.log_batch(run.run_id, metrics=logged, params=rows[:_MOST_PARAMETERS])
+        client.log_batch(run_id, metrics=logged, params=rows[:_MOST_PARAMETERS])
         for i in range(_MOST_PARAMETERS, len(rows), _MOST_PARAMETERS):
-            client.log_batch(run.run_id, params=rows[i : i + _MOST_PARAMETERS])
+            client.log_batch(run_id, params=rows[i : i + _MOST_PARAMETERS])
     if value is None:
         with mlflow_errors():
-            client.set_terminated(run.run_id, _KILLED if was_stopped else _FAILED)
+            client.set_terminated(run_id, _KILLED if was_stopped else _FAILED)
 
 
 def tag_best(project: Project, study: TrialStudy) -> None:
@@ -157,14 +158,32 @@ def tag_confirmed(project: Project, run_id: str, *, confirmed: bool) -> None:
                 client.set_tag(run.info.run_id, _CONFIRMED_TAG, str(confirmed).lower())
 
 
-def close_lost_run(project: Project, run_id: str) -> None:
-    """Close the run of a trial whose process has ended, which MLflow takes for running still."""
+def close_lost_run(
+    project: Project,
+    run_id: str,
+    params: Mapping[str, Any],
+    nodes: Sequence[NodeRecord],
+    *,
+    was_stopped: bool,
+) -> None:
+    """Close the run of a trial whose process has ended, which MLflow takes for running still.
+
+    Args:
+        project: The project.
+        run_id: Kedro's id of the run.
+        params: The trial's values by dotted path.
+        nodes: The nodes that it had begun.
+        was_stopped: Whether it is to be tried again.
+    """
     with mlflow_errors():
-        if _is_in_use(project):
-            client = sys.modules["mlflow"].MlflowClient()
-            for run in _runs(**{RUN_TAG: run_id}):
-                if run.info.status == "RUNNING":
-                    client.set_terminated(run.info.run_id, _KILLED)
+        if not _is_in_use(project):
+            return
+        cost, saved = sum(n.seconds for n in nodes), sum(n.saved for n in nodes)
+        for run in _runs(**{RUN_TAG: run_id}):
+            if run.info.status == "RUNNING":
+                log_outcome(
+                    run.info.run_id, params, None, cost=cost, saved=saved, was_stopped=was_stopped
+                )
 
 
 def _is_in_use(project: Project) -> bool:

@@ -278,8 +278,8 @@ class EEIPURunner:
     def _record_interrupted(self, number: int, run_id: str, error: str) -> None:
         """Record that a trial was interrupted, with the nodes that it had finished."""
         nodes = self._finished_nodes(run_id)
-        self.study.finish(number, None, nodes, error=error, interrupted=True)
-        close_lost_run(self.project, run_id)
+        record = self.study.finish(number, None, nodes, error=error, interrupted=True)
+        close_lost_run(self.project, run_id, record.params, nodes, was_stopped=True)
 
     def _finished_nodes(self, run_id: str) -> list[NodeRecord]:
         """The nodes that a killed trial had finished, where its process noted them here."""
