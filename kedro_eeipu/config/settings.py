@@ -102,12 +102,14 @@ class Settings:
         study: Where trials are recorded.
         cluster: How trials run on workers.
         timeouts: Seconds after which a node is ended, by name or pattern.
+        mlflow: Whether trials are MLflow runs without kedro-mlflow, too.
     """
 
     cache: CacheSettings = field(default_factory=CacheSettings)
     study: StudySettings = field(default_factory=StudySettings)
     cluster: ClusterSettings = field(default_factory=ClusterSettings)
     timeouts: Mapping[str, float] = field(default_factory=dict)
+    mlflow: bool = False
 
     def timeout(self, node: str) -> float | None:
         """Seconds after which a node is ended: of an exact name before the first pattern."""
@@ -122,7 +124,7 @@ class Settings:
         Raises:
             ConfigurationError: A key is unknown or a value is of the wrong kind.
         """
-        refuse_unknown_keys(content, {"cache", "study", "cluster", "nodes"}, where)
+        refuse_unknown_keys(content, {"cache", "study", "cluster", "nodes", "mlflow"}, where)
         cache = _mapping(content.get("cache"), f"{where}: cache")
         study = _mapping(content.get("study"), f"{where}: study")
         refuse_unknown_keys(cache, set(CacheSettings.__dataclass_fields__), f"{where}: cache")
@@ -154,6 +156,7 @@ class Settings:
                 resources=_amounts(cluster.get("resources"), f"{where}: cluster.resources")
             ),
             _timeouts(content.get("nodes"), f"{where}: nodes"),
+            _flag(content.get("mlflow", False), f"{where}: mlflow"),
         )
 
 

@@ -1,12 +1,14 @@
-"""The run that kedro-mlflow opens for a trial: its name, its tags, and what it logs metrics by.
+"""The MLflow run of a trial: its name, its tags, and the datasets that log into it.
 
-MLflow is never imported here: where it is not loaded, it is not in use.
+kedro-mlflow opens it. Without kedro-mlflow it is opened here, if ``eeipu.yml`` says
+``mlflow: true``; MLflow is not imported for anything else.
 """
 
 from __future__ import annotations
 
 import contextlib
 import copy
+import importlib
 import logging
 import sys
 import tempfile
@@ -17,6 +19,7 @@ from typing import Any
 from kedro.io import AbstractDataset, CatalogProtocol
 
 from kedro_eeipu._kedro import copy_in_folder, file_path, protocol, wrapped_dataset
+from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.hooks.dataset import warn_once
 
 __all__ = [
@@ -27,6 +30,7 @@ __all__ = [
     "active_mlflow_run",
     "end_mlflow_runs",
     "mlflow_errors",
+    "unopened_store",
 ]
 
 STUDY_TAG = "eeipu.study"
@@ -41,7 +45,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class MlflowRun:
-    """The MLflow run of a trial, or of its confirmation; where kedro-mlflow is not in use, nothing.
+    """The MLflow run of a trial, or of its confirmation; nothing where MLflow is not in use.
 
     It travels to workers before it begins.
 
@@ -50,6 +54,7 @@ class MlflowRun:
         trial: Number of the trial.
         state: Digest of the state of the pipeline.
         is_rerun: Whether the trial runs once more, to be confirmed.
+        experiment: Where its run is opened if kedro-mlflow opens none; empty for no run then.
         run_id: MLflow's id of the run, ``None`` where there is none.
         metrics: Copies of the catalog's metric datasets by name; they log into this run.
         artifacts: Likewise those that write a local file and log it.
@@ -59,6 +64,7 @@ class MlflowRun:
     trial: int
     state: str = ""
     is_rerun: bool = False
+    experiment: str = ""
     run_id: str | None = None
     metrics: dict[str, AbstractDataset[Any, Any]] = field(default_factory=dict)
     artifacts: dict[str, AbstractDataset[Any, Any]] = field(default_factory=dict)
@@ -75,7 +81,9 @@ class MlflowRun:
         if configuration is None:
             return
         self._in_use, self._outer = True, active_mlflow_run()
-        if self._outer is not None:  # kedro-mlflow opens none and logs into this one
+        if self._outer is not None:
+            # kedro-mlflow logs into the run that is open: let that be one of the trial's own.
+            self._open()
             return
         options = configuration.tracking.run
         if options.id is not None:
@@ -86,18 +94,30 @@ class MlflowRun:
                 options.id,
             )
             options.id = None
-        options.name = f"{options.name or self.study} #{self.trial}"
-        if self.is_rerun:
-            options.name += ", once more"
+        options.name = self._name(options.name)
+
+    def _name(self, given: str | None = None) -> str:
+        return f"{given or self.study} #{self.trial}{', once more' if self.is_rerun else ''}"
+
+    def _open(self) -> None:
+        """Open the run, as a child of one that is open."""
+        with mlflow_errors():
+            mlflow: Any = importlib.import_module("mlflow")
+            if self._outer is None:
+                mlflow.set_experiment(self.experiment)
+            mlflow.start_run(run_name=self._name(), nested=self._outer is not None)
 
     def begin(self, run_id: str, catalog: CatalogProtocol, names: Iterable[str]) -> None:
-        """Note the run that kedro-mlflow has opened, and tag it.
+        """Note the run that kedro-mlflow has opened, or open one, and tag it.
 
         Args:
             run_id: Kedro's id of the run.
             catalog: The catalog of the run, with the user's own datasets.
             names: Datasets that the run produces.
         """
+        if not self._in_use and self.experiment:
+            self._in_use, self._outer = True, active_mlflow_run()
+            self._open()
         active = active_mlflow_run() if self._in_use else None
         if active is None or active == self._outer:
             return
@@ -178,3 +198,23 @@ def mlflow_errors() -> Iterator[None]:
     except Exception as error:
         lines = str(error).strip().splitlines()
         warn_once("%s has not got all of a trial: %s", "MLflow", lines[0] if lines else repr(error))
+
+
+def unopened_store(error: Exception, where: str) -> ConfigurationError:
+    """What MLflow raises because of its store, in words that say what to do.
+
+    Args:
+        error: An ``MlflowException``.
+        where: The file that names the store.
+    """
+    if "MLFLOW_ALLOW_FILE_STORE" not in str(error):
+        problem = f"MLflow cannot open its store: {str(error).strip().splitlines()[0]}"
+        return ConfigurationError(problem, where=where, remedy="Check the tracking URI.")
+    return ConfigurationError(
+        "MLflow 3 keeps no runs in a folder such as mlruns unless that is allowed",
+        where=where,
+        remedy="Write `server: {mlflow_tracking_uri: 'sqlite:///mlflow.db'}` into "
+        "conf/base/mlflow.yml, or set MLFLOW_ALLOW_FILE_STORE=true."
+        if where == "mlflow.yml"
+        else "Set MLFLOW_TRACKING_URI=sqlite:///mlflow.db or MLFLOW_ALLOW_FILE_STORE=true.",
+    )

@@ -21,6 +21,7 @@ from kedro_eeipu.config.loading import (
     unreadable,
 )
 from kedro_eeipu.errors import ConfigurationError
+from kedro_eeipu.hooks.mlflow import unopened_store
 
 __all__ = [
     "catalog_errors",
@@ -45,16 +46,7 @@ def open_context(
     except Exception as error:
         if type(error).__name__ != "MlflowException":
             raise
-        if "MLFLOW_ALLOW_FILE_STORE" in str(error):
-            problem = "MLflow 3 keeps no runs in a folder such as mlruns unless that is allowed"
-            remedy = (
-                "Write `server: {mlflow_tracking_uri: 'sqlite:///mlflow.db'}` into "
-                "conf/base/mlflow.yml, or set MLFLOW_ALLOW_FILE_STORE=true."
-            )
-        else:
-            problem = f"kedro-mlflow cannot open its store: {str(error).strip().splitlines()[0]}"
-            remedy = "Check `server: mlflow_tracking_uri`."
-        raise ConfigurationError(problem, where="mlflow.yml", remedy=remedy) from None
+        raise unopened_store(error, "mlflow.yml") from None
 
 
 def parameters_file(context: KedroContext, block: str = "eeipu") -> str:

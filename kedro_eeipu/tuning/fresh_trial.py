@@ -29,7 +29,7 @@ from kedro_eeipu.project.project import Project
 from kedro_eeipu.study.confirmation import Confirmation
 from kedro_eeipu.study.pipeline_state import Comparison, PipelineState
 from kedro_eeipu.study.records import TrialRecord
-from kedro_eeipu.tuning.mlflow_runs import log_outcome
+from kedro_eeipu.tuning.mlflow_runs import experiment_of, log_outcome
 
 __all__ = ["ANSWER", "FreshTrial", "confirmation", "main"]
 
@@ -121,7 +121,13 @@ def confirmation(task: FreshTrial) -> Confirmation:
         project.space.objective,
         expected={n.name: n.outputs for n in task.trial.nodes},
         nodes=None if task.whole else frozenset(n.name for n in project.pipeline.nodes),
-        mlflow=MlflowRun(task.study, task.trial.number, task.trial.pipeline_state, is_rerun=True),
+        mlflow=MlflowRun(
+            task.study,
+            task.trial.number,
+            task.trial.pipeline_state,
+            is_rerun=True,
+            experiment=experiment_of(project),
+        ),
     )
     error = ""
     try:

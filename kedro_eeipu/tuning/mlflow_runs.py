@@ -1,4 +1,4 @@
-"""What the MLflow run of a trial says of it, where kedro-mlflow is in use.
+"""What the MLflow run of a trial says of it, where MLflow is in use.
 
 The process that runs a trial logs it. The tuning process tags the best one and those that ran once
 more, and closes the runs of trials whose process has ended.
@@ -6,23 +6,36 @@ more, and closes the runs of trials whose process has ended.
 
 from __future__ import annotations
 
+import importlib
+import os
 import re
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from kedro.framework import project as kedro_project
+
 from kedro_eeipu._kedro import hook_manager
 from kedro_eeipu.cache.store.store import CacheMiss
+from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.hooks.dataset import MemoizedDataset
-from kedro_eeipu.hooks.mlflow import RUN_TAG, STUDY_TAG, MlflowRun, mlflow_errors
+from kedro_eeipu.hooks.mlflow import RUN_TAG, STUDY_TAG, MlflowRun, mlflow_errors, unopened_store
 from kedro_eeipu.hooks.run import PlannedRun
 from kedro_eeipu.project.project import Project
 from kedro_eeipu.states import NodeState
 from kedro_eeipu.study.records import NodeRecord
 from kedro_eeipu.study.storage import TrialStudy
 
-__all__ = ["close_lost_run", "log_outcome", "log_trial", "tag_best", "tag_confirmed"]
+__all__ = [
+    "check_mlflow",
+    "close_lost_run",
+    "experiment_of",
+    "log_outcome",
+    "log_trial",
+    "tag_best",
+    "tag_confirmed",
+]
 
 _BEST_TAG = "eeipu.best"
 _CONFIRMED_TAG = "eeipu.confirmed"
@@ -187,16 +200,55 @@ def close_lost_run(
 
 
 def _is_in_use(project: Project) -> bool:
+    """Whether trials of this project are MLflow runs; MLflow is ready to be asked then."""
+    if _logs_by_plugin(project):
+        return True
+    if project.settings.mlflow:
+        importlib.import_module("mlflow").set_experiment(experiment_of(project))
+    return project.settings.mlflow
+
+
+def _logs_by_plugin(project: Project) -> bool:
     """Whether kedro-mlflow logs what this project runs."""
     plugins = hook_manager(project.session).get_plugins()
     return any(type(p).__module__.partition(".")[0] == "kedro_mlflow" for p in plugins)
 
 
+def experiment_of(project: Project) -> str:
+    """The experiment of trials where kedro-mlflow opens none: that of the project's package."""
+    if not project.settings.mlflow:
+        return ""
+    return os.environ.get("MLFLOW_EXPERIMENT_NAME") or str(kedro_project.PACKAGE_NAME)
+
+
+def check_mlflow(project: Project) -> None:
+    """Import MLflow if ``eeipu.yml`` asks for it.
+
+    Raises:
+        ConfigurationError: It is not installed, or cannot open its store.
+    """
+    try:
+        _is_in_use(project)
+    except ImportError:
+        raise ConfigurationError(
+            "MLflow is not installed",
+            where="eeipu.yml: mlflow",
+            remedy="pip install mlflow, or write `mlflow: false`.",
+        ) from None
+    except Exception as error:
+        if type(error).__name__ != "MlflowException":
+            raise
+        raise unopened_store(error, "eeipu.yml: mlflow") from None
+
+
 def _runs(**tags: str) -> Iterator[Any]:
     """The runs of the project's experiment with these tags."""
     query = " and ".join(f"tags.`{k}` = {_quoted(v)}" for k, v in tags.items())
-    # Of the experiment that kedro-mlflow has set.
-    yield from sys.modules["mlflow"].search_runs(filter_string=query, output_format="list")
+    mlflow: Any = sys.modules["mlflow"]
+    outer = mlflow.active_run()
+    # By default of the experiment that was set.
+    where = None if outer is None else [outer.info.experiment_id]
+    yield from mlflow.search_runs(where, filter_string=query, output_format="list")
 
 
 def _quoted(text: str) -> str:

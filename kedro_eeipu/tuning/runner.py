@@ -26,7 +26,12 @@ from kedro_eeipu.study.records import NodeRecord, TrialRecord
 from kedro_eeipu.study.sampler_names import EEIPU
 from kedro_eeipu.study.storage import LimitReached, TrialStudy
 from kedro_eeipu.tuning.listener import Listener
-from kedro_eeipu.tuning.mlflow_runs import close_lost_run, tag_best
+from kedro_eeipu.tuning.mlflow_runs import (
+    check_mlflow,
+    close_lost_run,
+    experiment_of,
+    tag_best,
+)
 from kedro_eeipu.tuning.observing import Observer
 from kedro_eeipu.tuning.proposing import Proposed, Proposer
 from kedro_eeipu.tuning.trial import TrialResult, node_records, run_trial
@@ -133,6 +138,7 @@ class EEIPURunner:
         """
         with only_driver(self.project.storage, self.study.name), self.project.quiet():
             self.project.check_store()
+            check_mlflow(self.project)
             self.study.compare_with(self.project.state)
             self.recover()
             self._sitting = len(self.study.trials())
@@ -217,7 +223,12 @@ class EEIPURunner:
 
     def _mlflow_run(self, number: int) -> MlflowRun:
         """What MLflow is told of the trial."""
-        return MlflowRun(self.study.name, number, self.project.state.digest)
+        return MlflowRun(
+            self.study.name,
+            number,
+            self.project.state.digest,
+            experiment=experiment_of(self.project),
+        )
 
     def _gate(self) -> Gate | None:
         """What ends a trial early, if trials report anything on the way."""

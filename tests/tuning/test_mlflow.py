@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,16 @@ from kedro_eeipu.tuning.mlflow_runs import tag_best, tag_confirmed
 GOOD = {"clean.scale": 1.0, "left.weight": 2.0, "right.power": 2, "shift": 3.0}
 BAD = {"clean.scale": 2.0, "left.weight": 10.0, "right.power": 3, "shift": 3.0}
 METRICS = "kedro_mlflow.io.metrics"
+
+
+@pytest.fixture(scope="module")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with MLflow's tables, which take seconds to make."""
+    import mlflow
+
+    file: Path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    mlflow.MlflowClient(f"sqlite:///{file}").search_experiments()
+    return file
 
 
 @pytest.fixture
@@ -76,9 +88,10 @@ def log_outputs(project: Any) -> None:
     )
 
 
-def test_runs_of_trials(tracked: Any) -> None:
+def test_runs_of_trials(tracked: Any, empty_store: Path) -> None:
     import mlflow
 
+    shutil.copy(empty_store, tracked.path)
     log_outputs(tracked)
     client = mlflow.MlflowClient(mlflow_yml(tracked, run={"id": "fixed"}))
     tuner = tracked.tuner("flights", limits=Limits(trials=1))
@@ -121,6 +134,15 @@ def test_runs_of_trials(tracked: Any) -> None:
     assert not (tracked.path / "data" / "joined.json").exists()
     assert [r.info.run_name for r in runs if "eeipu.best" in r.data.tags] == ["flights #4"]
     assert runs[4].data.tags["eeipu.confirmed"] == "true"
+    with mlflow.start_run() as outer:
+        tuner.evaluate({**GOOD, "shift": 8.0})
+    children = mlflow.search_runs(
+        [outer.info.experiment_id],
+        f"tags.mlflow.parentRunId = '{outer.info.run_id}'",
+        output_format="list",
+    )
+    assert [r.info.run_name for r in children] == ["flights #7"]
+    assert children[0].data.metrics["level"] == 26.0
     assert {("mlflow.yml", "fixed"), ("level", "another")} <= dataset._warned
 
 
@@ -131,3 +153,26 @@ def test_refused_file_store_is_told_in_a_line(
     with pytest.raises(ConfigurationError, match="sqlite:///mlflow") as raised:
         tracked.load()
     assert len(str(raised.value).splitlines()) == 2
+
+
+def test_runs_without_kedro_mlflow(
+    project: Any, empty_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlflow
+
+    project.write_settings({"mlflow": True})
+    monkeypatch.chdir(project.path)
+    shutil.copy(empty_store, project.path)
+    mlflow.set_tracking_uri(f"sqlite:///{project.path / 'mlflow.db'}")
+    tuner = project.tuner(limits=Limits(trials=1))
+    tuner.run()
+    trial = tuner.evaluate({**GOOD, "shift": 4.0})
+    assert [n.status for n in trial.nodes] == ["reused"] * 4 + ["ran"]
+    first, second = reversed(
+        mlflow.search_runs(experiment_names=[project.package], output_format="list")
+    )
+    assert (first.info.run_name, second.info.run_name) == ("default #0", "default #1")
+    assert first.data.tags["eeipu.best"] == "true"
+    assert second.info.status == "FINISHED"
+    assert second.data.params == {k: str(v) for k, v in trial.params.items()}
+    assert second.data.metrics["eeipu.objective"] == trial.value
