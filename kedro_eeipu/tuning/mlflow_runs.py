@@ -12,7 +12,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kedro.framework import project as kedro_project
 
@@ -25,7 +25,9 @@ from kedro_eeipu.hooks.run import PlannedRun
 from kedro_eeipu.project.project import Project
 from kedro_eeipu.states import NodeState
 from kedro_eeipu.study.records import NodeRecord
-from kedro_eeipu.study.storage import TrialStudy
+
+if TYPE_CHECKING:
+    from kedro_eeipu.study.storage import TrialStudy
 
 __all__ = [
     "check_mlflow",
