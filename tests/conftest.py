@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -277,6 +279,21 @@ def _processes_without_mlflow() -> Iterator[None]:
     os.environ["HIDDEN_DISTRIBUTIONS"] = "kedro-mlflow"
     yield
     KEDRO.close()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _quick_libraries() -> None:
+    """Spare tests what takes a third of a trial: Kedro's lines of progress, drawn by rich.
+
+    And load the ten migrations of Optuna's tables once, not three times for every new study.
+    """
+    import kedro.framework.project  # noqa: F401  (it configures logging)
+    from alembic.script import base
+
+    for handler in logging.root.handlers:
+        if type(handler).__name__ == "RichHandler":
+            handler.setLevel(logging.WARNING)
+    base.util.load_python_file = functools.lru_cache(base.util.load_python_file)
 
 
 @pytest.fixture(autouse=True)
