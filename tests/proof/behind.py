@@ -339,6 +339,7 @@ way(
     "classes",
     "instances in a WeakSet",
     "import weakref\nclass C:\n    live = weakref.WeakSet()\n    def __init__(self, w):\n        self.w = w\n        C.live.add(self)\nKEEP = []\ndef a(p):\n    KEEP[:] = [C(p)]\n    return 0\ndef b(m, q):\n    return sum(c.w for c in C.live) * 10 + q\n",
+    documented="instances that only a `WeakSet` or a registry of a library knows",
 )
 way(
     "classes",
@@ -396,6 +397,7 @@ way(
     "library settings",
     "logging handler that counts",
     "import logging\nclass H(logging.Handler):\n    n = 0\n    def emit(self, r):\n        self.n = r.args[0]\nHANDLER = H()\nlogging.getLogger('mini').addHandler(HANDLER)\ndef a(p):\n    logging.getLogger('mini').error('%s', p)\n    return 0\ndef b(m, q):\n    return HANDLER.n * 10 + q\n",
+    documented="what hook objects and logging handlers remember",
 )
 way(
     "library settings",
@@ -488,6 +490,7 @@ way(
     "process",
     "signal handler",
     "import signal\ndef one(*a):\n    pass\ndef two(*a):\n    pass\ndef a(p):\n    signal.signal(signal.SIGUSR1, one if p % 2 else two)\n    return 0\ndef b(m, q):\n    return (signal.getsignal(signal.SIGUSR1) is two) * 10 + q\n",
+    documented="signal handlers",
 )
 way(
     "process",
@@ -568,6 +571,7 @@ way(
     "iterators",
     "generator of the module",
     "def gen():\n    n = 0\n    while True:\n        yield n\n        n += 1\nG = gen()\ndef a(p):\n    for _ in range(p):\n        next(G)\n    return 0\ndef b(m, q):\n    return next(G) * 10 + q\n",
+    documented="positions of iterators and generators that a module holds",
 )
 way(
     "iterators",
@@ -712,4 +716,5 @@ way(
     "hook sets a global from a parameter when it is loaded",
     "KEPT = [0]\ndef a(p):\n    return 0\ndef b(m, q):\n    return KEPT[0] * 10 + q\n",
     hooks="from mini import nodes\nclass Hooks:\n    @hook_impl\n    def after_dataset_loaded(self, dataset_name, data):\n        if dataset_name == 'params:p':\n            nodes.KEPT[0] = data\n",
+    documented="what hook objects and logging handlers remember",
 )

@@ -1917,6 +1917,7 @@ code(
     "import logging\nL = logging.getLogger('mini.x')\nL.setLevel(10)\ndef f(k):\n    return L.level * k\n",
     "setLevel(10)",
     "setLevel(20)",
+    documented="levels and handlers of loggers",
 )
 code(
     "state",
@@ -2095,6 +2096,7 @@ code(
     "v * 2",
     "v * 3",
     funcs=FUNCS,
+    documented="pickles inside of text or of compressed bytes",
 )
 code(
     "pickled functions",
@@ -2105,6 +2107,7 @@ code(
     "v * 2",
     "v * 3",
     funcs=FUNCS,
+    documented="pickles inside of text or of compressed bytes",
 )
 
 # --- edits that change nothing ---------------------------------------------------------------------

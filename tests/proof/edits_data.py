@@ -1332,6 +1332,8 @@ for name, head, make, use in [
     ),
 ]:
     documented = "names in strings that come as parameters" if name == "name of it" else ""
+    if name in ("base64 text", "hexadecimal text", "compressed"):
+        documented = "pickles inside of text or of compressed bytes"
     nodes = "from mini.one import a\nfrom mini.two import b\n" + THREE
     files = project(
         nodes,
