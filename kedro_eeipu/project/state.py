@@ -73,7 +73,8 @@ def pipeline_state(
         if action.identity is not None:
             return action.parts()
         node, inputs = action.node, action.inputs
-        fixed = {name: d for name, d in inputs.items() if name not in plan.datasets}
+        inside = plan.datasets.keys() | plan.streamed.keys()
+        fixed = {name: d for name, d in inputs.items() if name not in inside}
         settings, folder = planner.settings, planner.project
         return parts_without_key(node, fixed, catalog, settings, folder, manager)
 
@@ -94,29 +95,30 @@ def _graph(
         plan: A plan of the pipeline.
         parts_of: The parts of a node's key.
     """
-    made: dict[str, str] = {}  # tokens of produced datasets, by name
+    produced: dict[str, str] = {}  # tokens of produced datasets, by name
     tokens: list[str] = []
     words: dict[str, str] = {}
     for node in nodes:
         parts = parts_of(plan.actions[node.name])
         inputs: dict[str, str] = {}
         for name in node.inputs:
-            source = made.get(strip_transcoding(name))
+            source = produced.get(strip_transcoding(name))
             if is_parameter(name):
                 inputs[name] = name
             elif source is None:
                 inputs[name] = parts.get(name, "")
                 words[f"input `{name}`"] = inputs[name]
             else:
-                seen_as = getattr(plan.datasets.get(name), "seen_as", None) or ""
-                inputs[name] = digest_of([source, seen_as])
-                if seen_as:
-                    words[f"how `{name}` is saved and loaded"] = seen_as[:12]
+                dataset = plan.datasets.get(name)
+                kind_token = (dataset.kind_token if dataset is not None else None) or ""
+                inputs[name] = digest_of([source, kind_token])
+                if kind_token:
+                    words[f"how `{name}` is saved and loaded"] = kind_token[:12]
         own = {p: parts[p] for p in ("code", "settings", "validators", "hooks") if p in parts}
         words |= {part_of_node(node.name, part): token for part, token in own.items()}
         token = digest_of([own, connections(node, inputs)])
         tokens.append(token)
-        made |= {
+        produced |= {
             strip_transcoding(name): digest_of([token, i]) for i, name in enumerate(node.outputs)
         }
     return digest_of(sorted(tokens)), words

@@ -96,8 +96,8 @@ def _log_output(run: MlflowRun, dataset: MemoizedDataset) -> None:
 def _maker(run: PlannedRun, node: NodeRecord) -> str:
     """The run of the trial that has made what a node reuses."""
     record = run.planner.store.get(node.key) if node.key else None
-    made = {} if record is None else record.meta
-    return f"{made['study']} #{made['trial']}" if "trial" in made else "no trial"
+    meta = {} if record is None else record.meta
+    return f"{meta['study']} #{meta['trial']}" if "trial" in meta else "no trial"
 
 
 def log_outcome(
