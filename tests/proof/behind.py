@@ -403,6 +403,7 @@ way(
     "library settings",
     "warnings filter",
     "import warnings\ndef a(p):\n    warnings.filterwarnings('error' if p % 2 else 'ignore', message='mini')\n    return 0\ndef b(m, q):\n    try:\n        warnings.warn('mini')\n    except UserWarning:\n        return 100 + q\n    return q\n",
+    documented="filters of warnings",
 )
 way(
     "library settings",
@@ -474,6 +475,7 @@ way(
     "process",
     "sys.modules entry",
     "import sys, types\ndef a(p):\n    sys.modules['mini_made'] = types.SimpleNamespace(w=p)\n    return 0\ndef b(m, q):\n    found = sys.modules.get('mini_made')\n    return (found.w if found else 0) * 10 + q\n",
+    documented="entries of `sys.modules` that a node sets",
 )
 way(
     "process",
@@ -559,6 +561,7 @@ way(
     "random generators",
     "only the second draws, seeded at import",
     "import random\nrandom.seed(0)\ndef a(p):\n    return p\ndef b(m, q):\n    return m + random.random() * q\n",
+    documented="seeded when the project is imported",
 )
 
 # --- iterators and files --------------------------------------------------------------------------------
