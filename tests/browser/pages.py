@@ -90,6 +90,10 @@ class Page:
         for pane in range(panes):
             self.ready(pane)
 
+    def leave(self) -> None:
+        """Leave the page for an empty one; what it was still loading is given up."""
+        self.driver.get("about:blank")
+
     def ready(self, pane: int = 0) -> None:
         """Wait until the graph of a pane is drawn."""
         script = f"{_FRAME} return frame?.contentWindow.trialView?.ready && frame.contentDocument"
@@ -233,8 +237,11 @@ class Page:
 
 
 @contextmanager
-def serving(app: Any) -> Iterator[str]:
-    """Serve an application; gives its address."""
+def serving(app: Any, page: Page) -> Iterator[str]:
+    """Serve an application; gives its address.
+
+    The page is left before the server stops: what it still asks for would be refused.
+    """
     import uvicorn
 
     with socket.socket() as free:
@@ -247,13 +254,17 @@ def serving(app: Any) -> Iterator[str]:
         wait_for(lambda: server.started or not thread.is_alive(), "the server")
         yield f"http://127.0.0.1:{port}/"
     finally:
+        page.leave()
         server.should_exit = True
         thread.join(timeout=30)
 
 
 @contextmanager
-def files(folder: Path) -> Iterator[str]:
-    """Serve files as any web server would; gives the address."""
+def files(folder: Path, page: Page) -> Iterator[str]:
+    """Serve files as any web server would; gives the address.
+
+    The page is left before the server stops: what it still asks for would be refused.
+    """
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *_: Any) -> None:
@@ -266,6 +277,7 @@ def files(folder: Path) -> Iterator[str]:
         try:
             yield f"http://127.0.0.1:{server.server_port}/"
         finally:
+            page.leave()
             server.shutdown()
             thread.join()
 
@@ -285,7 +297,7 @@ def draw(project_path: Path, target: Path) -> None:
     ranked = sorted((t.value, t.number) for t in study.trials() if t.value is not None)
     best, second = (number for _, number in ranked[:2])
     page = Page(start_browser())
-    with serving(create_app(project, study)) as address:
+    with serving(create_app(project, study), page) as address:
         page.open(f"{address}?trial={best}")
         page.click("plane_features")
         wait_for(page.cells, "rows")

@@ -59,7 +59,7 @@ def tuner(project: Any) -> Any:
 
 
 def test_trials_in_kedro_viz(tuner: Any, page: Page) -> None:
-    with serving(create_app(tuner.project, tuner.study)) as address:
+    with serving(create_app(tuner.project, tuner.study), page) as address:
         page.open(f"{address}?trial=1")
         page.click("left_rows")
         assert wait_for(page.cells, "rows")[-3:] == ["4", "8", "12"]
@@ -99,7 +99,7 @@ def test_trials_in_kedro_viz(tuner: Any, page: Page) -> None:
 
 def test_the_graph_is_seen_in_a_narrow_window(tuner: Any, page: Page) -> None:
     page.driver.set_window_size(800, 900)
-    with serving(create_app(tuner.project, tuner.study)) as address:
+    with serving(create_app(tuner.project, tuner.study), page) as address:
         page.open(f"{address}?trial=1")
         page.click("left_rows")
         wait_for(page.cells, "rows")
@@ -114,7 +114,7 @@ def test_the_graph_is_seen_in_a_narrow_window(tuner: Any, page: Page) -> None:
 
 def test_two_trials_side_by_side_in_a_saved_site(tuner: Any, page: Page, tmp_path: Path) -> None:
     save_site(tuner.project, tuner.study, [0, 1], tmp_path / "site")
-    with files(tmp_path) as address:
+    with files(tmp_path, page) as address:
         page.open(f"{address}site/?trial=0&against=1", panes=2)
         changed = {"left", "left_rows", "join", "joined", "score", "metrics"}
         for pane in (0, 1):
