@@ -5,15 +5,15 @@ from __future__ import annotations
 import functools
 import itertools
 import json
-import logging
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+import types
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import yaml
@@ -108,13 +108,17 @@ class KedroProject:
     Attributes:
         path: Its root.
         package: Its package, unique in this process so that no other project's is imported.
+        sources: The folders in which the packages of all projects lie.
     """
+
+    sources: ClassVar[set[str]] = set()
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.package = f"project_{os.getpid()}_{next(_NUMBERS)}"
         self.source = path / "src" / self.package
         self.source.mkdir(parents=True)
+        self.sources.add(str(path / "src"))
         (path / "conf" / "base").mkdir(parents=True)
         (path / "conf" / "local").mkdir()
         (path / "data").mkdir()
@@ -281,18 +285,34 @@ def _processes_without_mlflow() -> Iterator[None]:
     KEDRO.close()
 
 
+def _stack_without_source() -> list[types.SimpleNamespace]:
+    """What `inspect.stack` says of the frames but for their source."""
+    frame, frames = sys._getframe(1), []
+    while frame:
+        frames.append(types.SimpleNamespace(filename=frame.f_code.co_filename))
+        frame = frame.f_back
+    return frames
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _quick_libraries() -> None:
-    """Spare tests what takes a third of a trial: Kedro's lines of progress, drawn by rich.
+    """Spare tests what takes more than half of a trial.
 
-    And load the ten migrations of Optuna's tables once, not three times for every new study.
+    Kedro's lines of progress, drawn by rich; Dynaconf's reading of the source of every frame of the
+    stack, four times whenever Kedro loads a project's settings, where it needs file names alone;
+    and the ten migrations of Optuna's tables, loaded three times for every new study.
     """
-    import kedro.framework.project  # noqa: F401  (it configures logging)
     from alembic.script import base
+    from dynaconf.loaders import py_loader
+    from dynaconf.utils import files
+    from kedro.framework.project import LOGGING
 
-    for handler in logging.root.handlers:
-        if type(handler).__name__ == "RichHandler":
-            handler.setLevel(logging.WARNING)
+    # In the configuration: Kedro makes its handlers anew for every project.
+    for handler in LOGGING.data["handlers"].values():
+        handler["level"] = "WARNING"
+    LOGGING.configure(LOGGING.data)
+    for module in (py_loader, files):
+        vars(module)["inspect"] = types.SimpleNamespace(stack=_stack_without_source)
     base.util.load_python_file = functools.lru_cache(base.util.load_python_file)
 
 
@@ -300,7 +320,9 @@ def _quick_libraries() -> None:
 def _no_run_left() -> Any:
     yield
     assert not hooks._runs, "a run was announced and never forgotten"
-    # What one project has changed in this process is nothing to the next one.
+    # What one project has changed in this process is nothing to the next one, nor is its folder,
+    # in which every import of a missing library would look.
     shared_state.forget()
+    sys.path[:] = [folder for folder in sys.path if folder not in KedroProject.sources]
     for name in [m for m in sys.modules if m.startswith("project_")]:
         del sys.modules[name]
