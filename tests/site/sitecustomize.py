@@ -11,8 +11,13 @@ _discover = importlib.metadata.Distribution.discover
 
 
 def _without_hidden(cls, **query):
-    names = ((d, d.metadata["Name"].replace("_", "-")) for d in _discover(**query))
-    return (distribution for distribution, name in names if name not in _hidden)
+    return (distribution for distribution in _discover(**query) if not _is_hidden(distribution))
+
+
+def _is_hidden(distribution):
+    # By the name of its folder, "kedro_mlflow-2.0.1.dist-info": its metadata takes long to parse.
+    folder = getattr(distribution, "_path", None)
+    return folder is not None and folder.name.split("-")[0].replace("_", "-") in _hidden
 
 
 # By a name that is computed: an assignment to a library in plain sight would count in all keys.
