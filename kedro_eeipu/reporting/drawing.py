@@ -23,6 +23,7 @@ __all__ = [
     "Figure",
     "axis",
     "figure",
+    "grid",
     "line",
     "pale",
     "rows",
@@ -44,6 +45,8 @@ STAGE_COLOURS = (
     *("#d6b12c", "#a07a62", "#e58cb4", "#8a9a2f"),
 )
 LEGEND = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "traceorder": "normal"}
+# Pixels of a small figure in a grid, and of the room for its title and its axis.
+_CELL_HEIGHT, _CELL_GAP = 190, 70
 _GRID = "rgba(128,128,128,0.22)"
 
 
@@ -105,6 +108,38 @@ def rows(
     y |= {"tickvals": places, "ticktext": list(labels)}
     layout = {"barmode": "stack", "bargap": 0.3, "showlegend": len(data) > 1}
     return figure(data, max(340, 110 + 22 * len(labels)), x, y, layout)
+
+
+def grid(figures: Mapping[str, Figure], in_a_row: int) -> Figure:
+    """Small figures of the same height beside and below each other, as one figure.
+
+    Args:
+        figures: By title, escaped.
+        in_a_row: How many of them stand in a row.
+    """
+    columns = min(in_a_row, len(figures))
+    lines = -(-len(figures) // columns)
+    height = 40 + lines * (_CELL_HEIGHT + _CELL_GAP)
+    wide, gap = 1 / columns, 0.035 * (columns > 1)
+    tall = (_CELL_HEIGHT + _CELL_GAP) / height
+    data: list[dict[str, Any]] = []
+    layout: dict[str, Any] = {"annotations": []}
+    for i, (title, drawn) in enumerate(figures.items()):
+        at, below = i % columns, i // columns
+        number = "" if i == 0 else str(i + 1)
+        x = [at * wide + gap, (at + 1) * wide - gap]
+        top = 1 - below * tall
+        y = [top - tall * _CELL_HEIGHT / (_CELL_HEIGHT + _CELL_GAP), top]
+        data += [{**trace, "xaxis": f"x{number}", "yaxis": f"y{number}"} for trace in drawn["data"]]
+        own = drawn["layout"]
+        layout[f"xaxis{number}"] = {**own["xaxis"], "domain": x, "anchor": f"y{number}"}
+        layout[f"yaxis{number}"] = {**own["yaxis"], "domain": y, "anchor": f"x{number}"}
+        caption = {"text": title, "showarrow": False, "font": {"size": 13}, "yanchor": "bottom"}
+        caption |= {"x": x[0], "xanchor": "left", "y": top, "xref": "paper", "yref": "paper"}
+        layout["annotations"].append(caption)
+    whole = figure(data, height, {}, {}, layout)
+    whole["layout"]["margin"] = {"l": 24, "r": 12, "t": 28, "b": 12}
+    return whole
 
 
 def axis(title: str, **more: Any) -> dict[str, Any]:

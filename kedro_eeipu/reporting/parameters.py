@@ -38,8 +38,10 @@ if TYPE_CHECKING:
 __all__ = [
     "IMPORTANCE_TRIALS",
     "PARALLEL_AXES",
+    "Column",
     "columns",
     "importances",
+    "pair_of",
     "parallel",
     "parameter_importances",
     "slice_of",
@@ -47,6 +49,8 @@ __all__ = [
 
 IMPORTANCE_TRIALS = 20
 PARALLEL_AXES = 8
+# From the worst trial to the best.
+RANK_SCALE = [[0, "#a9aeb5"], [0.6, "#9fb4c6"], [0.85, ACCENT], [1, SECOND]]
 
 
 @dataclass(frozen=True)
@@ -195,6 +199,30 @@ def slice_of(column: Column, maximize: bool) -> Figure:
     return drawn
 
 
+def pair_of(a: Column, b: Column, maximize: bool) -> Figure:
+    """The trials that use two parameters, coloured by their rank, the best trial marked."""
+    at = dict(zip((t.number for t in a.trials), a.places(), strict=True))
+    both = [(t, y) for t, y in zip(b.trials, b.places(), strict=True) if t.number in at]
+    both.sort(key=lambda pair: pair[0].value or 0.0, reverse=not maximize)
+    data = {
+        "type": "scatter",
+        "mode": "markers",
+        "showlegend": False,
+        "x": [at[t.number] for t, _ in both],
+        "y": [y for _, y in both],
+        "customdata": [t.number for t, _ in both],
+        "text": [safe(f"{t.value:.6g}") for t, _ in both],
+        "hovertemplate": "%{text}<extra>trial %{customdata}</extra>",
+        "marker": {
+            "color": list(range(len(both))),
+            "colorscale": RANK_SCALE,
+            "size": [6] * (len(both) - 1) + [11],
+            "symbol": ["circle"] * (len(both) - 1) + ["diamond"],
+        },
+    }
+    return figure([data], 210, _slice_axis(a), _slice_axis(b))
+
+
 def _slice_axis(column: Column) -> dict[str, Any]:
     """The whole range with some room at its ends."""
     ticks = column.ticks()
@@ -230,7 +258,7 @@ def parallel(
         "dimensions": dimensions,
         "line": {
             "color": list(range(len(ranked))),
-            "colorscale": [[0, "#a9aeb5"], [0.6, "#9fb4c6"], [0.85, ACCENT], [1, SECOND]],
+            "colorscale": RANK_SCALE,
         },
         "labelangle": -20,
         "labelfont": {"color": GREY, "size": 12},

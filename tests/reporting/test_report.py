@@ -20,7 +20,7 @@ from click.testing import CliRunner, Result
 from kedro.framework.startup import bootstrap_project
 
 from kedro_eeipu.cli import commands
-from kedro_eeipu.reporting import report_html
+from kedro_eeipu.reporting import StudyView, figures, report_html
 from kedro_eeipu.reporting.parameters import columns, parameter_importances
 from kedro_eeipu.reporting.spending import StageTotals, best_so_far, elapsed
 from kedro_eeipu.search import Objective, PipelineStage, Range, SearchSpace, StageGraph
@@ -473,3 +473,15 @@ def test_importing_the_commands_does_not_import_plotly() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == "False False"
+
+
+def test_figures_are_plotly_figures_and_say_when_there_is_nothing() -> None:
+    functions = [getattr(figures, name) for name in figures.__all__]
+    view = StudyView([*study(30), failed(30, "boom")], GRAPH, SPACE, "s", maximize=False)
+    for draw in functions:
+        assert isinstance(draw(view), go.Figure)
+        assert len(draw(view).data) > 0, draw.__name__
+    one = figures.slice(view, ["model.rate"])
+    assert len(one.layout.annotations) == 1
+    for draw in functions:
+        assert len(draw(replace(view, trials=[])).data) == 0
