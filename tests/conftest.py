@@ -19,7 +19,7 @@ import pytest
 import yaml
 from kedro_processes import KedroProcesses
 
-from kedro_eeipu.hooks import hooks, shared_state
+from kedro_eeipu.hooks import hooks, process_state, shared_state
 
 pytest_plugins = ["services"]
 KEDRO = KedroProcesses()
@@ -323,6 +323,7 @@ def _no_run_left() -> Any:
     # What one project has changed in this process is nothing to the next one, nor is its folder,
     # in which every import of a missing library would look.
     shared_state.forget()
+    process_state.forget()
     sys.path[:] = [folder for folder in sys.path if folder not in KedroProject.sources]
     for name in [m for m in sys.modules if m.startswith("project_")]:
         del sys.modules[name]

@@ -16,9 +16,15 @@ from kedro.pipeline.node import Node
 from kedro_eeipu._kedro import copy_node, output_structure
 from kedro_eeipu.cache.store.store import Blob, CacheMiss, Record, Store
 from kedro_eeipu.errors import error_text
-from kedro_eeipu.hooks.dataset import MemoizedDataset
+from kedro_eeipu.hooks.dataset import MemoizedDataset, warn_once
 from kedro_eeipu.hooks.key import Identity, changed_inputs, key_in_state, key_parts, node_key
-from kedro_eeipu.hooks.process_state import CarriedState, NodeEffects, ProcessState, take
+from kedro_eeipu.hooks.process_state import (
+    CarriedState,
+    NodeEffects,
+    ProcessState,
+    cannot_be_restored,
+    take,
+)
 from kedro_eeipu.hooks.run_directory import Output, RunDirectory
 from kedro_eeipu.hooks.shared_state import names, reached
 from kedro_eeipu.hooks.sharing import (
@@ -269,10 +275,17 @@ class NodeAction:
         if self._carried is None:
             return
         self._carried.resumed.add(self.node.name)
-        self._effects = self._carried.effects(self._state, take())
+        self._effects = self._carried.effects(self.node.name, self._state, take())
         if self._effects.settings and len(self._peers) > 1:
             changes = ", ".join(sorted(self._effects.settings))
             self.bypass(f"it changes {changes}, which live on for the nodes after it")
+            if left := cannot_be_restored(self._effects.settings):
+                warn_once(
+                    "%s changes %s for the trials after it, too: their values may differ from those"
+                    " of plain runs",
+                    self.node.name,
+                    ", ".join(left),
+                )
 
     @property
     def is_decided(self) -> bool:

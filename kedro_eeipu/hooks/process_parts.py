@@ -14,11 +14,14 @@ import socket
 import sys
 import warnings
 from collections.abc import Callable, Mapping
+from types import ModuleType
 from typing import Any, NamedTuple
 
-__all__ = ["ABSENT", "OF_IMPORTS", "SETTINGS", "Part", "of_library"]
+__all__ = ["ABSENT", "OF_IMPORTS", "SETTINGS", "Part", "is_imported", "of_library"]
 
 ABSENT = "the library is not loaded"
+# Those that end a study are ours, and may come at any time.
+_ENDING = {signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])}
 
 
 class Part(NamedTuple):
@@ -77,8 +80,25 @@ def _loggers() -> dict[str, Any]:
     }
 
 
-def _signals() -> list[Any]:
-    return [signal.getsignal(s) for s in sorted(signal.valid_signals())]
+def _signals() -> dict[int, Any]:
+    return {s: signal.getsignal(s) for s in signal.valid_signals() - _ENDING}
+
+
+def _restore_signals(value: Mapping[int, Any]) -> None:
+    for number, handler in value.items():
+        if handler is not None and signal.getsignal(number) != handler:
+            signal.signal(number, handler)
+
+
+def _made_modules() -> dict[str, int]:
+    """Entries of ``sys.modules`` that no import has made."""
+    return {name: id(m) for name, m in list(sys.modules.items()) if not is_imported(m)}
+
+
+def is_imported(module: object) -> bool:
+    """Whether something in ``sys.modules`` was put there by an import."""
+    # Not by getattr, for which some modules import others.
+    return isinstance(module, ModuleType) and vars(module).get("__spec__") is not None
 
 
 def _encoder() -> str:
@@ -126,7 +146,8 @@ SETTINGS: dict[str, Part] = {
         lambda: [repr(f) for f in warnings.filters[:50]],
     ),
     "the timeout of sockets": Part(socket.getdefaulttimeout, socket.setdefaulttimeout),
-    "signal handlers": Part(_signals),
+    "signal handlers": Part(_signals, _restore_signals),
+    "entries of sys.modules": Part(_made_modules),
     "levels and handlers of loggers": Part(_loggers),
     "the default encoder of json": Part(_encoder),
     "dialects of csv": Part(_dialects),
@@ -154,6 +175,7 @@ OF_IMPORTS = frozenset(
     {
         *("the environment variables", "the filters of warnings", "levels and handlers of loggers"),
         *("signal handlers", "types of files in mimetypes", "sys.path", "dask's configuration"),
+        "entries of sys.modules",
         *("matplotlib's parameters", "pandas' options", "dialects of csv"),
     }
 )

@@ -13,14 +13,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from kedro_eeipu.cache.identity.canonical import combine
-from kedro_eeipu.hooks.process_parts import ABSENT, OF_IMPORTS, SETTINGS
+from kedro_eeipu.hooks.process_parts import ABSENT, OF_IMPORTS, SETTINGS, is_imported
 from kedro_eeipu.hooks.random_generators import GENERATORS, continues
 
 __all__ = [
     "CarriedState",
     "NodeEffects",
     "ProcessState",
+    "cannot_be_restored",
     "differences",
+    "forget",
     "put_back",
     "seeded_generators",
     "take",
@@ -35,6 +37,9 @@ _SEEDERS = {
 }
 _SEEDING = "seedings of "
 _seedings: dict[str, int] = {}
+# Settings that nodes of this process were seen to change, by node. What a node sets to what it is
+# already, because an earlier trial has left it so, cannot be seen.
+_changers: dict[str, set[str]] = {}
 _counted: set[str] = set()
 
 
@@ -65,13 +70,24 @@ def _count_seedings() -> None:
 def take() -> dict[str, Any]:
     """The state of the process now; what cannot be read is left out."""
     _count_seedings()
-    state: dict[str, Any] = {"modules": len(sys.modules), **_seedings}
+    imported = sum(map(is_imported, list(sys.modules.values())))
+    state: dict[str, Any] = {"modules": imported, **_seedings}
     for name, part in _PARTS.items():
         try:
             state[name] = part.read()
         except Exception:
             continue
     return state
+
+
+def cannot_be_restored(settings: Iterable[str]) -> list[str]:
+    """Those settings that stay in the process as a node has left them, from trial to trial."""
+    return sorted(n for n in settings if n in SETTINGS and SETTINGS[n].restore is None)
+
+
+def forget() -> None:
+    """Forget which nodes change settings, for code of another project."""
+    _changers.clear()
 
 
 def put_back(state: ProcessState) -> None:
@@ -155,10 +171,13 @@ class CarriedState:
         parts = {**self._changed, **{name: _digest(state[name]) for name in sorted(drawn)}}
         return combine(state=parts) if parts else ""
 
-    def effects(self, before: ProcessState, after: ProcessState) -> NodeEffects:
+    def effects(self, node: str, before: ProcessState, after: ProcessState) -> NodeEffects:
         """What a node that has just run did to the process."""
         changed = differences(before, after)
-        self._changed.update((n, _digest(after[n])) for n in sorted(changed - set(GENERATORS)))
+        settings = _changers.setdefault(node, set())
+        settings |= changed - set(GENERATORS)
+        changed |= settings
+        self._changed.update((n, _digest(after[n])) for n in sorted(settings))
         moved = changed & set(GENERATORS)
         draws = {
             n

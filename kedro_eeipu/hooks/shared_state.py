@@ -9,7 +9,7 @@ from kedro.pipeline.node import Node
 from kedro_eeipu.cache.identity.canonical import Unidentifiable
 from kedro_eeipu.cache.identity.code import CodeIdentity, code_identity
 
-__all__ = ["changed", "forget", "names", "note", "reached", "refuse_touched"]
+__all__ = ["changed", "forget", "is_noted", "names", "note", "reached", "refuse_touched"]
 
 
 def reached(node: Node) -> CodeIdentity | None:
@@ -48,6 +48,11 @@ _touched: set[str] = set()
 def note(changes: set[str]) -> None:
     """Remember for the runs that follow in this process what a node has changed."""
     _touched.update(changes)
+
+
+def is_noted(changes: set[str]) -> bool:
+    """Whether nodes were seen to change all of these."""
+    return changes <= _touched
 
 
 def forget() -> None:

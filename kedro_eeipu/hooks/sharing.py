@@ -10,7 +10,7 @@ from kedro.pipeline.node import Node
 from kedro_eeipu.cache.identity.code import CodeIdentity
 from kedro_eeipu.hooks.dataset import MemoizedDataset, warn_once
 from kedro_eeipu.hooks.key import Identity
-from kedro_eeipu.hooks.shared_state import changed, note, reached
+from kedro_eeipu.hooks.shared_state import changed, is_noted, note, reached
 
 __all__ = ["bypass_what_shares_inputs", "bypass_what_shares_state", "bypass_what_was_changed"]
 
@@ -37,7 +37,11 @@ def bypass_what_was_changed(action: Action, now: CodeIdentity | None) -> None:
     """Do not record a node if something that it reaches has changed since the run began."""
     changes = changed(action.identity.code if action.identity else None, now, with_caches=False)
     if changes:
-        action.bypass(f"{min(changes)}, which it uses, was changed during the run")
+        reason = f"{min(changes)}, which it uses, was changed during the run"
+        action.bypass(reason)
+        if not is_noted(changes):  # else the user has been told, by the node that changed it
+            note(changes)
+            _warn(action, reason)
 
 
 def bypass_what_shares_state(
@@ -68,6 +72,10 @@ def bypass_what_shares_state(
             other.bypass(reason)
     if action.identity:
         action.bypass(reason)
+    _warn(action, reason)
+
+
+def _warn(action: Action, reason: str) -> None:
     warn_once(
         "%s is not reused, and its value may differ from that of a plain run: %s",
         action.node.name,
