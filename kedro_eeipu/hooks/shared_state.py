@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 from kedro.pipeline.node import Node
 
-from kedro_eeipu.cache.identity.canonical import Unidentifiable
+from kedro_eeipu.cache.identity.canonical import MovesOn, Unidentifiable
 from kedro_eeipu.cache.identity.code import CodeIdentity, code_identity
+from kedro_eeipu.hooks.dataset import warn_once
 
 __all__ = ["changed", "forget", "is_noted", "names", "note", "reached", "refuse_touched"]
 
@@ -19,6 +20,13 @@ def reached(node: Node) -> CodeIdentity | None:
     """
     try:
         return code_identity(node.func, with_caches=True)
+    except MovesOn as reason:
+        warn_once(
+            "%s is not reused, and its value may differ from that of a plain run: %s",
+            node.name,
+            reason,
+        )
+        return None
     except Unidentifiable:
         return None
 
@@ -33,12 +41,14 @@ def changed(
         after: What it reaches now.
         with_caches: Whether kept results count; `before` must have been asked for them.
     """
-    if before is None or after is None:
+    if before is None:
         return set()
+    if after is None:  # what cannot be told any more may have changed
+        return names(before)
     then, now = _by_name(before.parts), _by_name(after.parts)
-    names = {n for n, d in then.items() if now.get(n) != d and n not in before.lazy}
+    other = {n for n, d in then.items() if now.get(n) != d and n not in before.lazy}
     kept = after.caches if with_caches else {}
-    return names | {n for n, d in kept.items() if before.caches.get(n) != d}
+    return other | {n for n, d in kept.items() if before.caches.get(n) != d}
 
 
 # What nodes of this process were seen to change. It is no longer as a plain run finds it.

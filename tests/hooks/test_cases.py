@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
+import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ from kedro.runner import ParallelRunner, ThreadRunner
 
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.hooks import dataset
+from kedro_eeipu.study.limits import Limits
 
 DEFAULTS = {"clean.scale": 1.0, "left.weight": 2.0, "right.power": 2, "shift": 3.0}
 ALL = ["clean", "join", "left", "right", "score"]
@@ -375,6 +379,12 @@ _STATES = {
         "G.v",
     ),
     "generator": ("import random\nG = random.Random(0)", "G.seed(weight)", "G.random()"),
+    "weak set": (
+        "import weakref\n\n\nclass G:\n    live = weakref.WeakSet()\n\n    def __init__(self, v):\n"
+        "        self.v = v\n        self.live.add(self)\n\n\nKEPT = []",
+        "KEPT[:] = [G(weight)]",
+        "sum(g.v for g in G.live)",
+    ),
 }
 
 
@@ -394,6 +404,57 @@ def test_nodes_that_share_state_are_never_reused(project: Any, kind: str) -> Non
         assert {"left", "join"} <= set(executed)
         assert record.value == project.plain_run({"left.weight": weight})["loss"]
         assert "right" not in executed or weight == 2.0
+
+
+_LEFT = {
+    "signal handler": (
+        "import signal\n\n\ndef one(*_):\n    pass",
+        "signal.signal(signal.SIGUSR1, one if weight == 2.0 else signal.SIG_IGN)",
+        "(signal.getsignal(signal.SIGUSR1) is one)",
+        lambda weight: weight == 2.0,
+    ),
+    "entry of sys.modules": (
+        "import sys\nfrom types import SimpleNamespace",
+        "sys.modules['made'] = SimpleNamespace(weight=weight)",
+        "sys.modules['made'].weight",
+        lambda weight: weight,
+    ),
+    "position of a generator": (
+        "G = (n for n in range(100))",
+        "[next(G) for _ in range(int(weight))]",
+        "next(G)",
+        int,
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", _LEFT)
+def test_what_lives_on_in_the_process_is_put_back_or_told(
+    project: Any, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    made, written, read, value = _LEFT[kind]
+    edit(
+        project,
+        "nodes",
+        ("def left(", f"{made}\n\n\ndef left("),
+        ('    ran("left")', f"    {written}\n    ran('left')"),
+        ('    return {"sum": sum(left_rows)', f"    return {{'sum': 100 * {read}"),
+    )
+    tuner = project.tuner(limits=Limits(trials=9))
+    # Not of the root: Kedro makes its handlers anew.
+    logging.getLogger("kedro_eeipu").addHandler(caplog.handler)
+    try:
+        wrong = []
+        for weight in (2.0, 2.0, 4.0, 4.0, 2.0):
+            record = tuner.evaluate({**DEFAULTS, "left.weight": weight})
+            if record.value != 100 * value(weight) + 14.0 - 3.0:
+                wrong.append(weight)
+    finally:
+        logging.getLogger("kedro_eeipu").removeHandler(caplog.handler)
+        sys.modules.pop("made", None)
+        signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+    assert not wrong or "may differ" in caplog.text
+    assert wrong or kind != "position of a generator"
 
 
 @pytest.mark.parametrize("reader", ["never cached", "after two writers", "of a generator"])

@@ -339,7 +339,6 @@ way(
     "classes",
     "instances in a WeakSet",
     "import weakref\nclass C:\n    live = weakref.WeakSet()\n    def __init__(self, w):\n        self.w = w\n        C.live.add(self)\nKEEP = []\ndef a(p):\n    KEEP[:] = [C(p)]\n    return 0\ndef b(m, q):\n    return sum(c.w for c in C.live) * 10 + q\n",
-    documented="instances that only a `WeakSet` or a registry of a library knows",
 )
 way(
     "classes",
@@ -397,13 +396,11 @@ way(
     "library settings",
     "logging handler that counts",
     "import logging\nclass H(logging.Handler):\n    n = 0\n    def emit(self, r):\n        self.n = r.args[0]\nHANDLER = H()\nlogging.getLogger('mini').addHandler(HANDLER)\ndef a(p):\n    logging.getLogger('mini').error('%s', p)\n    return 0\ndef b(m, q):\n    return HANDLER.n * 10 + q\n",
-    documented="what hook objects and logging handlers remember",
 )
 way(
     "library settings",
     "warnings filter",
     "import warnings\ndef a(p):\n    warnings.filterwarnings('error' if p % 2 else 'ignore', message='mini')\n    return 0\ndef b(m, q):\n    try:\n        warnings.warn('mini')\n    except UserWarning:\n        return 100 + q\n    return q\n",
-    documented="filters of warnings",
 )
 way(
     "library settings",
@@ -475,7 +472,6 @@ way(
     "process",
     "sys.modules entry",
     "import sys, types\ndef a(p):\n    sys.modules['mini_made'] = types.SimpleNamespace(w=p)\n    return 0\ndef b(m, q):\n    found = sys.modules.get('mini_made')\n    return (found.w if found else 0) * 10 + q\n",
-    documented="entries of `sys.modules` that a node sets",
 )
 way(
     "process",
@@ -492,7 +488,6 @@ way(
     "process",
     "signal handler",
     "import signal\ndef one(*a):\n    pass\ndef two(*a):\n    pass\ndef a(p):\n    signal.signal(signal.SIGUSR1, one if p % 2 else two)\n    return 0\ndef b(m, q):\n    return (signal.getsignal(signal.SIGUSR1) is two) * 10 + q\n",
-    documented="signal handlers",
 )
 way(
     "process",
@@ -561,7 +556,6 @@ way(
     "random generators",
     "only the second draws, seeded at import",
     "import random\nrandom.seed(0)\ndef a(p):\n    return p\ndef b(m, q):\n    return m + random.random() * q\n",
-    documented="seeded when the project is imported",
 )
 
 # --- iterators and files --------------------------------------------------------------------------------
@@ -574,7 +568,6 @@ way(
     "iterators",
     "generator of the module",
     "def gen():\n    n = 0\n    while True:\n        yield n\n        n += 1\nG = gen()\ndef a(p):\n    for _ in range(p):\n        next(G)\n    return 0\ndef b(m, q):\n    return next(G) * 10 + q\n",
-    documented="positions of iterators and generators that a module holds",
 )
 way(
     "iterators",
@@ -719,5 +712,4 @@ way(
     "hook sets a global from a parameter when it is loaded",
     "KEPT = [0]\ndef a(p):\n    return 0\ndef b(m, q):\n    return KEPT[0] * 10 + q\n",
     hooks="from mini import nodes\nclass Hooks:\n    @hook_impl\n    def after_dataset_loaded(self, dataset_name, data):\n        if dataset_name == 'params:p':\n            nodes.KEPT[0] = data\n",
-    documented="what hook objects and logging handlers remember",
 )

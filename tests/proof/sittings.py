@@ -320,11 +320,18 @@ def _plan(root: Path) -> dict[str, Any]:
 
 
 def _runs(root: Path, params: list[dict[str, Any]]) -> dict[str, Any]:
-    """The project is imported once, and has run nothing when each of the runs is forked."""
+    """The project is imported once, and has run nothing when each of the runs is forked.
+
+    A fork seeds Python's generator anew, which an import may have seeded.
+    """
+    import random
+
     from kedro.framework.project import pipelines
 
     _bootstrap(root)
     len(pipelines)  # imports the project's modules
+    state = random.getstate()
+    os.register_at_fork(after_in_child=lambda: random.setstate(state))
     values = [json.loads(_forked(root, "run", {"params": p}))["value"] for p in params]
     return {"values": values, "value": values[-1]}
 

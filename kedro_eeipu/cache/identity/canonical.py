@@ -20,7 +20,15 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["TypeDigest", "Unidentifiable", "canonical_digest", "combine", "tagged", "type_name"]
+__all__ = [
+    "MovesOn",
+    "TypeDigest",
+    "Unidentifiable",
+    "canonical_digest",
+    "combine",
+    "tagged",
+    "type_name",
+]
 
 TypeDigest = Callable[[type], bytes]
 
@@ -35,6 +43,10 @@ class Unidentifiable(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class MovesOn(Unidentifiable):
+    """A generator or an open file: what reads from it next gets what comes next."""
 
 
 def _no_types(kind: type) -> bytes:

@@ -7,7 +7,8 @@ import gc
 import types
 from typing import Any
 
-from kedro_eeipu.cache.identity.objects import PLAIN, own_state
+from kedro_eeipu.cache.identity.instances import own_state
+from kedro_eeipu.cache.identity.objects import PLAIN
 
 __all__ = ["is_mutable", "kept_values"]
 

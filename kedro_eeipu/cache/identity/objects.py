@@ -19,6 +19,7 @@ import abc
 import contextvars
 import copyreg
 import functools
+import io
 import logging
 import os
 import sys
@@ -26,15 +27,17 @@ import threading
 import types
 import typing
 import weakref
+from collections.abc import Iterable
 from typing import Any
 
 from kedro_eeipu.cache.identity.bytecode import code_facts
-from kedro_eeipu.cache.identity.canonical import Unidentifiable, canonical_digest
+from kedro_eeipu.cache.identity.canonical import MovesOn, Unidentifiable, canonical_digest
+from kedro_eeipu.cache.identity.instances import label, own_state, slots
 from kedro_eeipu.cache.identity.origin import is_compiled, library_module_of, origin_of
 from kedro_eeipu.cache.identity.pickles import find, globals_inside
 from kedro_eeipu.cache.tensors import storage_bytes
 
-__all__ = ["PLAIN", "ObjectWriter", "Unit", "own_state"]
+__all__ = ["PLAIN", "ObjectWriter", "Unit"]
 
 _MAX_ITEMS = 200_000
 PLAIN = (type(None), type(Ellipsis), type(NotImplemented), bool, int, float, complex, str, bytes)
@@ -172,7 +175,7 @@ class ObjectWriter(abc.ABC):
             unit.add(kind.__name__)
             self._parts_of(obj, kind, unit)
         elif not self._is_from_library(obj, unit) and not self._is_special(obj, unit):
-            self.refer(obj, _label(obj), unit)
+            self.refer(obj, label(obj), unit)
 
     def _code_inside(self, data: bytes, unit: Unit) -> None:
         """Add the project code that pickles inside of bytes name."""
@@ -195,12 +198,24 @@ class ObjectWriter(abc.ABC):
                 self.value(item, unit, above)
         elif isinstance(obj, set | frozenset):
             self._count(len(obj), unit)
-            for digest in sorted(map(self._digest_alone, obj)):
-                unit.add("item", digest)
+            self._members(obj, obj, unit)
         else:
             for name, item in obj.items():
                 self.value(name, unit, above)
                 self.value(item, unit, above)
+
+    def _members(self, container: Any, members: Iterable[Any], unit: Unit) -> None:
+        """Add what a set holds; members may lead back to it, as those of a class's registry do."""
+        around = _around.containers
+        if id(container) in around:
+            unit.add("around", str(len(around) - around.index(id(container))))
+            return
+        around.append(id(container))
+        try:
+            for digest in sorted(map(self._digest_alone, members)):
+                unit.add("item", digest)
+        finally:
+            around.pop()
 
     def _digest_alone(self, obj: Any) -> str:
         """Digest of a member of a set, which has no place among the others."""
@@ -252,8 +267,11 @@ class ObjectWriter(abc.ABC):
             unit.add(kind.__name__)
             self.value(list(obj.items()), unit)
         elif kind is weakref.WeakSet:
+            members = set(obj)
             unit.add(kind.__name__)
-            self.value(set(obj), unit)
+            unit.add("set", str(len(members)))
+            self._count(len(members) + 1, unit)
+            self._members(obj, members, unit)
         elif kind in _STATELESS:
             unit.add("stateless", kind.__name__)
         elif _is_numpy(obj):
@@ -288,7 +306,7 @@ class ObjectWriter(abc.ABC):
         self.value(kind, unit)
         if origin_of(str(kind.__module__)).is_project:
             self.named_values(own_state(obj), unit)
-            self.named_values(_slots(obj), unit)
+            self.named_values(slots(obj), unit)
             if all(c.__flags__ & _HEAP_TYPE or c is object for c in kind.__mro__):
                 return
         base = next((base for base in _PARTS if isinstance(obj, base)), None)
@@ -332,6 +350,10 @@ class ObjectWriter(abc.ABC):
             reduce = copyreg.dispatch_table.get(type(obj))
             reduced = reduce(obj) if reduce else obj.__reduce_ex__(4)
         except Exception as error:
+            if isinstance(obj, types.GeneratorType | io.IOBase):
+                raise MovesOn(
+                    f"{unit.label} goes on in a trial where the last one left it"
+                ) from error
             raise Unidentifiable(f"{unit.label} has no state that can be established") from error
         if isinstance(reduced, str):
             module = library_module_of(reduced, obj)
@@ -351,35 +373,21 @@ class ObjectWriter(abc.ABC):
         self.value(None if pairs is None else list(pairs), unit)
 
 
+class _Around(threading.local):
+    """The sets whose members are being described, from the outside in."""
+
+    def __init__(self) -> None:
+        self.containers: list[int] = []
+
+
+_around = _Around()
+
+
 def _in_context(variable: contextvars.ContextVar) -> Any:
     try:
         return variable.get()
     except LookupError:
         return None
-
-
-def _label(obj: Any) -> str:
-    named = obj if hasattr(obj, "__qualname__") else type(obj)
-    return f"{named.__module__}:{named.__qualname__}"
-
-
-def own_state(obj: Any) -> dict[str, Any]:
-    """Attributes of an instance, but for those that are computed from the others when asked for."""
-    return {
-        name: value
-        for name, value in getattr(obj, "__dict__", {}).items()
-        if not isinstance(getattr(type(obj), name, None), functools.cached_property)
-    }
-
-
-def _slots(obj: Any) -> dict[str, Any]:
-    names = [
-        name
-        for kind in type(obj).__mro__
-        for name, entry in vars(kind).items()
-        if isinstance(entry, types.MemberDescriptorType)
-    ]
-    return {name: getattr(obj, name) for name in names if hasattr(obj, name)}
 
 
 def _is_numpy(obj: Any) -> bool:
