@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from kedro_eeipu._kedro import split_params
-from kedro_eeipu.cli.common import reports_errors, study_option, warn
+from kedro_eeipu.cli.common import selecting, study_option, warn
 from kedro_eeipu.cli.recorded import any_state_option, confirm_command, load_adopted, verdict
 from kedro_eeipu.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from kedro.framework.startup import ProjectMetadata
+    from kedro_eeipu.project.selection import Selection
 
 __all__ = ["apply"]
 
@@ -23,10 +23,15 @@ __all__ = ["apply"]
 @click.option("--trial", "number", type=int, default=None, help="Apply this trial.")
 @any_state_option
 @click.option(
-    "--env", "-e", default=None, help="Write into this configuration environment, unasked."
+    "--env",
+    "-e",
+    "target",
+    default=None,
+    help="Environment to write to (skips the prompt).",
 )
 @click.option(
     "--tuned-env",
+    "env",
     default=None,
     help="Environment that `tune` was given, if that says where the study is.",
 )
@@ -38,19 +43,13 @@ __all__ = ["apply"]
 )
 @click.option("--pipeline", "-p", default="__default__", help="Registered pipeline.")
 @click.option("--conf-source", default=None, help="Path of the configuration folder.")
-@click.pass_obj
-@reports_errors
+@selecting
 def apply(
-    metadata: ProjectMetadata,
-    study: str | None,
+    selection: Selection,
     use_best: bool,
     number: int | None,
     any_state: bool,
-    env: str | None,
-    tuned_env: str | None,
-    params: Any,
-    pipeline: str,
-    conf_source: str | None,
+    target: str | None,
 ) -> None:
     """Adopt a trial: its values and its outputs.
 
@@ -62,16 +61,7 @@ def apply(
 
     if use_best == (number is not None):
         raise ConfigurationError("say which trial", remedy="Pass either --best or --trial N.")
-    project, opened, trial = load_adopted(
-        metadata,
-        study,
-        number,
-        pipeline=pipeline,
-        env=tuned_env,
-        params=params,
-        conf_source=conf_source,
-        any_state=any_state,
-    )
+    project, opened, trial = load_adopted(selection, number, any_state=any_state)
     message = verdict(
         trial, confirm_command(project, opened, trial.number if any_state else number)
     )
@@ -88,14 +78,14 @@ def apply(
                 "make."
             ]
         )
-    adoption = Adoption(project, trial, opened.name, "local" if env is None else env, changes)
-    if env is None:
+    adoption = Adoption(project, trial, opened.name, "local" if target is None else target, changes)
+    if target is None:
         click.echo(adoption.as_yaml())
         question = f"Write this into conf/{adoption.env}, and its outputs into the catalog?"
         if not click.confirm(question):
             return
-    target = adoption.write_values()
-    click.echo(f"Wrote {target.relative_to(project.path).as_posix()}")
+    written = adoption.write_values()
+    click.echo(f"Wrote {written.relative_to(project.path).as_posix()}")
 
     run = adoption.plain_run()
     if run.runtime_params:
@@ -104,8 +94,8 @@ def apply(
     differing = adoption.differing(run)
     if differing:
         had = f"trial {trial.number} had"
-        if tuned_env or trial.env:
-            had += f" in the environment {tuned_env or trial.env}"
+        if selection.env or trial.env:
+            had += f" in the environment {selection.env or trial.env}"
         warn(
             [
                 f"`{run.command}` has other values than {had}: {', '.join(differing)}. "

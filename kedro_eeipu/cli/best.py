@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,12 +11,11 @@ from kedro_eeipu.cli.recorded import (
     any_state_option,
     complete_trial,
     confirm_command,
-    load_study,
     verdict,
 )
 
 if TYPE_CHECKING:
-    from kedro.framework.startup import ProjectMetadata
+    from kedro_eeipu.project.selection import Selection
 
 __all__ = ["best"]
 
@@ -24,14 +23,12 @@ __all__ = ["best"]
 @click.command()
 @any_state_option
 @study_query
-def best(
-    metadata: ProjectMetadata, study: str | None, any_state: bool, form: str, **options: Any
-) -> None:
+def best(selection: Selection, any_state: bool, form: str) -> None:
     """Show the best trial of a study beside the defaults.
 
     Trials from before an edit do not count.
     """
-    project, opened = load_study(metadata, study, **options)
+    project, opened = selection.load_study()
     trial = complete_trial(opened, None, any_state=any_state)
     changes = opened.changes(trial)
     (trial,) = opened.confirmed([trial])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,10 +12,8 @@ import click
 from kedro_eeipu.cli.common import (
     format_option,
     make_console,
-    open_settings,
     print_json,
-    reports_errors,
-    study_name,
+    selecting,
     study_option,
 )
 from kedro_eeipu.errors import EEIPUError
@@ -24,7 +21,7 @@ from kedro_eeipu.states import NodeState
 from kedro_eeipu.wording import counted, in_bytes
 
 if TYPE_CHECKING:
-    from kedro.framework.startup import ProjectMetadata
+    from kedro_eeipu.project.selection import Selection
 
 __all__ = ["cache"]
 
@@ -39,12 +36,9 @@ def _cache_command(command: Callable[..., None]) -> Callable[..., None]:
 
     @click.option("--env", "-e", default=None, help="Configuration environment.")
     @click.option("--conf-source", default=None, help="Path of the configuration folder.")
-    @click.pass_obj
-    @reports_errors
-    def opened(
-        metadata: ProjectMetadata, env: str | None, conf_source: str | None, **options: Any
-    ) -> None:
-        command(_Cache(metadata, env, conf_source), **options)
+    @selecting
+    def opened(selection: Selection, **options: Any) -> None:
+        command(_Cache(selection), **options)
 
     opened.__doc__ = command.__doc__
     opened.__click_params__ = [  # type: ignore[attr-defined]
@@ -58,23 +52,24 @@ def _cache_command(command: Callable[..., None]) -> Callable[..., None]:
 class _Cache:
     """The cache of a project; no search has to be declared for it."""
 
-    def __init__(self, metadata: ProjectMetadata, env: str | None, conf_source: str | None) -> None:
+    def __init__(self, selection: Selection) -> None:
         from kedro_eeipu.config.opening import HOME, check_store, open_store, study_storage
 
-        context, settings = open_settings(metadata, env, {}, conf_source)
+        context, settings = selection.open_settings()
         self.max_size = settings.cache.max_size
         self.store = open_store(context, settings)
         check_store(self.store, settings)
-        self.runs = Path(metadata.project_path) / HOME / "runs"
+        self.runs = selection.path / HOME / "runs"
         self._storage = study_storage(context, settings)
+        self._study = selection.study_name
 
-    def users(self, study: str) -> dict[str, list[int]]:
-        """Numbers of the trials of a study that made or were served each key."""
+    def users(self) -> dict[str, list[int]]:
+        """Numbers of the trials of the study that made or were served each key."""
         from kedro_eeipu.study.storage import open_study
 
         users: dict[str, list[int]] = {}
         try:
-            trials = open_study(self._storage, study).trials()
+            trials = open_study(self._storage, self._study).trials()
         except EEIPUError:  # there is no study yet: plain runs fill the cache, too
             return users
         for trial in trials:
@@ -86,10 +81,13 @@ class _Cache:
 
 @_cache_command
 @study_option
-@format_option
-def ls(opened: _Cache, study: str | None, form: str) -> None:
-    """List what is kept: node, dataset, size, seconds it saves, age, trials that use it."""
-    users = opened.users(study_name(study, "__default__"))
+@format_option()
+def ls(opened: _Cache, form: str) -> None:
+    """List what is kept.
+
+    Node, dataset, size, seconds that it saves, age, trials that use it.
+    """
+    users = opened.users()
     now = time.time()
     entries = []
     for record in opened.store.records():
@@ -118,7 +116,7 @@ def ls(opened: _Cache, study: str | None, form: str) -> None:
 
 
 @_cache_command
-@format_option
+@format_option()
 def stats(opened: _Cache, form: str) -> None:
     """Count what is kept."""
     figures = {**opened.store.stats(), "max_size": opened.max_size}
@@ -132,24 +130,30 @@ def stats(opened: _Cache, form: str) -> None:
 
 
 @_cache_command
-@format_option
+@format_option()
 def verify(opened: _Cache, form: str) -> None:
-    """Read everything and say what is damaged; exit code 1 if anything is."""
+    """Read everything and name what is damaged.
+
+    Exit code 1 if anything is.
+    """
     problems = opened.store.verify()
     if form == "json":
         print_json([asdict(problem) for problem in problems])
     else:
         for problem in problems:
             click.echo(f"{problem.path or opened.store.root}: {problem.detail}")
-        click.echo(f"{len(problems)} problems" if problems else "Everything is as it was written.")
+        click.echo(f"{len(problems)} problems" if problems else "No problems found.")
     if problems:
         raise SystemExit(1)
 
 
 @_cache_command
-@format_option
+@format_option()
 def gc(opened: _Cache, form: str) -> None:
-    """Delete what nobody needs, and keep the size limit of eeipu.yml."""
+    """Delete what is not needed.
+
+    What no record names, and what is above the size limit of eeipu.yml.
+    """
     from kedro_eeipu.hooks.run_directory import sweep_plans
 
     result = opened.store.gc(opened.max_size)

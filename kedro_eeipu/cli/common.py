@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import functools
+import io
 import json
 import signal
 import sys
@@ -15,29 +17,25 @@ import click
 from kedro_eeipu._kedro import split_params
 from kedro_eeipu.errors import ConfigurationError, EEIPUError
 from kedro_eeipu.logs import logs_to_stderr
+from kedro_eeipu.project.selection import DEFAULT_PIPELINE, Selection
 
 if TYPE_CHECKING:
-    from kedro.framework.context import KedroContext
     from kedro.framework.startup import ProjectMetadata
     from kedro.runner import AbstractRunner
 
-    from kedro_eeipu.config.settings import Settings
-    from kedro_eeipu.project.project import Project
-    from kedro_eeipu.study.storage import TrialStudy
-
 __all__ = [
+    "as_csv",
     "format_option",
     "interrupt_on_sigterm",
     "kedro_runner",
-    "load_project",
     "make_console",
-    "open_recorded",
-    "open_settings",
+    "place_options",
+    "print_csv",
     "print_json",
     "print_json_lines",
     "project_options",
     "reports_errors",
-    "study_name",
+    "selecting",
     "study_option",
     "study_query",
     "warn",
@@ -65,12 +63,17 @@ def reports_errors(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def project_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options that say which pipeline of the project, and with which configuration."""
+    params = click.option(
+        "--params", default="", callback=split_params, help="Parameters, as for `kedro run`."
+    )
+    return place_options(params(command))
+
+
+def place_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Those of `project_options` that are no parameters."""
     for option in (
-        click.option("--pipeline", "-p", default="__default__", help="Registered pipeline."),
+        click.option("--pipeline", "-p", default=DEFAULT_PIPELINE, help="Registered pipeline."),
         click.option("--env", "-e", default=None, help="Configuration environment."),
-        click.option(
-            "--params", default="", callback=split_params, help="Parameters, as for `kedro run`."
-        ),
         click.option("--conf-source", default=None, help="Path of the configuration folder."),
     ):
         command = option(command)
@@ -80,75 +83,41 @@ def project_options(command: Callable[..., Any]) -> Callable[..., Any]:
 study_option = click.option(
     "--study", default=None, help="Study (default: named after the pipeline)."
 )
-format_option = click.option(
-    "--format", "form", type=click.Choice(["text", "json"]), default="text", help="Output format."
-)
+
+
+def format_option(*more: str) -> Callable[..., Any]:
+    """The option that says how something is printed: as text, as JSON, or in other ways."""
+    forms = click.Choice(["text", "json", *more])
+    return click.option("--format", "form", type=forms, default="text", help="Output format.")
+
+
+def selecting(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command what its options select, a `Selection`, as its first argument."""
+
+    @functools.wraps(command)
+    def wrapper(
+        metadata: ProjectMetadata,
+        pipeline: str = DEFAULT_PIPELINE,
+        env: str | None = None,
+        params: Any = None,
+        conf_source: str | None = None,
+        study: str | None = None,
+        **rest: Any,
+    ) -> Any:
+        logs_to_stderr()
+        path = Path(metadata.project_path)
+        return command(Selection(path, study, pipeline, env, params or {}, conf_source), **rest)
+
+    asked: Callable[..., Any] = click.pass_obj(reports_errors(wrapper))
+    return asked
 
 
 def study_query(command: Callable[..., Any]) -> Callable[..., Any]:
     """What every command that shows something of a study takes: which study, and which format.
 
-    The command is given the project's metadata, `study`, `form` and the options of
-    `load_project`.
+    The command is given the selection and `form`.
     """
-    query = click.pass_obj(reports_errors(command))
-    return project_options(study_option(format_option(query)))
-
-
-def load_project(
-    metadata: ProjectMetadata, pipeline: str, env: str | None, params: Any, conf_source: str | None
-) -> Project:
-    """Load the project, with the options of the command.
-
-    Raises:
-        ConfigurationError: Something in its configuration is wrong.
-    """
-    from kedro_eeipu.project.project import Project
-
-    logs_to_stderr()
-    return Project.load(
-        Path(metadata.project_path),
-        env=env,
-        pipeline_name=pipeline,
-        runtime_params=params or {},
-        conf_source=conf_source,
-    )
-
-
-def open_settings(
-    metadata: ProjectMetadata, env: str | None, params: Any, conf_source: str | None
-) -> tuple[KedroContext, Settings]:
-    """The configuration of a project whose pipelines are not needed, and so are not imported."""
-    from kedro.framework.session import KedroServiceSession
-
-    from kedro_eeipu.config.loading import check_environment, load_settings
-    from kedro_eeipu.project.parameters import open_context
-
-    logs_to_stderr()
-    session = KedroServiceSession.create(
-        project_path=metadata.project_path, env=env, conf_source=conf_source
-    )
-    context = open_context(session, params)
-    check_environment(context)
-    return context, load_settings(context)
-
-
-def open_recorded(project: Project, study: str | None) -> TrialStudy:
-    """Open a study that has been recorded.
-
-    Raises:
-        ConfigurationError: There is none.
-    """
-    from kedro_eeipu.study.storage import open_study
-
-    return open_study(project.storage, study_name(study, project.pipeline_name))
-
-
-def study_name(study: str | None, pipeline: str) -> str:
-    """The study that an option names, else the one named after the pipeline."""
-    if study is not None:
-        return study
-    return "default" if pipeline == "__default__" else pipeline
+    return project_options(study_option(format_option()(selecting(command))))
 
 
 def kedro_runner(name: str) -> AbstractRunner:
@@ -193,6 +162,18 @@ def warn(warnings: Sequence[str]) -> None:
     """Print warnings to stderr."""
     for warning in warnings:
         click.secho(f"Warning: {warning}", fg="yellow", err=True)
+
+
+def print_csv(rows: Iterable[Sequence[Any]]) -> None:
+    """Print rows to stdout as CSV."""
+    click.echo(as_csv(rows), nl=False)
+
+
+def as_csv(rows: Iterable[Sequence[Any]]) -> str:
+    """Rows as the text of a CSV file."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
 
 
 def print_json(document: Any) -> None:

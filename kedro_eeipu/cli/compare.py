@@ -13,11 +13,10 @@ from kedro_eeipu.cli.common import (
     format_option,
     interrupt_on_sigterm,
     kedro_runner,
-    load_project,
     make_console,
     print_json,
     project_options,
-    reports_errors,
+    selecting,
     warn,
     write_page,
 )
@@ -25,10 +24,9 @@ from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.wording import counted, duration
 
 if TYPE_CHECKING:
-    from kedro.framework.startup import ProjectMetadata
-
     from kedro_eeipu.comparison import Comparison
     from kedro_eeipu.comparison.contest import Contestant
+    from kedro_eeipu.project.selection import Selection
 
 __all__ = ["compare", "parsed_budget"]
 
@@ -65,11 +63,10 @@ MEASURED = "Every sampler has run all its node executions itself."
 )
 @click.option("--runner", "-r", default="SequentialRunner", show_default=True, help="Kedro runner.")
 @click.option("--output", type=click.Path(path_type=Path), default=None, help="The page to write.")
-@format_option
-@click.pass_obj
-@reports_errors
+@format_option()
+@selecting
 def compare(
-    metadata: ProjectMetadata,
+    selection: Selection,
     samplers: str,
     budget: str | None,
     seeds: int,
@@ -79,7 +76,6 @@ def compare(
     runner: str,
     output: Path | None,
     form: str,
-    **options: Any,
 ) -> None:
     """Compare samplers on this pipeline.
 
@@ -91,7 +87,7 @@ def compare(
     from kedro_eeipu.comparison.table import terminal_tables, verdict
 
     given = parsed_budget(budget)
-    project = load_project(metadata, **options)
+    project = selection.load_project()
     amount, in_trials = given or (project.space.budget, False)
     if amount is None:
         raise ConfigurationError("nothing says how much time each sampler has", where="--budget")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,9 +15,8 @@ from kedro_eeipu.wording import duration
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kedro.framework.startup import ProjectMetadata
-
     from kedro_eeipu.project.project import Project
+    from kedro_eeipu.project.selection import Selection
     from kedro_eeipu.study.confirmation import Confirmation
     from kedro_eeipu.study.records import TrialRecord
     from kedro_eeipu.study.storage import TrialStudy
@@ -29,14 +28,7 @@ __all__ = ["confirm", "confirm_best"]
 @click.option("--trial", "number", type=int, default=None, help="Trial (default: the best).")
 @click.option("--whole", is_flag=True, help="Run the nodes, too, that trials leave out.")
 @study_query
-def confirm(
-    metadata: ProjectMetadata,
-    study: str | None,
-    number: int | None,
-    whole: bool,
-    form: str,
-    **options: Any,
-) -> None:
+def confirm(selection: Selection, number: int | None, whole: bool, form: str) -> None:
     """Run a trial once more without the cache.
 
     It runs in a fresh process, and its outputs go to a private folder. It is confirmed if the
@@ -44,7 +36,7 @@ def confirm(
     """
     from kedro_eeipu.tuning.confirming import confirm, expected_seconds
 
-    project, opened, trial = load_adopted(metadata, study, number, **options)
+    project, opened, trial = load_adopted(selection, number)
     interrupt_on_sigterm()
     about = duration(expected_seconds(trial))
     click.echo(f"Trial {trial.number} runs once more, its nodes took {about}.", err=True)

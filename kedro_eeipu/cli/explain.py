@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from kedro_eeipu.cli.common import (
-    load_project,
-    make_console,
-    open_recorded,
-    print_json,
-    study_query,
-)
+from kedro_eeipu.cli.common import make_console, print_json, study_query
 from kedro_eeipu.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from kedro.framework.startup import ProjectMetadata
+    from kedro_eeipu.project.selection import Selection
 
 __all__ = ["explain"]
 
 
 @click.command()
-@click.option("--trial", "number", type=int, required=True, help="The trial to explain.")
+@click.argument("trial", type=int, required=False)
+@click.option("--trial", "number", type=int, default=None, help="The same as TRIAL.")
 @click.option("--node", default=None, help="Explain this node only.")
 @study_query
 def explain(
-    metadata: ProjectMetadata,
-    number: int,
-    node: str | None,
-    study: str | None,
-    form: str,
-    **options: Any,
+    selection: Selection, trial: int | None, number: int | None, node: str | None, form: str
 ) -> None:
     """Say why each node of a trial ran or was reused.
 
@@ -39,21 +29,28 @@ def explain(
     """
     from kedro_eeipu.study.explain import explanation
 
-    project = load_project(metadata, **options)
+    asked = {n for n in (trial, number) if n is not None}
+    if len(asked) != 1:
+        raise ConfigurationError(
+            "two trials are named" if asked else "no trial is named",
+            remedy="Write for example `kedro eeipu explain 8`.",
+        )
+    (chosen,) = asked
+    project = selection.load_project()
 
     def code_of(key: str) -> dict[str, str]:
         record = project.store.get(key)
         return {} if record is None else dict(record.meta.get("code", {}))
 
     # What was recorded by an earlier version may hold secrets.
-    nodes = project.redactor.value(explanation(open_recorded(project, study), number, code_of))
+    nodes = project.redactor.value(explanation(selection.open_recorded(project), chosen, code_of))
     if node is not None:
         nodes = [n for n in nodes if n["name"] == node]
         if not nodes:
-            raise ConfigurationError(f"trial {number} has no node '{node}'", where="--node")
+            raise ConfigurationError(f"trial {chosen} has no node '{node}'", where="--node")
     if form == "json":
         print_json(nodes)
         return
     from kedro_eeipu.cli.tables import explanation_table
 
-    make_console().print(explanation_table(number, nodes))
+    make_console().print(explanation_table(chosen, nodes))

@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from kedro_eeipu.cli.common import project_options, reports_errors, warn
-from kedro_eeipu.logs import logs_to_stderr
+from kedro_eeipu.cli.common import project_options, selecting, warn
 
 if TYPE_CHECKING:
-    from kedro.framework.startup import ProjectMetadata
+    from kedro_eeipu.project.selection import Selection
 
 __all__ = ["init"]
 
 
 @click.command()
 @project_options
-@click.pass_obj
-@reports_errors
-def init(
-    metadata: ProjectMetadata,
-    pipeline: str,
-    env: str | None,
-    params: Any,
-    conf_source: str | None,
-) -> None:
+@selecting
+def init(selection: Selection) -> None:
     """Write a first `eeipu` block.
 
     Guesses the objective and the ranges, and writes them to a parameters file of their own. A block
@@ -34,16 +25,14 @@ def init(
     """
     from kedro_eeipu.project.proposal import propose_block
 
-    logs_to_stderr()
-    root = Path(metadata.project_path)
     proposed = propose_block(
-        root,
-        env=env,
-        pipeline_name=pipeline,
-        runtime_params=params or {},
-        conf_source=conf_source,
+        selection.path,
+        env=selection.env,
+        pipeline_name=selection.pipeline,
+        runtime_params=selection.params,
+        conf_source=selection.conf_source,
     )
-    proposed.write(root)
+    proposed.write(selection.path)
     click.echo(f"Wrote {proposed.file}:\n\n{proposed.text}\n")
     warn(proposed.hints)
     click.echo(

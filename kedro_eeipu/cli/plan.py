@@ -8,21 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kedro_eeipu.cli.common import (
-    load_project,
-    make_console,
-    open_recorded,
-    print_json,
-    study_name,
-    study_query,
-    warn,
-)
+from kedro_eeipu.cli.common import make_console, print_json, study_query, warn
 from kedro_eeipu.states import NodeState
 
 if TYPE_CHECKING:
-    from kedro.framework.startup import ProjectMetadata
-
     from kedro_eeipu.project.project import Project
+    from kedro_eeipu.project.selection import Selection
     from kedro_eeipu.study.fast_read import RecordedStudy
     from kedro_eeipu.study.records import TrialRecord
 
@@ -31,7 +22,7 @@ __all__ = ["plan"]
 
 @click.command()
 @study_query
-def plan(metadata: ProjectMetadata, study: str | None, form: str, **options: Any) -> None:
+def plan(selection: Selection, form: str) -> None:
     """Show the stages, and what can be reused.
 
     Which range reaches which node, which nodes run again together, and which are never cached.
@@ -43,7 +34,7 @@ def plan(metadata: ProjectMetadata, study: str | None, form: str, **options: Any
     from kedro_eeipu.study.pipeline_state import Comparison
 
     try:
-        project = load_project(metadata, **options)
+        project = selection.load_project()
     except NoBlockError as error:
         if form == "json":
             raise
@@ -51,7 +42,7 @@ def plan(metadata: ProjectMetadata, study: str | None, form: str, **options: Any
         raise NoBlockError(error.proposed, printed=True) from None
     graph = project.stage_graph()
     nodes = project.node_plan()
-    recorded = _recorded(project, study)
+    recorded = _recorded(project, selection)
     trials = recorded.trials
     comparison = Comparison(project.state, lambda: recorded.states)
     cost = forecast(trials, [n["name"] for n in nodes], comparison.current(trials))
@@ -83,15 +74,15 @@ def plan(metadata: ProjectMetadata, study: str | None, form: str, **options: Any
     console.print("\n" + "\n".join(sentences), markup=False, highlight=False)
 
 
-def _recorded(project: Project, study: str | None) -> RecordedStudy:
+def _recorded(project: Project, selection: Selection) -> RecordedStudy:
     """The trials of the study, none where it cannot be read."""
     from kedro_eeipu.errors import EEIPUError
     from kedro_eeipu.study.fast_read import RecordedStudy, read_study
 
-    recorded = read_study(project.storage, study_name(study, project.pipeline_name))
+    recorded = read_study(project.storage, selection.study_name)
     if recorded is None and not project.storage.startswith("sqlite:"):
         with contextlib.suppress(EEIPUError):
-            opened = open_recorded(project, study)
+            opened = selection.open_recorded(project)
             recorded = RecordedStudy(opened.trials(), opened.states.all())
     return recorded or RecordedStudy([], {})
 

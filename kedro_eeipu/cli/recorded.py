@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import click
 
-from kedro_eeipu.cli.common import load_project, open_recorded, open_settings, study_name, warn
+from kedro_eeipu.cli.common import warn
 from kedro_eeipu.errors import ConfigurationError
+from kedro_eeipu.project.selection import Selection
 
 if TYPE_CHECKING:
-    from kedro.framework.startup import ProjectMetadata
-
     from kedro_eeipu.project.project import Project
     from kedro_eeipu.study.fast_read import RecordedStudy
     from kedro_eeipu.study.records import TrialRecord
@@ -24,7 +24,6 @@ __all__ = [
     "complete_trial",
     "confirm_command",
     "load_adopted",
-    "load_study",
     "recorded_study",
     "verdict",
 ]
@@ -36,82 +35,28 @@ any_state_option = click.option(
 )
 
 
-def load_study(
-    metadata: ProjectMetadata,
-    study: str | None,
-    pipeline: str,
-    env: str | None,
-    params: Any,
-    conf_source: str | None,
-) -> tuple[Project, TrialStudy]:
-    """Load the project and its study, which tells the trials of today's pipeline from others.
-
-    Unless the command says otherwise, the project is loaded in the environment and with the
-    ``--params`` of the latest trial.
-
-    Raises:
-        ConfigurationError: Something in its configuration is wrong, or there is no such study.
-    """
-    project = load_project(metadata, pipeline, env, params, conf_source)
-    opened = open_recorded(project, study)
-    withheld: list[str] = []
-    latest = next((t for t in reversed(opened.trials()) if t.pipeline_state), None)
-    if latest is not None and not params:
-        given, withheld = as_given(latest, params)
-        if given or (env is None and latest.env != project.env):
-            project = load_project(metadata, pipeline, env or latest.env, given, conf_source)
-    opened.compare_with(project.state, withheld)
-    return project, opened
-
-
-def as_given(trial: TrialRecord, params: Any) -> tuple[dict[str, Any], list[str]]:
-    """The ``--params`` of a trial, with those that a command was given.
-
-    Returns:
-        The parameters, and the paths of secrets of the trial that are not known.
-    """
-    from kedro_eeipu.config.redaction import without_hidden
-
-    given, withheld = without_hidden(trial.runtime_params)
-    given.update(params or {})
-    return given, [path for path in withheld if path.split(".")[0] not in given]
-
-
-def recorded_study(
-    metadata: ProjectMetadata,
-    study: str | None,
-    pipeline: str,
-    env: str | None,
-    params: Any,
-    conf_source: str | None,
-) -> RecordedStudy:
+def recorded_study(selection: Selection) -> RecordedStudy:
     """The trials of a study, which may be of a pipeline that no longer loads."""
     from kedro_eeipu.config.opening import study_storage
     from kedro_eeipu.config.redaction import Redactor
     from kedro_eeipu.study.fast_read import RecordedStudy, read_study
 
-    context, settings = open_settings(metadata, env, params, conf_source)
-    storage = study_storage(context, settings)
-    name = study_name(study, pipeline)
+    context, settings = selection.open_settings()
+    storage, name = study_storage(context, settings), selection.study_name
     recorded = read_study(storage, name)
     if recorded is None:
         from kedro_eeipu.study.storage import open_study
 
         opened = open_study(storage, name)
-        recorded = RecordedStudy(list(opened.confirmed(opened.trials())), opened.states.all())
+        recorded = RecordedStudy(
+            list(opened.confirmed(opened.trials())), opened.states.all(), opened.maximize
+        )
     redactor = Redactor.of(context)  # what an earlier version recorded may hold secrets
     trials = [t.redacted(redactor.text, redactor.value) for t in recorded.trials]
-    return RecordedStudy(trials, recorded.states)
+    return replace(recorded, trials=trials)
 
 
-def changes_since(
-    recorded: RecordedStudy,
-    metadata: ProjectMetadata,
-    pipeline: str,
-    env: str | None,
-    params: Any,
-    conf_source: str | None,
-) -> list[tuple[str, ...] | None]:
+def changes_since(recorded: RecordedStudy, selection: Selection) -> list[tuple[str, ...] | None]:
     """What has changed since each trial that its value depends on.
 
     ``None`` where that cannot be told, because the pipeline does not load.
@@ -119,12 +64,9 @@ def changes_since(
     from kedro_eeipu.study.pipeline_state import Comparison
 
     latest = next((t for t in reversed(recorded.trials) if t.pipeline_state), None)
-    withheld: list[str] = []
-    if latest is not None and not params:
-        params, withheld = as_given(latest, params)
-        env = env or latest.env
+    asked, withheld = (selection, []) if latest is None else selection.like(latest)
     try:
-        now = load_project(metadata, pipeline, env, params, conf_source).state
+        now = asked.load_project().state
     except Exception as error:  # importing a pipeline may raise anything
         warn(
             [
@@ -183,28 +125,16 @@ def _other_best(study: TrialStudy) -> str:
 
 
 def load_adopted(
-    metadata: ProjectMetadata,
-    study: str | None,
-    number: int | None,
-    *,
-    pipeline: str,
-    env: str | None,
-    params: Any,
-    conf_source: str | None,
-    any_state: bool = False,
+    selection: Selection, number: int | None, *, any_state: bool = False
 ) -> tuple[Project, TrialStudy, TrialRecord]:
     """A trial, its study, and the project as the trial had it.
 
     The study tells the trials of today's pipeline from others.
 
     Args:
-        metadata: Of the project.
-        study: Name of the study, if not that of the pipeline.
+        selection: The study; its environment says where the study is, if not the trial's, and its
+            parameters are secrets of the trial's own ``--params``, which are not stored.
         number: The trial, ``None`` for the best.
-        pipeline: Registered pipeline.
-        env: Environment that says where the study is, if not the trial's.
-        params: Secrets of the trial's own ``--params``, which are not stored.
-        conf_source: Another configuration folder than the project's own.
         any_state: Whether the best may be of another state of the pipeline than today's.
 
     Raises:
@@ -214,13 +144,14 @@ def load_adopted(
     from kedro_eeipu.study.storage import open_study
 
     # The project is loaded as the trial had it, so the study is read first.
-    storage = study_storage(*open_settings(metadata, env, {}, conf_source))
-    opened = open_study(storage, study_name(study, pipeline))
+    storage = study_storage(*replace(selection, params={}).open_settings())
+    opened = open_study(storage, selection.study_name)
 
     def load_as(trial: TrialRecord) -> tuple[Project, list[str]]:
         """The project as a trial had it, and the secrets of the trial that are not known."""
-        given, missing = as_given(trial, params)
-        project = load_project(metadata, pipeline, env or trial.env, given, conf_source)
+        given, missing = selection.given_to(trial)
+        env = selection.env or trial.env
+        project = replace(selection, env=env, params=given).load_project()
         opened.compare_with(project.state, missing)
         return project, missing
 
@@ -255,7 +186,7 @@ def confirm_command(project: Project, study: TrialStudy, number: int | None = No
         words.append(f"--trial {number}")
     if project.pipeline_name != "__default__":
         words.append(f"--pipeline {project.pipeline_name}")
-    if study.name != study_name(None, project.pipeline_name):
+    if study.name != Selection(project.path, pipeline=project.pipeline_name).study_name:
         words.append(f"--study {shlex.quote(study.name)}")
     if project.env is not None:
         words.append(f"--env {project.env}")

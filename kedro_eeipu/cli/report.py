@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from kedro_eeipu.cli.common import project_options, reports_errors, study_option, write_page
-from kedro_eeipu.cli.recorded import load_study
+from kedro_eeipu.cli.common import project_options, selecting, study_option, write_page
 
 if TYPE_CHECKING:
-    from kedro.framework.startup import ProjectMetadata
+    from kedro_eeipu.project.selection import Selection
 
 __all__ = ["report"]
 
@@ -26,18 +25,15 @@ __all__ = ["report"]
     default=None,
     help="File to write (default: .eeipu/report.html in the project).",
 )
-@click.pass_obj
-@reports_errors
-def report(
-    metadata: ProjectMetadata, study: str | None, output: Path | None, **options: Any
-) -> None:
+@selecting
+def report(selection: Selection, output: Path | None) -> None:
     """Write one HTML page about a study.
 
     Convergence against cost, what was reused, where the seconds went, which ranges matter.
     """
     from kedro_eeipu.reporting.page import report_html
 
-    project, opened = load_study(metadata, study, **options)
+    project, opened = selection.load_study()
     trials = opened.trials()
     redactor = project.redactor
     page = report_html(

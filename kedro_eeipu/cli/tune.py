@@ -15,11 +15,9 @@ import click
 from kedro_eeipu.cli.common import (
     interrupt_on_sigterm,
     kedro_runner,
-    load_project,
     make_console,
     project_options,
-    reports_errors,
-    study_name,
+    selecting,
     study_option,
     warn,
 )
@@ -28,8 +26,7 @@ from kedro_eeipu.study.sampler_names import EEIPU, SAMPLERS
 from kedro_eeipu.wording import counted
 
 if TYPE_CHECKING:
-    from kedro.framework.startup import ProjectMetadata
-
+    from kedro_eeipu.project.selection import Selection
     from kedro_eeipu.study.storage import TrialStudy
 
 __all__ = ["tune"]
@@ -61,11 +58,9 @@ __all__ = ["tune"]
 @click.option("--workers", type=click.IntRange(1), default=None, help="Trials at a time.")
 @click.option("--scheduler", default=None, help="Run trials on this Dask cluster: tcp://host:8786")
 @click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
-@click.pass_obj
-@reports_errors
+@selecting
 def tune(
-    metadata: ProjectMetadata,
-    study: str | None,
+    selection: Selection,
     trials: int | None,
     budget: str | None,
     stop: str | None,
@@ -75,7 +70,6 @@ def tune(
     workers: int | None,
     scheduler: str | None,
     quiet: bool,
-    **options: Any,
 ) -> None:
     """Run trials until the budget is used.
 
@@ -92,10 +86,9 @@ def tune(
 
     given = trials is not None or budget is not None
     asked = (parse_trials(trials), parse_budget(budget))
-    project = load_project(metadata, **options)
+    project = selection.load_project()
     starting = time.process_time()  # about what a fresh process takes to get here
-    name = study_name(study, project.pipeline_name)
-    check_name(project.storage, name)
+    check_name(project.storage, selection.study_name)
     space = project.space
     numbers = asked if given else (space.trials, space.budget)
     limits = Limits(
@@ -106,7 +99,7 @@ def tune(
     if quiet:
         logging.disable(logging.WARNING)
     view = (LiveView if console.is_terminal and not quiet else PlainView)(console, limits)
-    opened = open_study(project.storage, name, space, create=True)
+    opened = open_study(project.storage, selection.study_name, space, create=True)
     make: Any = EEIPURunner
     if workers is not None or scheduler is not None or project.has_timeouts:
         from kedro_eeipu.tuning.cluster import opener

@@ -6,25 +6,23 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from kedro_eeipu.cli.common import (
     interrupt_on_sigterm,
     project_options,
-    reports_errors,
+    selecting,
     study_option,
     warn,
 )
-from kedro_eeipu.cli.recorded import load_study
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.wording import counted
 
 if TYPE_CHECKING:
-    from kedro.framework.startup import ProjectMetadata
-
     from kedro_eeipu.project.project import Project
+    from kedro_eeipu.project.selection import Selection
     from kedro_eeipu.study.records import TrialRecord
 
 __all__ = ["viz"]
@@ -43,23 +41,20 @@ __all__ = ["viz"]
     default=None,
     help="Write a static site into this folder instead of serving.",
 )
-@click.pass_obj
-@reports_errors
+@selecting
 def viz(
-    metadata: ProjectMetadata,
-    study: str | None,
+    selection: Selection,
     number: int | None,
     against: int | None,
     host: str,
     port: int,
     save: Path | None,
-    **options: Any,
 ) -> None:
     """Serve Kedro-Viz with the intermediate datasets of a trial in it.
 
     The page has a picker of trials; new ones appear in it while `tune` runs.
     """
-    project, opened = load_study(metadata, study, **options)
+    project, opened = selection.load_study()
 
     from kedro_eeipu.viz import app
 

@@ -36,10 +36,12 @@ class RecordedStudy:
     Attributes:
         trials: Its trials, by number.
         states: The states of the pipeline in which they began, by digest.
+        maximize: Whether larger values are better.
     """
 
     trials: list[TrialRecord]
     states: Mapping[str, PipelineState]
+    maximize: bool = False
 
 
 def read_trials(storage: str, name: str) -> list[TrialRecord] | None:
@@ -75,7 +77,10 @@ def read_study(storage: str, name: str) -> RecordedStudy | None:
             )
             attributes = {key: json.loads(text) for key, text in stored}
             trials = with_confirmations(_read(connection, study[0]), attributes)
-            return RecordedStudy(trials, states_in(attributes))
+            (direction,) = connection.execute(
+                "SELECT direction FROM study_directions WHERE study_id = ?", study
+            ).fetchone()
+            return RecordedStudy(trials, states_in(attributes), direction == "MAXIMIZE")
     except sqlite3.Error:
         return None
 
