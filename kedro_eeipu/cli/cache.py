@@ -126,6 +126,8 @@ def stats(opened: _Cache, form: str) -> None:
     for name, value in figures.items():
         if name in ("blob_bytes", "total_bytes", "max_size"):
             value = "no limit" if value is None else in_bytes(value)
+        elif name == "verified":
+            value = f"{value} of {counted(figures['records'], 'record')}"
         click.echo(f"{name.replace('_', ' ')}: {value}")
 
 

@@ -89,8 +89,10 @@ def _recorded(project: Project, selection: Selection) -> RecordedStudy:
 
 def _left_out(project: Project, trials: Sequence[TrialRecord]) -> list[dict[str, Any]]:
     """The nodes that no trial runs, and the seconds of each if an earlier run knows them."""
+    from kedro_eeipu.project.left_out import seconds_left_out
+
     if not project.left_out:
         return []
     seconds = {n.name: n.seconds for t in trials for n in t.nodes if n.status == NodeState.RAN}
-    seconds |= project.seconds_left_out()
+    seconds |= seconds_left_out(project)
     return [{"name": name, "seconds": seconds.get(name)} for name in project.left_out]

@@ -47,9 +47,8 @@ class PlainView(Listener):
 
     def study_started(self, study: TrialStudy) -> None:
         self.maximize = study.maximize
+        self.recounted(study)
         trials = study.current()
-        self.spent = sum(t.cost for t in trials)
-        self.best = study.best()
         if trials:
             self._line(
                 f"study {study.name} goes on after {counted(len(trials), 'trial')}, {self._used()}"
@@ -57,6 +56,13 @@ class PlainView(Listener):
 
     def noticed(self, text: str) -> None:
         self.console.print(Text(f"Warning: {text}", style="yellow"), soft_wrap=True)
+
+    def audited(self, seconds: float) -> None:
+        self.spent += seconds
+
+    def recounted(self, study: TrialStudy) -> None:
+        self.spent = sum(t.cost for t in study.current()) + study.audited_seconds()
+        self.best = study.best()
 
     def trial_finished(self, trial: TrialRecord) -> None:
         self.spent += trial.cost
@@ -121,9 +127,12 @@ class LiveView(PlainView):
 
     def study_started(self, study: TrialStudy) -> None:
         super().study_started(study)
-        self._trials = study.current()
         self._since = (self._share(self.spent), time.monotonic())
         self._live.refresh()  # what is known at once, however short the trials are
+
+    def recounted(self, study: TrialStudy) -> None:
+        super().recounted(study)
+        self._trials = study.current()
 
     def trial_started(self, number: int, params: Mapping[str, Any], run: PlannedRun | None) -> None:
         self._number, self._params, self._run = number, params, run

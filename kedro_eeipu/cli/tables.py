@@ -69,7 +69,13 @@ def print_trials(
     why = [(t.error or "").split("\n")[0] for t in trials]
     verdicts = [_YES_OR_NO[t.confirmation.confirmed if t.confirmation else None] for t in trials]
     head = ["trial", "state", "value", "cost s", "saved s", "ran", "reused"]
-    optional = {"confirmed": verdicts, "changed since": since, "why it ended": why}
+    audits = [f"{t.audit.seconds:.2f}" if t.audit else "" for t in trials]
+    optional = {
+        "audit s": audits,
+        "confirmed": verdicts,
+        "changed since": since,
+        "why it ended": why,
+    }
     for name, column in optional.items():
         if any(column):
             head.append(name)

@@ -115,6 +115,7 @@ def tune(
         seed=seed,
         runner=kedro_runner(runner),
         listener=view,
+        audit={"starting": starting},
     )
     if opened.trials():
         opened.compare_with(project.state)

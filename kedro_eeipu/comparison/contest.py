@@ -228,6 +228,7 @@ class Contestant:
             proposer=self._proposer,
             meta={"clock": comparison.clock},
             charge=tuple if comparison.measure else self._charge,
+            audit=None,
         )
         self._loads = loads
         self._consumers = {

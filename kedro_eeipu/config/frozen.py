@@ -22,6 +22,7 @@ __all__ = ["ConfigurationSnapshot", "PortableSnapshot"]
 
 # What a worker reads from its own configuration.
 _NOT_SHARED = "credentials"
+_OWN = "eeipu"  # which says nothing that nodes see
 _SUFFIXES = (".yml", ".yaml", ".json")
 
 PortableSnapshot = dict[tuple[Any, ...], Any]
@@ -96,6 +97,14 @@ class ConfigurationSnapshot:
     def portable(self) -> PortableSnapshot:
         """What a worker needs of it; credentials it reads from its own configuration."""
         return {q: a for q, a in self._answers.items() if q[0] != _NOT_SHARED and _picklable(a)}
+
+    def files(self) -> dict[str, str]:
+        """Digests of the files that were read, by path; credentials are left out."""
+        return {
+            question[2].removeprefix("./"): hashlib.sha256(answer).hexdigest()
+            for question, answer in sorted(self._answers.items(), key=repr)
+            if question[0] not in (_NOT_SHARED, _OWN, "logging") and question[1] == "open"
+        }
 
     def token(self) -> str:
         """Changes with everything that a worker needs of it."""

@@ -46,6 +46,7 @@ class CacheSettings:
         max_size: Bytes kept at most, ``None`` for no limit.
         max_entry_bytes: A larger output is not stored.
         runs: Whether plain ``kedro run`` is cached too.
+        audit: Share of the seconds saved that may go into checking what was reused.
         nodes: Settings by node name or pattern.
         inputs: User-stated data versions of inputs whose content cannot be read as a file.
     """
@@ -56,6 +57,7 @@ class CacheSettings:
     max_size: int | None = None
     max_entry_bytes: int | None = None
     runs: bool = False
+    audit: float = 0.05
     nodes: Mapping[str, NodeSettings] = field(default_factory=dict)
     inputs: Mapping[str, str] = field(default_factory=dict)
 
@@ -143,6 +145,7 @@ class Settings:
                     cache.get("max_entry_bytes"), f"{where}: cache.max_entry_bytes"
                 ),
                 runs=_flag(cache.get("runs", False), f"{where}: cache.runs"),
+                audit=_share(cache.get("audit", CacheSettings.audit), f"{where}: cache.audit"),
                 nodes={n: _node(spec, f"{where}: cache.nodes.{n}") for n, spec in nodes.items()},
                 inputs={
                     n: _input(spec, f"{where}: cache.inputs.{n}") for n, spec in inputs.items()
@@ -233,6 +236,14 @@ def _flag(value: Any, where: str) -> bool:
     if not isinstance(value, bool):
         raise ConfigurationError(f"{value!r} is not true or false", where=where)
     return value
+
+
+def _share(value: Any, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise ConfigurationError(
+            f"{value!r} is no share", where=where, remedy="Write 0.05; 0 turns it off."
+        )
+    return float(value)
 
 
 def _bytes(value: Any, where: str) -> int | None:

@@ -32,6 +32,7 @@ from kedro_eeipu.hooks.sharing import (
     bypass_what_shares_state,
     bypass_what_was_changed,
 )
+from kedro_eeipu.hooks.world import short
 from kedro_eeipu.states import NodeState
 
 __all__ = ["NodeAction"]
@@ -372,6 +373,7 @@ class NodeAction:
             "saved": float(record.meta.get("seconds", 0.0)) if record else 0.0,
             "key": self._key or (record.key if record else None),
             "parts": {} if status == NodeState.RUNNING else self.parts(),
+            "world": short(str((record.meta if record else self.meta).get("world", ""))),
         }
         if self.why_not:
             event["why_not"] = self.why_not

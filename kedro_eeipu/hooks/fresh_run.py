@@ -11,6 +11,7 @@ import inspect
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,8 @@ class FreshRun:
         nodes: Names of the nodes that run, ``None`` for all.
         start: The state of the process in which it begins.
         mlflow: What MLflow is told of it.
+        keeps: Whether its declared outputs go into the cache.
+        watched: Name of a node whose outputs go into the folder.
         began: Whether Kedro has started it.
         value: Its objective, ``None`` if there is none.
         problem: Why there is none.
@@ -60,6 +63,7 @@ class FreshRun:
         differing: Names of nodes that returned another value than in the trial.
         kept: Which of the declared outputs are in the cache, by dataset.
         in_memory: Declared outputs without a path.
+        returned: What the watched node returned, in the store `scratch`.
     """
 
     run_id: str
@@ -70,6 +74,8 @@ class FreshRun:
     nodes: Collection[str] | None = None
     start: ProcessState | None = None
     mlflow: MlflowRun | None = None
+    keeps: bool = True
+    watched: str = ""
     began: bool = False
     value: float | None = None
     problem: str = ""
@@ -78,6 +84,7 @@ class FreshRun:
     differing: list[str] = field(default_factory=list)
     kept: dict[str, Blob] = field(default_factory=dict)
     in_memory: list[str] = field(default_factory=list)
+    returned: list[Blob] = field(default_factory=list)
     plan: None = None
     _made_by: dict[str, list[str]] = field(default_factory=dict)
     _persistent: set[str] = field(default_factory=set)
@@ -87,6 +94,11 @@ class FreshRun:
     _whole: dict[str, Any] = field(default_factory=dict)
     _catalog: CatalogProtocol | None = None
     _manager: Any = None
+
+    @cached_property
+    def scratch(self) -> Store:
+        """A store that goes with the folder."""
+        return Store(str(self.folder / "scratch"))
 
     def begin(self, pipeline: Pipeline, catalog: CatalogProtocol, manager: Any = None) -> None:
         """Leave out what is not to run, and put private datasets into the catalog.
@@ -184,7 +196,10 @@ class FreshRun:
             return
         if self._differs(node, dataset_name, data, blob) and node.name not in self.differing:
             self.differing.append(node.name)
-        if dataset_name in self._persistent:
+        if node.name == self.watched:
+            with contextlib.suppress(Unstorable):
+                self.returned.append(self.scratch.dump(data))
+        if self.keeps and dataset_name in self._persistent:
             with contextlib.suppress(Unstorable):
                 self.kept[dataset_name] = blob if self.store.has(blob) else self.store.dump(data)
                 self._made_by.setdefault(node.name, []).append(dataset_name)

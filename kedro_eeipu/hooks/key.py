@@ -56,6 +56,7 @@ class Identity:
         extra: What ``eeipu.yml`` adds: a version, files, environment variables.
         validators: Token of what validates, and may change, what it loads and saves.
         hooks: Token of the hooks that see its data.
+        world: Digest of the project's world, for a node that was once served wrongly.
     """
 
     code: CodeIdentity
@@ -64,6 +65,7 @@ class Identity:
     extra: str = ""
     validators: str = ""
     hooks: str = ""
+    world: str = ""
 
 
 def identify(
@@ -125,7 +127,7 @@ def node_key(node: Node, identity: Identity, inputs: Mapping[str, Any]) -> str |
             if token is None:
                 return None
             tokens[name] = token
-    return combine(
+    key = combine(
         schema=str(KEY_SCHEMA),
         code=identity.code.digest,
         inputs=in_input_structure(input_structure(node), tokens),
@@ -134,6 +136,7 @@ def node_key(node: Node, identity: Identity, inputs: Mapping[str, Any]) -> str |
         validators=identity.validators,
         hooks=identity.hooks,
     )
+    return combine(key=key, world=identity.world) if identity.world else key
 
 
 def key_in_state(key: str, token: str) -> str:
@@ -156,6 +159,7 @@ def key_parts(identity: Identity, inputs: Mapping[str, Any]) -> dict[str, str]:
         "settings": identity.extra,
         "validators": identity.validators,
         "hooks": identity.hooks,
+        "world": identity.world,
     }
     parts.update(identity.tokens)
     for name, dataset in inputs.items():

@@ -22,6 +22,7 @@ from kedro_eeipu.hooks.process_state import CarriedState
 from kedro_eeipu.hooks.pruning import Gate
 from kedro_eeipu.hooks.run_directory import RunDirectory
 from kedro_eeipu.hooks.stand_ins import StandIns
+from kedro_eeipu.hooks.world import World
 
 __all__ = ["Planner", "RunPlan"]
 
@@ -78,12 +79,16 @@ class Planner:
         store: The shared store.
         settings: What ``eeipu.yml`` says of the cache.
         project: Where relative paths in the settings start.
+        world: What nodes could depend on, ``None`` where that is not known.
     """
 
-    def __init__(self, store: Store, settings: CacheSettings, project: Path) -> None:
+    def __init__(
+        self, store: Store, settings: CacheSettings, project: Path, world: World | None = None
+    ) -> None:
         self.store = store
         self.settings = settings
         self.project = project
+        self.world = world
 
     def plan(
         self,
@@ -123,6 +128,7 @@ class Planner:
             store=self.store,
             settings=self.settings,
             project=self.project,
+            world=self.world,
             write_through=write_through,
             meta=meta or {},
             gate=gate,

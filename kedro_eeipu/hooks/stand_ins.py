@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,11 +30,13 @@ from kedro_eeipu.hooks.declared import (
     private_copy,
     shares_value,
 )
+from kedro_eeipu.hooks.doubts import Doubts
 from kedro_eeipu.hooks.inputs import dataset_identity
 from kedro_eeipu.hooks.key import Identity, identify
 from kedro_eeipu.hooks.process_state import CarriedState
 from kedro_eeipu.hooks.pruning import Gate
 from kedro_eeipu.hooks.run_directory import RunDirectory
+from kedro_eeipu.hooks.world import World
 
 __all__ = ["StandIns"]
 
@@ -48,6 +51,7 @@ class StandIns:
         store: The shared store.
         settings: What ``eeipu.yml`` says of the cache.
         project: Where relative paths in the settings start.
+        world: What nodes could depend on, ``None`` where that is not known.
         write_through: Whether outputs are also written where the user's catalog declares them.
         meta: What new records say of this run.
         gate: Ends the run early when what it reports on the way is not good enough.
@@ -69,6 +73,7 @@ class StandIns:
         store: Store,
         settings: CacheSettings,
         project: Path,
+        world: World | None,
         write_through: bool,
         meta: Mapping[str, Any],
         gate: Gate | None,
@@ -83,8 +88,11 @@ class StandIns:
         self._store = store
         self._settings = settings
         self._project = project
+        self._world = world
+        self._doubts = Doubts(store, settings)
         self._write_through = write_through
-        self._meta = meta
+        made_in = {} if world is None else {"world": world.digest, "place": world.place}
+        self._meta = {**meta, **made_in}
         self._gate = gate
         self._manager = manager
         self._carried = carried
@@ -161,6 +169,10 @@ class StandIns:
             identity = identify(
                 node, free, self._catalog, self._settings, self._project, self._hooks
             )
+            if doubt := self._doubts.of(node):
+                if doubt.never or self._world is None:
+                    raise Unidentifiable(doubt.reason)
+                identity = replace(identity, world=self._world.whole)
         except Unidentifiable as reason:
             return None, str(reason)
         return identity, None

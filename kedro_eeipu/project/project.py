@@ -39,6 +39,7 @@ from kedro_eeipu.hooks.process_state import CarriedState, ProcessState
 from kedro_eeipu.hooks.pruning import Gate
 from kedro_eeipu.hooks.run import PlannedRun
 from kedro_eeipu.hooks.run_directory import RunDirectory, plan_directory
+from kedro_eeipu.hooks.world import World, world_of
 from kedro_eeipu.project.checks import (
     check_files,
     check_objective,
@@ -226,7 +227,18 @@ class Project:
     @property
     def planner(self) -> Planner:
         """Plans runs of this project."""
-        return Planner(self.store, self.settings.cache, self.path)
+        return Planner(self.store, self.settings.cache, self.path, self.world)
+
+    @functools.cached_property
+    def world(self) -> World:
+        """What its nodes could depend on, as it was when the project was first planned."""
+        return world_of(self.path, self.configuration)
+
+    def forget_plans(self) -> None:
+        """Plan anew, with what was noted in the store meanwhile."""
+        self._dry = None
+        for name in ("fixed_parts", "state", "_stages"):
+            self.__dict__.pop(name, None)
 
     def dry_plan(self) -> RunPlan:
         """What a run with the project's own values would do; nothing is run or kept.
@@ -329,21 +341,6 @@ class Project:
             )
         finally:
             directory.remove()
-
-    def seconds_left_out(self) -> dict[str, float]:
-        """Seconds of the nodes that no trial runs, as far as the cache has them from plain runs."""
-        catalog = catalog_of(self.session.load_context(self.runtime_params))
-        try:
-            plan = self.plan(catalog)
-        except ConfigurationError:  # of what no trial runs
-            return {}
-        keys = {name: plan.actions[name].key() for name in self.left_out}
-        records = {name: self.store.get(key) for name, key in keys.items() if key}
-        return {
-            name: float(record.meta.get("seconds", 0.0))
-            for name, record in records.items()
-            if record
-        }
 
     def run_directory(self, run_id: str) -> RunDirectory:
         """The directory of the run with this id."""

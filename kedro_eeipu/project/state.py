@@ -16,8 +16,10 @@ from kedro.pipeline.node import Node
 
 from kedro_eeipu._kedro import strip_transcoding
 from kedro_eeipu.hooks.action import NodeAction
+from kedro_eeipu.hooks.doubts import Doubts
 from kedro_eeipu.hooks.plan import Planner, RunPlan
 from kedro_eeipu.hooks.state_parts import connections, parameter_token, parts_without_key
+from kedro_eeipu.hooks.world import short
 from kedro_eeipu.search import SearchSpace
 from kedro_eeipu.search.block import is_block
 from kedro_eeipu.search.paths import key_chains, value_at
@@ -80,7 +82,14 @@ def pipeline_state(
 
     graph, parts = _graph(pipeline.nodes, plan, parts_of)
     fixed, tuned = _parameters(pipeline.nodes, parameters, frozenset(space.paths))
-    return PipelineState(graph, parts, fixed, tuned, fixed_parts(plan, space, parameters))
+    doubts, world = Doubts(planner.store, planner.settings), planner.world
+    doubted = {
+        node.name: "" if doubt.never or world is None else short(world.digest)
+        for node in pipeline.nodes
+        if (doubt := doubts.of(node))
+    }
+    keys = fixed_parts(plan, space, parameters)
+    return PipelineState(graph, parts, fixed, tuned, keys, doubted)
 
 
 def _graph(

@@ -25,6 +25,7 @@ _WORDS = {
     "code": "its code changed",
     "settings": "what eeipu.yml says of it changed",
     "validators": "a validator of its data changed",
+    "world": "the project changed, all of which is in its key since it was served wrongly",
 }
 
 
@@ -214,6 +215,7 @@ def trial_json(history: History, trial: TrialRecord) -> dict[str, Any]:
         "cost_seconds": trial.cost,
         "saved_seconds": trial.saved,
         "error": trial.error,
+        "audit": trial.audit and trial.audit.to_json(),
         "confirmation": trial.confirmation and trial.confirmation.listed(),
         "nodes": [
             {

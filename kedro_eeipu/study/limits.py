@@ -71,12 +71,17 @@ class Limits:
                 remedy="Add `budget: 30min` or `trials: 100`, or pass --budget or --trials.",
             )
 
-    def reached(self, trials: Sequence[TrialRecord]) -> str:
-        """Which limit trials of a study have reached, in words; empty for none."""
+    def reached(self, trials: Sequence[TrialRecord], beside: float = 0.0) -> str:
+        """Which limit trials of a study have reached, in words; empty for none.
+
+        Args:
+            trials: The trials.
+            beside: Seconds that count to the budget and are no trial's.
+        """
         counted = counted_trials(trials)
         if self.trials is not None and counted >= self.trials:
             return f"all {self.trials} trials are done"
-        if self.budget is not None and sum(t.cost for t in trials) >= self.budget:
+        if self.budget is not None and beside + sum(t.cost for t in trials) >= self.budget:
             return f"the budget of {self.budget:g} s of node time is used up"
         if repeats(trials, self.repeats):
             return f"the last {self.repeats} trials repeat earlier ones: nothing new is left"

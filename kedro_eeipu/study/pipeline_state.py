@@ -49,6 +49,8 @@ class PipelineState:
         defaults: Tokens of the project's own values of those that ranges tune.
         key_parts: Of each node, the parts of its key that no trial changes. They are not stored:
             trials that an earlier version of the plugin recorded are compared by them.
+        doubted: Of each node whose key the audit found to be not enough, the project's world as
+            trials hold it; empty for a node that is never served again. Not stored either.
     """
 
     graph: str
@@ -56,6 +58,7 @@ class PipelineState:
     parameters: Mapping[str, str]
     defaults: Mapping[str, str]
     key_parts: Mapping[str, Mapping[str, str]] = field(default_factory=dict, compare=False)
+    doubted: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @cached_property
     def digest(self) -> str:
@@ -150,9 +153,9 @@ class Comparison:
         """
         digest = trial.pipeline_state
         if digest == self.now.digest:
-            return ()
+            return self._doubted(trial)
         if not digest:
-            return self._by_key_parts(trial)
+            return self._by_key_parts(trial) or self._doubted(trial)
         key = digest, frozenset(trial.params)
         if key not in self._changes:
             then = self._state(digest)
@@ -162,6 +165,21 @@ class Comparison:
                 else self.now.changes_since(then, [*trial.params, *self._unknown])
             )
         return self._changes[key]
+
+    def _doubted(self, trial: TrialRecord) -> tuple[str, ...]:
+        """What the audit says of the records that a trial has used, in words.
+
+        A value that was made in today's world is right whatever its key leaves out. Of a node
+        whose key and world are not enough, only those count that were computed without a key.
+        """
+        if not self.now.doubted:
+            return ()
+        return tuple(
+            f"what node `{node.name}` was served"
+            for node in trial.nodes
+            if node.name in self.now.doubted and node.key is not None
+            if not self.now.doubted[node.name] or self.now.doubted[node.name] != node.world
+        )
 
     def changed_parameters(self, trial: TrialRecord) -> list[str]:
         """Paths of the parameters that have changed since a trial, but for its own."""

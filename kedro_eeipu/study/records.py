@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from kedro_eeipu.states import NodeState
+from kedro_eeipu.study.audit import Audit, audit_in
 from kedro_eeipu.study.confirmation import Confirmation, confirmation_in
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class NodeRecord:
         outputs: Digest and size in bytes of each output.
         why_not: Why it is never cached.
         error: What it raised.
+        world: Shortened digest of the project when its outputs were made.
     """
 
     name: str
@@ -46,6 +48,7 @@ class NodeRecord:
     outputs: tuple[tuple[str, int], ...] = ()
     why_not: str | None = None
     error: str | None = None
+    world: str = ""
 
     @property
     def has_outputs(self) -> bool:
@@ -59,7 +62,7 @@ class NodeRecord:
 
     def to_json(self) -> dict[str, Any]:
         """As it is stored: what is empty left out."""
-        return {k: v for k, v in self.__dict__.items() if v not in (None, 0.0, {}, ())}
+        return {k: v for k, v in self.__dict__.items() if v not in (None, 0.0, {}, (), "")}
 
     @property
     def was_called(self) -> bool:
@@ -101,6 +104,7 @@ class TrialRecord:
         on_worker: Whether it ran on a worker of a cluster.
         confirmation: What came out when it ran once more, ``None`` if it did not, or if that was
             not asked for.
+        audit: What was checked after it of what it reused, likewise.
     """
 
     number: int
@@ -119,6 +123,7 @@ class TrialRecord:
     finished: float | None = None
     on_worker: bool = False
     confirmation: Confirmation | None = None
+    audit: Audit | None = None
 
     @classmethod
     def stored(
@@ -199,7 +204,14 @@ def with_confirmations(
     trials: Iterable[TrialRecord], attributes: Mapping[str, Any]
 ) -> list[TrialRecord]:
     """Trials with what the user attributes of their study say of them."""
-    return [replace(t, confirmation=confirmation_in(attributes, t.number)) for t in trials]
+    return [
+        replace(
+            t,
+            confirmation=confirmation_in(attributes, t.number),
+            audit=audit_in(attributes, t.number),
+        )
+        for t in trials
+    ]
 
 
 def with_defaults(

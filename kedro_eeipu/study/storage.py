@@ -24,6 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from kedro_eeipu import processes
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.search import SearchSpace
+from kedro_eeipu.study.audit import Audit, audit_attribute, audit_in, audited_seconds
 from kedro_eeipu.study.checks import check_objective, check_ranges
 from kedro_eeipu.study.confirmation import Confirmation, attribute_of
 from kedro_eeipu.study.database import open_database
@@ -252,13 +253,23 @@ class TrialStudy:
         return [self.record(t) for t in self.frozen()]
 
     def confirmed(self, trials: Sequence[TrialRecord]) -> Sequence[TrialRecord]:
-        """These trials, with what came out when one ran once more."""
+        """These trials, with what came out when they or what they reused ran once more."""
         return with_confirmations(trials, self._file.use(lambda: self.optuna.user_attrs))
 
     def confirm(self, number: int, result: Confirmation) -> None:
         """Record what came out when a trial ran once more."""
         name, value = attribute_of(number), result.to_json()
         self._file.use(lambda: self.optuna.set_user_attr(name, value))
+
+    def audited(self, number: int, audit: Audit) -> None:
+        """Record what was checked after a trial, beside what was checked before."""
+        earlier = audit_in(self._file.use(lambda: self.optuna.user_attrs), number) or Audit()
+        name, value = audit_attribute(number), earlier.with_more(audit).to_json()
+        self._file.use(lambda: self.optuna.set_user_attr(name, value))
+
+    def audited_seconds(self) -> float:
+        """Seconds that audits took so far."""
+        return audited_seconds(self._file.use(lambda: self.optuna.user_attrs))
 
     def reported(self) -> tuple[Mapping[int, float], ...]:
         """What each complete trial of the present state has reported on the way, by step."""

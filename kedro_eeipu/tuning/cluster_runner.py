@@ -70,7 +70,10 @@ class ClusterRunner(EEIPURunner):
                     with contextlib.suppress(LimitReached):  # another process was faster
                         ending = self._begin_next()
                         begun = not ending
-            if reason and not self._running:
+            if self.auditor is not None:
+                self.auditor.work(wait=bool(reason and not self._running))
+            # An audit may have found that some of the trials do not count.
+            if reason and not self._running and (reason := ending or self._limit_reached()):
                 return reason
             # If a trial was begun, another worker may be free: look again at once.
             if self._record_ended(0.0 if begun else _LOOK_SECONDS):

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import pickle
-import signal
 import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -25,6 +22,7 @@ from kedro_eeipu.project.project import Project
 from kedro_eeipu.study.confirmation import Confirmation
 from kedro_eeipu.study.records import TrialRecord
 from kedro_eeipu.study.storage import TrialStudy
+from kedro_eeipu.tuning.fresh_process import FreshProject, end, start
 from kedro_eeipu.tuning.fresh_trial import ANSWER, FreshTrial
 from kedro_eeipu.tuning.mlflow_runs import tag_confirmed
 
@@ -35,8 +33,6 @@ _SHARE = 0.1
 _LOG = "log"
 _TAIL = 2000
 _LOOK_SECONDS = 1.0
-# Dask gives its workers one thread each; with more, sums may differ in their last digits.
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def expected_seconds(trial: TrialRecord) -> float:
@@ -75,18 +71,12 @@ def confirm(
     directory = plan_directory(ensure_home(project.path) / "runs")
     try:
         task = FreshTrial(
-            path=project.path,
-            env=project.env,
-            pipeline=project.pipeline_name,
-            conf_source=project.conf_source,
-            runtime_params=project.runtime_params,
+            project=FreshProject.of(project),
             study=study.name,
             trial=trial,
             run_id=f"{generate_timestamp()}-{uuid.uuid4().hex[:8]}",
             folder=directory.path.absolute(),
             whole=whole,
-            search_path=tuple(project.started.get("sys.path", sys.path)),
-            configuration=project.configuration.portable(),
             states=study.states.all(),
         )
         answer = _run(task, project.started, on_worker=trial.on_worker)
@@ -111,21 +101,9 @@ def _run(task: FreshTrial, began: Mapping[str, Any], on_worker: bool) -> dict[st
     Raises:
         EEIPUError: There is no answer.
     """
-    environment = dict(began.get("the environment variables", os.environ))
-    if on_worker:
-        environment = {**dict.fromkeys(_THREADS, "1"), **environment}
-    command = "from kedro_eeipu.tuning.fresh_trial import main; main()"
-    flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
     with open(task.folder / _LOG, "wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, *flags, "-c", command],
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-            env=environment,
-            cwd=began.get("the working directory"),
-            start_new_session=True,
-        )
+        code = "from kedro_eeipu.tuning.fresh_trial import main; main()"
+        process = start(code, began, log, on_worker=on_worker)
     assert process.stdin is not None
     try:
         with contextlib.suppress(BrokenPipeError):  # it has ended, and its log says why
@@ -137,19 +115,9 @@ def _run(task: FreshTrial, began: Mapping[str, Any], on_worker: bool) -> dict[st
                 process.wait(_LOOK_SECONDS)
     finally:
         if process.poll() is None:
-            _end(process)
+            end(process)
         process.stdin.close()
     return _answer(task.folder, process.returncode)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a process with its children."""
-    with contextlib.suppress(OSError):
-        if hasattr(os, "killpg"):
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
-    process.wait()
 
 
 def _answer(folder: Path, code: int) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import pickle
-import signal
 import sys
 import threading
 from collections.abc import Mapping
@@ -16,19 +15,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from kedro.framework.startup import bootstrap_project
 from kedro.runner import SequentialRunner
 
 from kedro_eeipu.cache.store.size_limit import SizeLimit
-from kedro_eeipu.config.frozen import ConfigurationSnapshot, PortableSnapshot
 from kedro_eeipu.errors import ConfigurationError, EEIPUError, error_text
 from kedro_eeipu.hooks.fresh_run import FreshRun
 from kedro_eeipu.hooks.mlflow import MlflowRun
-from kedro_eeipu.logs import logs_to_stderr
 from kedro_eeipu.project.project import Project
 from kedro_eeipu.study.confirmation import Confirmation
 from kedro_eeipu.study.pipeline_state import Comparison, PipelineState
 from kedro_eeipu.study.records import TrialRecord
+from kedro_eeipu.tuning.fresh_process import FreshProject, end_group
 from kedro_eeipu.tuning.mlflow_runs import experiment_of, log_outcome
 
 __all__ = ["ANSWER", "FreshTrial", "confirmation", "main"]
@@ -41,33 +38,21 @@ class FreshTrial:
     """What the process is to run.
 
     Attributes:
-        path: The project's root.
-        env: Configuration environment.
-        pipeline: Name in the registry.
-        conf_source: Another configuration folder.
-        runtime_params: What the user gave with ``--params``.
-        configuration: What the other process has read of the configuration, credentials left out.
+        project: The project.
         study: Name of the study.
         trial: The trial.
         run_id: Kedro's id of the run.
         folder: A folder of its own, for the answer and the declared outputs.
         whole: Whether all nodes of the pipeline run.
-        search_path: Where modules are looked for.
         states: The states of the pipeline that the study keeps, by digest.
     """
 
-    path: Path
-    env: str | None
-    pipeline: str
-    conf_source: str | None
-    runtime_params: Mapping[str, Any]
+    project: FreshProject
     study: str
     trial: TrialRecord
     run_id: str
     folder: Path
     whole: bool = False
-    search_path: tuple[str, ...] = ()
-    configuration: PortableSnapshot = field(default_factory=dict)
     states: Mapping[str, PipelineState] = field(default_factory=dict)
 
 
@@ -78,8 +63,8 @@ def main() -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     task: FreshTrial = pickle.load(given)
     threading.Thread(target=_end_with, args=(given,), daemon=True).start()
-    if task.search_path:
-        sys.path[:] = task.search_path
+    if task.project.search_path:
+        sys.path[:] = task.project.search_path
     try:
         answer: dict[str, Any] = {"confirmation": confirmation(task).to_json()}
     except EEIPUError as error:
@@ -93,9 +78,7 @@ def main() -> None:
 def _end_with(pipe: IO[bytes]) -> None:
     """End this process and its children once nobody holds the other end of the pipe."""
     pipe.read()
-    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
-        os.killpg(os.getpid(), signal.SIGKILL)
-    os._exit(1)
+    end_group()
 
 
 def confirmation(task: FreshTrial) -> Confirmation:
@@ -104,16 +87,7 @@ def confirmation(task: FreshTrial) -> Confirmation:
     Raises:
         EEIPUError: The project cannot be loaded.
     """
-    bootstrap_project(task.path)
-    logs_to_stderr()
-    project = Project.load(
-        task.path,
-        env=task.env,
-        pipeline_name=task.pipeline,
-        runtime_params=task.runtime_params,
-        conf_source=task.conf_source,
-        configuration=ConfigurationSnapshot(task.configuration),
-    )
+    project = task.project.load()
     run = FreshRun(
         task.run_id,
         task.folder / "data",

@@ -22,6 +22,12 @@ class Listener:
     def noticed(self, text: str) -> None:
         """Something happened that the user should know of; trials go on."""
 
+    def audited(self, seconds: float) -> None:
+        """What trials reuse was checked for so many seconds, which count to the budget."""
+
+    def recounted(self, study: TrialStudy) -> None:
+        """Some trials no longer count: an audit has found that they were served wrongly."""
+
     def trial_started(self, number: int, params: Mapping[str, Any], run: PlannedRun | None) -> None:
         """A trial is running.
 

@@ -76,6 +76,10 @@ class Observer:
         """Whether the code, the settings or the fixed inputs of a node that it ran have changed."""
         return any(self._since.is_outdated(n) for n in trial.nodes if n.parts)
 
+    def forget_plans(self) -> None:
+        """Compare with the pipeline as the project plans it now."""
+        self.__dict__.pop("_since", None)
+
     @cached_property
     def _since(self) -> SinceTrial:
         project = self._project

@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 from kedro.io.core import generate_timestamp
@@ -25,6 +26,7 @@ from kedro_eeipu.study.limits import NOT_WORTH_IT, NOTHING_NEW, Limits, not_wort
 from kedro_eeipu.study.records import NodeRecord, TrialRecord
 from kedro_eeipu.study.sampler_names import EEIPU
 from kedro_eeipu.study.storage import LimitReached, TrialStudy
+from kedro_eeipu.tuning.auditing import Auditor
 from kedro_eeipu.tuning.listener import Listener
 from kedro_eeipu.tuning.mlflow_runs import (
     check_mlflow,
@@ -77,6 +79,7 @@ class EEIPURunner:
         proposer: Proposes the trials' parameters; by default by `sampler` and `seed`.
         meta: What new records in the cache say of a run, besides its study and trial.
         charge: What is recorded of a trial's nodes, given what happened to them; by default that.
+        audit: What audits are made with, as `Auditor` takes it; ``None`` for no audits.
 
     Attributes:
         on_worker: Whether trials run on workers of a cluster.
@@ -100,6 +103,7 @@ class EEIPURunner:
         proposer: Proposer | None = None,
         meta: Mapping[str, Any] | None = None,
         charge: Callable[[Sequence[NodeRecord]], Sequence[NodeRecord]] = tuple,
+        audit: Mapping[str, Any] | None = MappingProxyType({}),
     ) -> None:
         self.project = project
         self.study = study
@@ -122,6 +126,16 @@ class EEIPURunner:
         self._recovered = -math.inf
         self._edit_noticed = False
         self._sitting = 0  # number of the first trial of this sitting
+        self.auditor: Auditor | None = None
+        if audit is not None and project.settings.cache.audit:
+            self.auditor = Auditor(
+                project,
+                study,
+                self.listener,
+                self._plan_anew,
+                on_worker=self.on_worker,
+                **audit,
+            )
 
     @property
     def observer(self) -> Observer:
@@ -142,10 +156,14 @@ class EEIPURunner:
             self.study.compare_with(self.project.state)
             self.recover()
             self._sitting = len(self.study.trials())
+            if self.auditor is not None:
+                self.auditor.begin()
             self.listener.study_started(self.study)
             try:
                 stopped = self._run_trials()
             finally:
+                if self.auditor is not None:
+                    self.auditor.close()
                 tag_best(self.project, self.study)
             trials = self.study.current()
             others = len(self.study.trials()) - len(trials)
@@ -203,13 +221,16 @@ class EEIPURunner:
             with contextlib.suppress(LimitReached):  # another process began the last trial first
                 self.evaluate(proposed.params, proposing)
             self.check_failures()
+            if self.auditor is not None:
+                self.auditor.work(wait=True)
         return reason
 
     def _limit_reached(self) -> str:
         """Which limit the study has reached, in words; empty for none."""
         if self.study.shared and time.monotonic() - self._recovered > _RECOVER_SECONDS:
             self.recover()
-        return self.limits.reached(self.study.current())
+        audited = 0.0 if self.auditor is None else self.auditor.seconds
+        return self.limits.reached(self.study.current(), audited)
 
     def _not_to_be_run(self, proposed: Proposed) -> str:
         """Why a proposal ends the study instead of beginning a trial; empty if it does not."""
@@ -254,6 +275,13 @@ class EEIPURunner:
         most = self.limits.trials
         return self.study.begin(params, self._distributions, run_id, attributes, most), run_id
 
+    def _plan_anew(self) -> None:
+        """An audit has found a fault: nodes have other keys, and some trials no longer count."""
+        self.project.forget_plans()
+        self.observer.forget_plans()
+        self.study.compare_with(self.project.state)
+        self.listener.recounted(self.study)
+
     def _notice_edits(self) -> None:
         """Say once that configuration was edited, and from when on that counts."""
         if self._edit_noticed or not (files := self.project.edited_files):
@@ -284,6 +312,8 @@ class EEIPURunner:
             sum(size for n in record.nodes if n.was_stored for _, size in n.outputs)
         )
         self.listener.trial_finished(record)
+        if self.auditor is not None:
+            self.auditor.add(record)
         return record
 
     def _record_interrupted(self, number: int, run_id: str, error: str) -> None:

@@ -16,6 +16,7 @@ from kedro.framework.startup import bootstrap_project
 from kedro_eeipu._kedro import hook_manager
 from kedro_eeipu.config.frozen import ConfigurationSnapshot, PortableSnapshot
 from kedro_eeipu.errors import ConfigurationError, EEIPUError
+from kedro_eeipu.hooks.doubts import Doubts
 from kedro_eeipu.hooks.mlflow import MlflowRun
 from kedro_eeipu.hooks.pruning import Gate
 from kedro_eeipu.logs import logs_to_stderr
@@ -186,9 +187,12 @@ def _check_parts(project: Project, parts: Mapping[str, Mapping[str, str]]) -> No
         ConfigurationError: Something differs.
     """
     own = project.fixed_parts
+    doubts = Doubts(project.store, project.settings.cache)  # one side may know it earlier
+    doubted = {node.name for node in project.pipeline.nodes if doubts.of(node)}
     differs = [
         f"{part} of {name}"
         for name, expected in parts.items()
+        if name not in doubted
         for part in sorted({*expected, *own.get(name, {})})
         if own.get(name, {}).get(part) != expected.get(part)
     ]

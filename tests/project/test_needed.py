@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from kedro_eeipu.errors import ConfigurationError
+from kedro_eeipu.project.left_out import seconds_left_out
 
 NODES = """
 from pathlib import Path
@@ -165,7 +166,7 @@ def test_plain_cached_runs_leave_nothing_out(project: Any) -> None:
     project.write_settings({"cache": {"runs": True}})
     assert project.kedro("run").returncode == 0
     assert sorted(project.executions()) == ["check", "describe", "plot", "prepare", "score"]
-    known = project.load().seconds_left_out()
+    known = seconds_left_out(project.load())
     assert known.keys() == {"plot", "describe"}
     assert ran(project) == []
 

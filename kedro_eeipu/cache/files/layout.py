@@ -5,11 +5,22 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-__all__ = ["FOLDERS", "INFLATION", "Entry", "blob_path", "is_digest", "key_of", "record_path"]
+__all__ = [
+    "FOLDERS",
+    "INFLATION",
+    "Entry",
+    "blob_path",
+    "is_digest",
+    "key_of",
+    "note_path",
+    "noted_key",
+    "record_path",
+]
 
 RECORDS, BLOBS, USAGE = "ac", "cas", "use"
 TEMPORARY, LEASES, QUARANTINE = "tmp", "leases", "quarantine"
-FOLDERS = (RECORDS, BLOBS, USAGE, TEMPORARY, LEASES, QUARANTINE)
+NOTES, VERIFIED, DOUBTS = "notes", "verified", "doubts"
+FOLDERS = (RECORDS, BLOBS, USAGE, TEMPORARY, LEASES, QUARANTINE, NOTES)
 INFLATION = "inflation.json"
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 
@@ -42,6 +53,15 @@ def usage_path(digest: str) -> str:
 
 def tombstone_path(digest: str) -> str:
     return f"{USAGE}/{_fanned_out(digest)}.evicted"
+
+
+def note_path(kind: str, key: str) -> str:
+    return f"{NOTES}/{kind}/{_fanned_out(key)}.json"
+
+
+def noted_key(entry: Entry) -> str:
+    """The key of which a note's file is."""
+    return name_of(entry).removesuffix(".json")
 
 
 def lease_path(key: str) -> str:

@@ -26,6 +26,7 @@ from kedro_eeipu.cache.files.opening import is_remote, open_files
 from kedro_eeipu.cache.store import lease, payload, upkeep
 from kedro_eeipu.cache.store.errors import CacheMiss, Unstorable, in_words
 from kedro_eeipu.cache.store.eviction import UsageLog
+from kedro_eeipu.cache.store.notes import Notes
 from kedro_eeipu.cache.store.record import Blob, InvalidRecord, Record, decode, encode
 from kedro_eeipu.cache.store.serialising import Nowhere, serialise
 from kedro_eeipu.cache.store.upkeep import GcResult, Problem
@@ -75,7 +76,8 @@ class Store:
         return f"Store({self.root!r})"
 
     def __getstate__(self) -> dict[str, Any]:
-        left_out = ("_lock", "_warned", "_dumped", "_files", "_usage")  # made anew where it arrives
+        # Made anew where it arrives.
+        left_out = ("_lock", "_warned", "_dumped", "_files", "_usage", "notes")
         return {name: value for name, value in self.__dict__.items() if name not in left_out}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -107,6 +109,11 @@ class Store:
     @functools.cached_property
     def _usage(self) -> UsageLog:
         return UsageLog(self._files)
+
+    @functools.cached_property
+    def notes(self) -> Notes:
+        """What is noted of records, and of nodes."""
+        return Notes(self._files, self._secret, lambda: self._distrust() is None)
 
     # --- blobs ------------------------------------------------------------------------------------
 
@@ -319,10 +326,13 @@ class Store:
         return GcResult((), 0, 0, 0, sum(entry.size for entry in self._list(layout.BLOBS)))
 
     def clear(self) -> None:
-        """Delete everything but the leases of running computations."""
+        """Delete everything but the leases of running computations, and doubts: they stay true."""
+        doubts = f"{layout.NOTES}/{layout.DOUBTS}/"
         for folder in layout.FOLDERS:
             if folder != layout.LEASES:
                 for entry in self._list(folder):
+                    if entry.path.startswith(doubts):
+                        continue
                     with contextlib.suppress(Exception):
                         self._files.delete(entry.path)
         with contextlib.suppress(Exception):  # what evictions have left

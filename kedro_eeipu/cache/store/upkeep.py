@@ -51,8 +51,11 @@ class GcResult:
 def statistics(files: Files) -> dict[str, Any]:
     """Numbers of records and blobs, bytes of blobs, and bytes of everything below the root."""
     entries = {folder: list(files.list(folder)) for folder in layout.FOLDERS}
+    noted = {e.path for e in entries[layout.NOTES]}
+    keys = filter(None, map(layout.key_of, entries[layout.RECORDS]))
     return {
         "records": len(entries[layout.RECORDS]),
+        "verified": sum(layout.note_path(layout.VERIFIED, key) in noted for key in keys),
         "blobs": len(entries[layout.BLOBS]),
         "blob_bytes": sum(entry.size for entry in entries[layout.BLOBS]),
         "total_bytes": sum(entry.size for entries in entries.values() for entry in entries),

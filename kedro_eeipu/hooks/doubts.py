@@ -1,0 +1,81 @@
+"""What the audit found wrong, noted in the store for all who share it.
+
+A doubt is about a node's function, for names of nodes are in no key, and about what ``eeipu.yml``
+says of it: who names there what the node depends on has answered the doubt.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from kedro.pipeline.node import Node
+
+from kedro_eeipu.cache.identity.canonical import combine
+from kedro_eeipu.cache.store.notes import DOUBTS
+from kedro_eeipu.cache.store.store import Store
+from kedro_eeipu.config.settings import CacheSettings
+
+__all__ = ["Doubt", "Doubts", "function_token"]
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """Why the key of a node is not enough.
+
+    Attributes:
+        reason: In words.
+        never: Whether the node is never served again. Otherwise its key holds the project's world.
+    """
+
+    reason: str
+    never: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """As the store keeps it."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Doubt:
+        """As read back."""
+        return cls(str(stored.get("reason", "")), bool(stored.get("never", True)))
+
+
+class Doubts:
+    """The doubts that a store has noted, as one run sees them.
+
+    Args:
+        store: The store.
+        settings: What ``eeipu.yml`` says of the cache.
+    """
+
+    def __init__(self, store: Store, settings: CacheSettings) -> None:
+        self._store = store
+        self._settings = settings
+        self._noted = store.notes.keys(DOUBTS)
+
+    def of(self, node: Node) -> Doubt | None:
+        """The doubt about a node, ``None`` where there is none."""
+        if not self._noted:
+            return None
+        token = function_token(node, self._settings)
+        stored = self._store.notes.get(DOUBTS, token) if token in self._noted else None
+        return None if stored is None else Doubt.from_json(stored)
+
+
+def function_token(node: Node, settings: CacheSettings) -> str:
+    """By what a doubt knows the function of a node again after it was edited."""
+    function: Any = node.func
+    while isinstance(function, functools.partial):
+        function = function.func
+    function = getattr(function, "__func__", function)
+    named = function if hasattr(function, "__qualname__") else type(function)
+    stated = settings.of_node(node.name)
+    return combine(
+        module=str(getattr(named, "__module__", "")),
+        function=str(named.__qualname__),
+        version=stated.version,
+        depends_on=list(stated.depends_on),
+    )

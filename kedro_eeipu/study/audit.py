@@ -1,0 +1,75 @@
+"""What was checked after a trial of what it reused.
+
+Optuna does not let a finished trial be changed, so this is kept as an attribute of the study.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+__all__ = ["Audit", "audit_attribute", "audit_in", "audited_seconds"]
+
+_PREFIX = "eeipu:audit:"
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What was checked after a trial.
+
+    Attributes:
+        seconds: Wall seconds that it took. They are no node's, and count to the budget.
+        checked: Names of the nodes that ran once more.
+        replayed: Whether the whole trial ran once more, without the cache.
+        findings: What was wrong, in words.
+    """
+
+    seconds: float = 0.0
+    checked: tuple[str, ...] = ()
+    replayed: bool = False
+    findings: tuple[str, ...] = ()
+
+    def with_more(self, other: Audit) -> Audit:
+        """Both together."""
+        return replace(
+            self,
+            seconds=round(self.seconds + other.seconds, 3),
+            checked=(*self.checked, *other.checked),
+            replayed=self.replayed or other.replayed,
+            findings=(*self.findings, *other.findings),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is stored and listed."""
+        return dict(self.__dict__)
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Audit:
+        """As read back."""
+        return cls(
+            float(stored.get("seconds", 0.0)),
+            tuple(stored.get("checked", ())),
+            bool(stored.get("replayed", False)),
+            tuple(stored.get("findings", ())),
+        )
+
+
+def audit_attribute(number: int) -> str:
+    """The attribute of a study that holds the audit after a trial."""
+    return f"{_PREFIX}{number}"
+
+
+def audit_in(attributes: Mapping[str, Any], number: int) -> Audit | None:
+    """What the user attributes of a study say of the audit after a trial, ``None`` for nothing."""
+    stored = attributes.get(audit_attribute(number))
+    return None if stored is None else Audit.from_json(stored)
+
+
+def audited_seconds(attributes: Mapping[str, Any]) -> float:
+    """Seconds of all audits of a study."""
+    return sum(
+        Audit.from_json(stored).seconds
+        for name, stored in attributes.items()
+        if name.startswith(_PREFIX)
+    )

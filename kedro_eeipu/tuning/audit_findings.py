@@ -1,0 +1,171 @@
+"""How it is found out what a difference means: a record against fresh executions of its node.
+
+Each procedure is a generator: it gives what is to be run next, is sent what came out, and returns
+its finding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from kedro_eeipu.states import NodeState
+from kedro_eeipu.study.records import NodeRecord, TrialRecord
+from kedro_eeipu.tuning.audit_tasks import Answer, NodeTask, ReplayTask, Task
+
+__all__ = [
+    "Finding",
+    "Kind",
+    "Procedure",
+    "Provenance",
+    "examine_node",
+    "examine_trial",
+    "is_mixed",
+]
+
+
+class Kind(str, Enum):
+    """What an audit can find."""
+
+    VERIFIED = "verified"
+    """Fresh executions return what was recorded."""
+    VARIES = "varies"
+    """Two fresh executions differ from each other: the node is not deterministic."""
+    ELSEWHERE = "elsewhere"
+    """The record was made on another kind of machine or with other libraries."""
+    WRONG = "wrong"
+    """Fresh executions agree with each other and differ from the record."""
+    PASSED_ON = "passed on"
+    """The node depends on what nodes before it leave in the process."""
+    UNKNOWN = "unknown"
+    """Nothing could be found out."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What an audit has found.
+
+    Attributes:
+        kind: What it is.
+        node: The node; of a verified trial empty.
+        key: The key of the record, likewise.
+        text: Why nothing could be found out.
+        others: The nodes that leave something behind for it.
+        value: The objective of a replay of a trial with a node that is not deterministic.
+    """
+
+    kind: Kind
+    node: str = ""
+    key: str = ""
+    text: str = ""
+    others: tuple[str, ...] = ()
+    value: float | None = None
+
+
+Procedure = Generator[Task, Answer, Finding]
+
+
+class Provenance(Protocol):
+    """Tells where records come from."""
+
+    def place(self, node: NodeRecord) -> str:
+        """Digest of the kind of machine and the libraries, empty where that is not known."""
+
+    def is_inferred(self, node: NodeRecord) -> bool:
+        """Whether the project has changed since the record of the node was made."""
+
+
+def examine_node(trial: TrialRecord, node: NodeRecord, provenance: Provenance) -> Procedure:
+    """Run a node that a trial reused, with its inputs from the cache."""
+    return (yield from _difference(trial, node, provenance))
+
+
+def examine_trial(trial: TrialRecord, provenance: Provenance) -> Procedure:
+    """Run all nodes of a trial, nothing from the cache."""
+    replay = yield _replay(trial, trial.nodes)
+    if replay.error:
+        return Finding(Kind.UNKNOWN, text=replay.error)
+    node = next((n for n in trial.nodes if n.name in replay.differing), None)
+    if node is None:
+        return Finding(Kind.VERIFIED)
+    if node.key is None:
+        return Finding(Kind.UNKNOWN, node.name, text="it is never cached, and came out otherwise")
+    finding = yield from _difference(trial, node, provenance)
+    if finding.kind != Kind.VERIFIED:
+        return finding
+    alone = yield _alone(trial, node)
+    again = yield _replay(trial, trial.nodes, earlier=alone.folder)
+    if node.name not in again.differing:
+        return Finding(Kind.VARIES, node.name, node.key, value=again.value)
+    return (yield from _who_passes_on(trial, node, alone))
+
+
+def _difference(trial: TrialRecord, node: NodeRecord, provenance: Provenance) -> Procedure:
+    first = yield _alone(trial, node)
+    if first.skipped or (first.same is None and not first.error):
+        return _finding(Kind.UNKNOWN, node, first.skipped or "its record is no longer complete")
+    if first.same:
+        return _finding(Kind.VERIFIED, node)
+    if not first.error:
+        # In an unchanged project, chance is the likelier explanation: it is asked twice.
+        for _ in range(1 if provenance.is_inferred(node) else 2):
+            again = yield _alone(trial, node, earlier=first.folder)
+            if again.error or again.as_earlier is None:
+                return _finding(Kind.UNKNOWN, node, again.error)
+            if not again.as_earlier:
+                whole = yield _replay(trial, trial.nodes)
+                return Finding(Kind.VARIES, node.name, node.key or "", value=whole.value)
+        if provenance.place(node) not in ("", first.place):
+            return _finding(Kind.ELSEWHERE, node)
+    up_to_here = trial.nodes[: trial.nodes.index(node) + 1]
+    replay = yield _replay(trial, up_to_here, earlier=first.folder)
+    if replay.error:
+        return _finding(Kind.UNKNOWN if first.error else Kind.WRONG, node, first.error)
+    # With other inputs than those in the cache, a replay says nothing of this node.
+    same_inputs = set(replay.differing) <= {node.name}
+    if node.name not in replay.differing or (same_inputs and replay.as_earlier is not True):
+        return (yield from _who_passes_on(trial, node, first))
+    return _finding(Kind.UNKNOWN if first.error else Kind.WRONG, node, first.error)
+
+
+def _who_passes_on(trial: TrialRecord, node: NodeRecord, alone: Answer) -> Procedure:
+    """Find the node that leaves something behind for this one.
+
+    Args:
+        trial: The trial.
+        node: The node.
+        alone: What came out of it by itself.
+    """
+    before = [n for n in trial.nodes[: trial.nodes.index(node)] if n.has_outputs]
+    for other in reversed(before):
+        answer = yield _alone(trial, node, before=(other.name,), earlier=alone.folder)
+        otherwise = bool(alone.error) or answer.as_earlier is False
+        if not answer.skipped and not answer.error and otherwise:
+            return Finding(Kind.PASSED_ON, node.name, node.key or "", others=(other.name,))
+    names = tuple(n.name for n in before)
+    if not names:
+        return _finding(Kind.VARIES, node)
+    return Finding(Kind.PASSED_ON, node.name, node.key or "", others=names)
+
+
+def _finding(kind: Kind, node: NodeRecord, text: str = "") -> Finding:
+    return Finding(kind, node.name, node.key or "", text)
+
+
+def _alone(
+    trial: TrialRecord, node: NodeRecord, *, before: tuple[str, ...] = (), earlier: str = ""
+) -> NodeTask:
+    return NodeTask(trial.params, node.name, node.key or "", node.outputs, before, earlier)
+
+
+def _replay(trial: TrialRecord, nodes: Sequence[NodeRecord], earlier: str = "") -> ReplayTask:
+    expected: Mapping[str, tuple[tuple[str, int], ...]] = {n.name: n.outputs for n in nodes}
+    return ReplayTask(trial.params, expected, earlier)
+
+
+def is_mixed(trial: TrialRecord) -> bool:
+    """Whether a trial has both run and reused nodes."""
+    states = {n.status for n in trial.nodes}
+    return trial.value is not None and {NodeState.RAN, NodeState.REUSED} <= states

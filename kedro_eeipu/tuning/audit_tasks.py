@@ -1,0 +1,162 @@
+"""What the process of an audit is asked to run, and what it answers."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from kedro.runner import SequentialRunner
+
+from kedro_eeipu.cache.store.store import Blob, Store
+from kedro_eeipu.errors import error_text
+from kedro_eeipu.hooks.audited_run import AuditedRun, NotAuditedError, same_outputs
+from kedro_eeipu.hooks.fresh_run import FreshRun
+from kedro_eeipu.hooks.run_directory import RunDirectory
+from kedro_eeipu.project.project import Project
+
+__all__ = ["Answer", "NodeTask", "ReplayTask", "Task", "run_task"]
+
+
+@dataclass(frozen=True)
+class NodeTask:
+    """Run a node with its inputs from the cache.
+
+    Attributes:
+        params: Values by dotted path, of the trial.
+        node: Name of the node.
+        key: The key of its record.
+        outputs: Digest and size of each output in the record.
+        before: Names of other nodes that run before it.
+        earlier: Folder of an earlier execution, which is compared with, too.
+    """
+
+    params: Mapping[str, Any]
+    node: str
+    key: str
+    outputs: tuple[tuple[str, int], ...]
+    before: tuple[str, ...] = ()
+    earlier: str = ""
+
+
+@dataclass(frozen=True)
+class ReplayTask:
+    """Run the first nodes of a trial, nothing from the cache.
+
+    Attributes:
+        params: Values by dotted path, of the trial.
+        expected: Digest and size of each output in the trial, by node, in their order.
+        earlier: Folder of an execution of the last of these nodes by itself, for a comparison.
+    """
+
+    params: Mapping[str, Any]
+    expected: Mapping[str, tuple[tuple[str, int], ...]]
+    earlier: str = ""
+
+
+Task = NodeTask | ReplayTask
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came out.
+
+    Attributes:
+        same: Whether the node returned what its record holds, ``None`` where that is not known.
+        as_earlier: Whether it returned what the earlier execution did, likewise.
+        differing: Of a replay, the nodes that returned something else than in the trial.
+        value: Of a replay, its objective.
+        skipped: Why the node could not be run by itself; empty if it could.
+        error: What it raised; empty if it did not.
+        seconds: What the nodes took.
+        folder: Where the outputs lie, for as long as the same record is looked into.
+        place: Digest of the kind of machine and the libraries here.
+    """
+
+    same: bool | None = None
+    as_earlier: bool | None = None
+    differing: tuple[str, ...] = ()
+    value: float | None = None
+    skipped: str = ""
+    error: str = ""
+    seconds: float = 0.0
+    folder: str = ""
+    place: str = ""
+
+
+def run_task(project: Project, task: Task, folder: Path) -> Answer:
+    """Run a task in this process, which has not run any node before.
+
+    Args:
+        project: The project.
+        task: The task.
+        folder: A new folder of its own.
+    """
+    run = _run_node if isinstance(task, NodeTask) else _replay
+    try:
+        with project.quiet():
+            return run(project, task, folder)  # type: ignore[arg-type]
+    except NotAuditedError as reason:
+        return Answer(skipped=str(reason))
+    except BaseException as error:  # a node may raise anything
+        return Answer(error=project.redactor.text(error_text(error)))
+
+
+def _run_node(project: Project, task: NodeTask, folder: Path) -> Answer:
+    needed = project.registered.to_nodes(task.node, *task.before)
+    run = AuditedRun(
+        folder.name,
+        project.planner,
+        RunDirectory(folder, hide=project.redactor.text),
+        seeded=project.seeded,
+        nodes=frozenset(node.name for node in needed.nodes),
+        node=task.node,
+        key=task.key,
+        before=task.before,
+    )
+    project.execute(run, task.params, SequentialRunner())
+    made = [output.blob for output in run.outputs]
+    recorded = [Blob(digest, size, 0.0) for digest, size in task.outputs]
+    scratch = run.directory.scratch
+    answer = Answer(
+        same=same_outputs(scratch, made, project.store, recorded),
+        seconds=sum(e["seconds"] for e in run.directory.nodes().values()),
+        folder=str(folder),
+        place=project.world.place,
+    )
+    (folder / "outputs").write_text("\n".join(f"{b.digest} {b.size}" for b in made))
+    return replace(answer, as_earlier=_as_earlier(scratch, made, task.earlier))
+
+
+def _as_earlier(store: Store, made: Sequence[Blob], folder: str) -> bool | None:
+    """Whether a node returned what it did in an earlier execution."""
+    if not folder:
+        return None
+    lines = (Path(folder) / "outputs").read_text().splitlines()
+    earlier = [Blob(digest, int(size), 0.0) for digest, size in map(str.split, lines)]
+    return same_outputs(store, made, Store(str(Path(folder) / "scratch")), earlier)
+
+
+def _replay(project: Project, task: ReplayTask, folder: Path) -> Answer:
+    run = FreshRun(
+        folder.name,
+        folder,
+        project.store,
+        project.space.objective,
+        expected=task.expected,
+        nodes=frozenset(task.expected),
+        keeps=False,
+        watched=list(task.expected)[-1] if task.earlier else "",
+    )
+    try:
+        project.execute(run, task.params, SequentialRunner())
+        return Answer(
+            as_earlier=_as_earlier(run.scratch, run.returned, task.earlier),
+            differing=tuple(run.differing),
+            value=run.value,
+            seconds=sum(run.seconds.values()),
+        )
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,311 @@
+"""Checking what trials reuse, within a share of the seconds that reuse has saved.
+
+Single nodes run once more with their inputs from the cache, which finds what a key misses. Whole
+trials run once more without the cache, which finds what nodes leave behind for each other. What
+was kept before the project's world changed is checked first; then chance decides.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from kedro_eeipu.project.project import Project
+from kedro_eeipu.states import NodeState
+from kedro_eeipu.study.audit import Audit
+from kedro_eeipu.study.records import NodeRecord, TrialRecord
+from kedro_eeipu.study.storage import TrialStudy
+from kedro_eeipu.tuning.audit_consequences import Consequences
+from kedro_eeipu.tuning.audit_findings import (
+    Finding,
+    Kind,
+    Procedure,
+    examine_node,
+    examine_trial,
+    is_mixed,
+)
+from kedro_eeipu.tuning.audit_process import AuditEndedError, AuditProcess
+from kedro_eeipu.tuning.audit_tasks import Answer, Task
+from kedro_eeipu.tuning.listener import Listener
+
+__all__ = ["Auditor"]
+
+# Seconds that a process takes to load a project, where nobody has measured them.
+_STARTING = 4.0
+# Kedro's own part of a run, which is paid for each execution.
+_EACH = 0.2
+# Whole trials may take so much of what audits may spend.
+_REPLAYS = 0.5
+
+
+class Executor(Protocol):
+    """Runs tasks in a fresh process."""
+
+    @property
+    def is_running(self) -> bool: ...
+
+    def send(self, task: Task) -> None: ...
+
+    def poll(self, seconds: float | None) -> Answer | None: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass
+class _Pending:
+    """A record that may be checked.
+
+    Attributes:
+        trial: The trial that reused it first.
+        node: The node in this trial.
+        is_inferred: Whether the project has changed since it was made.
+    """
+
+    trial: TrialRecord
+    node: NodeRecord
+    is_inferred: bool
+
+    @property
+    def seconds(self) -> float:
+        return self.node.saved + _EACH
+
+
+@dataclass
+class _Running:
+    """What is being looked into.
+
+    Attributes:
+        procedure: Gives the next task.
+        trial: The trial.
+        keys: Keys of the records that it verifies.
+        is_replay: Whether it replays the trial.
+        audit: What is known so far.
+        sent: When the last task was sent.
+    """
+
+    procedure: Procedure
+    trial: TrialRecord
+    keys: tuple[str, ...]
+    is_replay: bool
+    audit: Audit
+    sent: float = 0.0
+
+
+@dataclass
+class _Spent:
+    """Seconds of audits, those of whole trials apart."""
+
+    nodes: float = 0.0
+    replays: float = 0.0
+
+    @property
+    def all(self) -> float:
+        return self.nodes + self.replays
+
+
+class Auditor:
+    """Checks what the trials of a study reuse.
+
+    Args:
+        project: The project and its search.
+        study: The study.
+        listener: Is told of the seconds, and of what the user should know.
+        changed: Called when the store has noted a doubt, so that nodes have other keys.
+        on_worker: Whether trials run on workers.
+        starting: Seconds that it takes to start a process and load the project.
+        executor: What runs nodes.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        study: TrialStudy,
+        listener: Listener,
+        changed: Callable[[], None],
+        *,
+        on_worker: bool = False,
+        starting: float = _STARTING,
+        executor: Callable[..., Executor] = AuditProcess,
+    ) -> None:
+        self.share = project.settings.cache.audit
+        self._project = project
+        self._study = study
+        self._listener = listener
+        self._consequences = Consequences(project, changed)
+        self._on_worker = on_worker
+        self._starting = starting
+        self._new_executor = executor
+        self._executor: Executor | None = None
+        self._running: _Running | None = None
+        self._pending: dict[str, _Pending] = {}
+        self._mixed: list[TrialRecord] = []
+        self._taken_up: set[str] = set()
+        self._checks: Counter[str] = Counter()
+        self._left_alone: set[str] = set()  # names of nodes
+        self._replayed = False
+        self._ended = not self.share
+        self._saved = 0.0
+        self._spent = _Spent()
+        self._random = random.Random(0)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that the audits of the study took."""
+        return self._spent.all
+
+    def begin(self) -> None:
+        """Take in what the study has saved and audited so far."""
+        if self._ended:
+            return
+        self._saved = sum(t.saved for t in self._study.trials())
+        self._spent.nodes = self._study.audited_seconds()
+        self._consequences.keep_world()
+
+    def add(self, trial: TrialRecord) -> None:
+        """Take in a trial that has ended."""
+        if self._ended:
+            return
+        self._saved += trial.saved
+        if is_mixed(trial) and (not self._replayed or not self._mixed):
+            self._mixed.append(trial)
+        for node in trial.nodes:
+            if node.status != NodeState.REUSED or node.key is None or not node.outputs:
+                continue
+            if node.key not in self._taken_up and node.name not in self._left_alone:
+                self._taken_up.add(node.key)
+                inferred = self._consequences.is_inferred(node)
+                self._pending[node.key] = _Pending(trial, node, inferred)
+
+    def work(self, *, wait: bool) -> None:
+        """Check what the saved seconds pay for.
+
+        Args:
+            wait: Whether to wait for what is running; else only its results are taken in.
+        """
+        while not self._ended:
+            if self._running is None and not self._next():
+                return
+            try:
+                if not self._go_on(wait):
+                    return
+            except AuditEndedError as error:
+                self._running, self._ended = None, True
+                self._listener.noticed(f"what trials reuse is not audited any more: {error}.")
+
+    def close(self) -> None:
+        """End what is running; its record is checked another time."""
+        self._ended = True
+        if self._executor is not None:
+            self._executor.close()
+            self._executor = None
+
+    # --- what is checked next ---------------------------------------------------------------------
+
+    def _next(self) -> bool:
+        """Begin to look into something, if there is something that is paid for."""
+        if not self._pending and not self._mixed:
+            return False
+        allowed = self.share * self._saved
+        if self._executor is None or not self._executor.is_running:
+            allowed -= self._starting
+        if allowed <= self._spent.all:
+            return False
+        for_replays = min(_REPLAYS * allowed - self._spent.replays, allowed - self._spent.all)
+        replay = next((t for t in self._mixed if _cold_seconds(t) <= for_replays), None)
+        if replay is not None:
+            self._mixed.clear()
+            self._replayed = True
+            # What follows a node that is not deterministic would differ, too.
+            if not any(map(self._consequences.varies, replay.nodes)):
+                self._begin_replay(replay)
+                return True
+        while (key := self._chosen(allowed - self._spent.all)) is not None:
+            pending = self._pending.pop(key)
+            # Asked only now: in a bucket, each question takes a moment.
+            if not self._consequences.is_settled(pending.node):
+                self._begin_node(key, pending)
+                return True
+        return False
+
+    def _chosen(self, seconds: float) -> str | None:
+        """The key of the record that is checked next, ``None`` where none is paid for.
+
+        Of what was kept in another world, a node that has not been checked goes first, and what is
+        dear is saved for. Of the rest, chance decides.
+        """
+        inferred = [key for key, pending in self._pending.items() if pending.is_inferred]
+        paid = [key for key in inferred or self._pending if self._pending[key].seconds <= seconds]
+        if not inferred:
+            return self._random.choice(paid) if paid else None
+        fewest = min(self._checks[self._pending[key].node.name] for key in inferred)
+        first = [key for key in paid if self._checks[self._pending[key].node.name] == fewest]
+        return min(first, key=lambda key: self._pending[key].seconds, default=None)
+
+    def _begin_node(self, key: str, pending: _Pending) -> None:
+        self._checks[pending.node.name] += 1
+        procedure = examine_node(pending.trial, pending.node, self._consequences)
+        audit = Audit(checked=(pending.node.name,))
+        self._running = _Running(procedure, pending.trial, (key,), False, audit)
+
+    def _begin_replay(self, trial: TrialRecord) -> None:
+        procedure = examine_trial(trial, self._consequences)
+        keys = tuple(n.key for n in trial.nodes if n.key)
+        self._running = _Running(procedure, trial, keys, True, Audit(replayed=True))
+
+    # --- what came out ----------------------------------------------------------------------------
+
+    def _go_on(self, wait: bool) -> bool:
+        """Take in an answer and send the next task; whether there may be more to do at once."""
+        running = self._running
+        assert running is not None
+        if self._executor is None:
+            self._executor = self._new_executor(self._project, on_worker=self._on_worker)
+        if not running.sent:
+            return self._send(running, next(running.procedure))
+        answer = self._executor.poll(None if wait else 0)
+        if answer is None:
+            return False
+        seconds = time.monotonic() - running.sent
+        running.audit = running.audit.with_more(Audit(seconds))
+        self._listener.audited(seconds)
+        if running.is_replay:
+            self._spent.replays += seconds
+        else:
+            self._spent.nodes += seconds
+        try:
+            return self._send(running, running.procedure.send(answer))
+        except StopIteration as stop:
+            self._running = None
+            self._conclude(running, stop.value)
+        return True
+
+    def _send(self, running: _Running, task: Task) -> bool:
+        assert self._executor is not None
+        running.sent = time.monotonic()
+        self._executor.send(task)
+        return True
+
+    def _conclude(self, running: _Running, finding: Finding) -> None:
+        """Let it have its consequences, and record the audit with the trial."""
+        if finding.kind == Kind.VERIFIED:
+            for key in running.keys:
+                self._pending.pop(key, None)
+                self._consequences.verified(key)
+        else:
+            self._left_alone.update({finding.node, *finding.others})
+        text = self._consequences.of(running.trial, finding)
+        if text:
+            self._listener.noticed(text)
+        audit = running.audit.with_more(Audit(findings=(text,) if text else ()))
+        self._study.audited(running.trial.number, audit)
+        self._pending = {
+            key: p for key, p in self._pending.items() if p.node.name not in self._left_alone
+        }
+
+
+def _cold_seconds(trial: TrialRecord) -> float:
+    return sum(n.seconds + n.saved for n in trial.nodes) + _EACH
