@@ -13,7 +13,7 @@ def test_trials_follow_their_contract(shell: Shell) -> None:
     trials = shell.json("trials")
     assert [t["number"] for t in trials] == [0, 1, 2]
     keys = {"number", "state", "params", "value", "cost_seconds", "saved_seconds", "nodes", "error"}
-    keys |= {"confirmation", "changed_since"}
+    keys |= {"confirmation", "audit", "changed_since"}
     assert all(set(t) == keys for t in trials)
     node_keys = {"name", "status", "seconds", "reason", "key"}
     assert all(set(n) == node_keys for t in trials for n in t["nodes"])
