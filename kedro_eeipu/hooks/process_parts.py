@@ -17,11 +17,11 @@ from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any, NamedTuple
 
-__all__ = ["ABSENT", "OF_IMPORTS", "SETTINGS", "Part", "is_imported", "of_library"]
+__all__ = ["ABSENT", "MODULES", "OF_IMPORTS", "SETTINGS", "Part", "of_library"]
 
 ABSENT = "the library is not loaded"
-# Those that end a study are ours, and may come at any time.
-_ENDING = {signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])}
+# Those with names, and not those that end a study: they are ours.
+_SIGNALS = [s for s in signal.Signals if s.name not in ("SIGINT", "SIGTERM", "SIGHUP")]
 
 
 class Part(NamedTuple):
@@ -81,7 +81,7 @@ def _loggers() -> dict[str, Any]:
 
 
 def _signals() -> dict[int, Any]:
-    return {s: signal.getsignal(s) for s in signal.valid_signals() - _ENDING}
+    return {number: signal.getsignal(number) for number in _SIGNALS}
 
 
 def _restore_signals(value: Mapping[int, Any]) -> None:
@@ -90,15 +90,37 @@ def _restore_signals(value: Mapping[int, Any]) -> None:
             signal.signal(number, handler)
 
 
-def _made_modules() -> dict[str, int]:
-    """Entries of ``sys.modules`` that no import has made."""
-    return {name: id(m) for name, m in list(sys.modules.items()) if not is_imported(m)}
+class _Modules:
+    """What is in ``sys.modules``: thousands of entries, looked through only when they differ."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, Any] = {}
+        self._imported, self._others = 0, dict[str, int]()
+
+    def imported(self) -> int:
+        """How many imports there have been."""
+        self._look()
+        return self._imported
+
+    def others(self) -> dict[str, int]:
+        """Entries that no import has made."""
+        self._look()
+        return self._others
+
+    def _look(self) -> None:
+        if sys.modules == self._seen:  # by identity, and fast
+            return
+        self._seen = dict(sys.modules)
+        self._others = {name: id(m) for name, m in self._seen.items() if not _is_imported(m)}
+        self._imported = len(self._seen) - len(self._others)
 
 
-def is_imported(module: object) -> bool:
-    """Whether something in ``sys.modules`` was put there by an import."""
+def _is_imported(module: object) -> bool:
     # Not by getattr, for which some modules import others.
     return isinstance(module, ModuleType) and vars(module).get("__spec__") is not None
+
+
+MODULES = _Modules()
 
 
 def _encoder() -> str:
@@ -147,7 +169,7 @@ SETTINGS: dict[str, Part] = {
     ),
     "the timeout of sockets": Part(socket.getdefaulttimeout, socket.setdefaulttimeout),
     "signal handlers": Part(_signals, _restore_signals),
-    "entries of sys.modules": Part(_made_modules),
+    "entries of sys.modules": Part(MODULES.others),
     "levels and handlers of loggers": Part(_loggers),
     "the default encoder of json": Part(_encoder),
     "dialects of csv": Part(_dialects),

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from kedro_eeipu.cache.identity.canonical import combine
-from kedro_eeipu.hooks.process_parts import ABSENT, OF_IMPORTS, SETTINGS, is_imported
+from kedro_eeipu.hooks.process_parts import ABSENT, MODULES, OF_IMPORTS, SETTINGS
 from kedro_eeipu.hooks.random_generators import GENERATORS, continues
 
 __all__ = [
@@ -70,8 +70,7 @@ def _count_seedings() -> None:
 def take() -> dict[str, Any]:
     """The state of the process now; what cannot be read is left out."""
     _count_seedings()
-    imported = sum(map(is_imported, list(sys.modules.values())))
-    state: dict[str, Any] = {"modules": imported, **_seedings}
+    state: dict[str, Any] = {"modules": MODULES.imported(), **_seedings}
     for name, part in _PARTS.items():
         try:
             state[name] = part.read()
