@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import json
 import os
@@ -10,7 +9,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import types
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,6 +16,7 @@ from typing import Any, ClassVar
 import pytest
 import yaml
 from kedro_processes import KedroProcesses
+from quick_libraries import quicken, silence_progress
 
 from kedro_eeipu.hooks import hooks, process_state, shared_state
 
@@ -285,35 +284,10 @@ def _processes_without_mlflow() -> Iterator[None]:
     KEDRO.close()
 
 
-def _stack_without_source() -> list[types.SimpleNamespace]:
-    """What `inspect.stack` says of the frames but for their source."""
-    frame, frames = sys._getframe(1), []
-    while frame:
-        frames.append(types.SimpleNamespace(filename=frame.f_code.co_filename))
-        frame = frame.f_back
-    return frames
-
-
 @pytest.fixture(autouse=True, scope="session")
 def _quick_libraries() -> None:
-    """Spare tests what takes more than half of a trial.
-
-    Kedro's lines of progress, drawn by rich; Dynaconf's reading of the source of every frame of the
-    stack, four times whenever Kedro loads a project's settings, where it needs file names alone;
-    and the ten migrations of Optuna's tables, loaded three times for every new study.
-    """
-    from alembic.script import base
-    from dynaconf.loaders import py_loader
-    from dynaconf.utils import files
-    from kedro.framework.project import LOGGING
-
-    # In the configuration: Kedro makes its handlers anew for every project.
-    for handler in LOGGING.data["handlers"].values():
-        handler["level"] = "WARNING"
-    LOGGING.configure(LOGGING.data)
-    for module in (py_loader, files):
-        vars(module)["inspect"] = types.SimpleNamespace(stack=_stack_without_source)
-    base.util.load_python_file = functools.lru_cache(base.util.load_python_file)
+    quicken()
+    silence_progress()
 
 
 @pytest.fixture(autouse=True)

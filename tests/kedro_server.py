@@ -17,6 +17,8 @@ import time
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
+from quick_libraries import quicken
+
 _PRELOADED = (
     *("kedro.framework.cli", "kedro.framework.session", "kedro_datasets.json", "pandas"),
     "kedro_viz",
@@ -30,6 +32,7 @@ def _serve() -> None:
     os.dup2(2, 1)  # whatever is printed while importing is no answer
     for name in _PRELOADED:
         importlib.import_module(name)
+    quicken()
     assert threading.active_count() == 1, "a process with threads must not be forked"
     for line in sys.stdin:
         request = json.loads(line)

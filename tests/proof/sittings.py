@@ -81,14 +81,16 @@ def warm_up() -> None:
     for group in ("kedro.hooks", "kedro.project_commands"):
         for entry in entry_points(group=group):
             entry.load()
-    import inspect
-
     import optuna
 
+    sys.path.append(str(Path(__file__).parents[1]))
+    from quick_libraries import quicken
+
+    sys.path.pop()
+    quicken()
     optuna.storages.RDBStorage("sqlite://")
     gc.collect()
     gc.freeze()  # what a fork does not look at it need not copy
-    inspect.stack()  # remembers the files of all modules, which Kedro's settings ask for
 
 
 @dataclass
