@@ -115,12 +115,19 @@ class AuditProcess:
         except queue.Empty:
             return None
         if not isinstance(answer, Answer):
-            log = (self._directory.path / _LOG).read_bytes()[-_TAIL:].decode(errors="replace")
+            reason = answer or f"its process ended: {self._last_words()}"
             self.close()
-            raise AuditEndedError(str(answer or f"its process ended: {log.strip()}"))
+            raise AuditEndedError(str(reason))
         if not _FORKS:
             self._end()
         return answer
+
+    def _last_words(self) -> str:
+        try:
+            log = (self._directory.path / _LOG).read_bytes()
+        except OSError:
+            return ""
+        return log[-_TAIL:].decode(errors="replace").strip()
 
     def close(self) -> None:
         """End it, and delete what its nodes wrote."""

@@ -14,6 +14,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import statistics
 import sys
 import traceback
@@ -37,6 +38,7 @@ TRIALS = (20, 200)  # before and after the edit
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--faults", type=int, default=0, help="Number of faults; -1: all.")
+    parser.add_argument("--only", default="", help="Only faults whose name has this pattern.")
     parser.add_argument("--alarms", type=int, default=0, help="Number of studies without one.")
     parser.add_argument("--share", type=float, default=0.05, help="As cache.audit in eeipu.yml.")
     parser.add_argument("--first", type=int, default=0, help="Number of the first study.")
@@ -44,7 +46,8 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("audited.jsonl"))
     options = parser.parse_args()
     sittings.warm_up()
-    faults = FAULTS if options.faults < 0 else FAULTS[: options.faults]
+    faults = [fault for fault in FAULTS if re.search(options.only, fault.name)]
+    faults = faults if options.faults < 0 else faults[: options.faults]
     numbers = range(options.first, options.first + options.alarms)
     cases: list[Any] = [*faults, *numbers]
     workers = []

@@ -204,7 +204,7 @@ FAULTS = [
     Fault("global values", _code_known_by(_own), old="N = 2", new="N = 3", guilty=("a",)),
     Fault("default arguments", _code_known_by(lambda f: f.__code__.co_code), old="k=1", new="k=4", guilty=("b",)),
     Fault("constants", _code_known_by(lambda f: f.__code__.co_code), old="* 10 +", new="* 11 +", guilty=("c",)),
-    Fault("content of a file", _blank("raw"), old="[1, 2]", new="[1, 3]", guilty=("a",)),
+    Fault("content of a file", _replaced("cache.identity.contents", "content_token", lambda _: lambda fs, path: ""), old="[1, 2]", new="[1, 3]", guilty=("a",)),
     Fault(
         "how a file is read",
         _replaced("hooks.inputs", "dataset_identity", lambda _: lambda d: ""),
