@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 import struct
+import sys
+from collections.abc import Collection
 from typing import Any
 
 from kedro_eeipu.hooks.process_parts import Part, of_library
 
-__all__ = ["GENERATORS", "continues"]
+__all__ = ["GENERATORS", "continues", "draw_anew"]
 
 _MOST_BLOCKS = 2000
 
@@ -46,6 +48,22 @@ GENERATORS: dict[str, Part] = {
     "numpy's random generator": of_library("numpy", _numpy_state, _restore_numpy),
     "torch's random generator": of_library("torch", _torch_state, _restore_torch),
 }
+
+
+def draw_anew(seeded: Collection[str]) -> dict[str, Any]:
+    """Let generators begin as in a new process, where chance decides; their states then.
+
+    A fork goes on with the generators of its parent. Torch begins alike in every process.
+
+    Args:
+        seeded: Generators that stay as they are.
+    """
+    anew = {"Python's random generator": random.seed}
+    if "numpy" in sys.modules:
+        anew["numpy's random generator"] = sys.modules["numpy"].random.seed
+    for name in anew.keys() - set(seeded):
+        anew[name]()
+    return {name: GENERATORS[name].read() for name in anew.keys() - set(seeded)}
 
 
 def continues(name: str, before: Any, after: Any) -> bool:

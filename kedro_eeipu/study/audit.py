@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-__all__ = ["Audit", "audit_attribute", "audit_in", "audited_seconds"]
+__all__ = ["REFUTED", "Audit", "audit_attribute", "audit_in", "audited_seconds", "refuted_trials"]
 
 _PREFIX = "eeipu:audit:"
+REFUTED = "what it reused: without the cache it comes out otherwise"
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,14 @@ class Audit:
         checked: Names of the nodes that ran once more.
         replayed: Whether the whole trial ran once more, without the cache.
         findings: What was wrong, in words.
+        refuted: Whether the trial has another objective without the cache.
     """
 
     seconds: float = 0.0
     checked: tuple[str, ...] = ()
     replayed: bool = False
     findings: tuple[str, ...] = ()
+    refuted: bool = False
 
     def with_more(self, other: Audit) -> Audit:
         """Both together."""
@@ -38,6 +41,7 @@ class Audit:
             checked=(*self.checked, *other.checked),
             replayed=self.replayed or other.replayed,
             findings=(*self.findings, *other.findings),
+            refuted=self.refuted or other.refuted,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -52,6 +56,7 @@ class Audit:
             tuple(stored.get("checked", ())),
             bool(stored.get("replayed", False)),
             tuple(stored.get("findings", ())),
+            bool(stored.get("refuted", False)),
         )
 
 
@@ -64,6 +69,15 @@ def audit_in(attributes: Mapping[str, Any], number: int) -> Audit | None:
     """What the user attributes of a study say of the audit after a trial, ``None`` for nothing."""
     stored = attributes.get(audit_attribute(number))
     return None if stored is None else Audit.from_json(stored)
+
+
+def refuted_trials(attributes: Mapping[str, Any]) -> frozenset[int]:
+    """Numbers of the trials that have another objective without the cache."""
+    return frozenset(
+        int(name.removeprefix(_PREFIX))
+        for name, stored in attributes.items()
+        if name.startswith(_PREFIX) and stored.get("refuted")
+    )
 
 
 def audited_seconds(attributes: Mapping[str, Any]) -> float:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from kedro_eeipu.study.audit import REFUTED
 from kedro_eeipu.study.records import TrialRecord
 from kedro_eeipu.wording import counted
 
@@ -172,9 +173,10 @@ class Comparison:
         A value that was made in today's world is right whatever its key leaves out. Of a node
         whose key and world are not enough, only those count that were computed without a key.
         """
+        refuted = (REFUTED,) if trial.audit is not None and trial.audit.refuted else ()
         if not self.now.doubted:
-            return ()
-        return tuple(
+            return refuted
+        return refuted or tuple(
             f"what node `{node.name}` was served"
             for node in trial.nodes
             if node.name in self.now.doubted and node.key is not None

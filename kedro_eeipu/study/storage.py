@@ -24,7 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from kedro_eeipu import processes
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.search import SearchSpace
-from kedro_eeipu.study.audit import Audit, audit_attribute, audit_in, audited_seconds
+from kedro_eeipu.study import audit as audits
 from kedro_eeipu.study.checks import check_objective, check_ranges
 from kedro_eeipu.study.confirmation import Confirmation, attribute_of
 from kedro_eeipu.study.database import open_database
@@ -68,6 +68,7 @@ class TrialStudy:
         self._read: list[FrozenTrial] | None = None
         self.states = KeptStates(study, self._file)
         self._comparison: Comparison | None = None
+        self._refuted: frozenset[int] = frozenset()
 
     @property
     def name(self) -> str:
@@ -112,10 +113,12 @@ class TrialStudy:
             unknown: Paths of parameters whose present values are not known.
         """
         self._comparison = Comparison(now, self.states.all, unknown)
+        self._refuted = audits.refuted_trials(self._file.use(lambda: self.optuna.user_attrs))
 
     def changes(self, trial: TrialRecord) -> tuple[str, ...]:
         """What has changed since a trial that its value depends on; empty if nothing has."""
-        return () if self._comparison is None else self._comparison.changes(trial)
+        changes = () if self._comparison is None else self._comparison.changes(trial)
+        return changes or ((audits.REFUTED,) if trial.number in self._refuted else ())
 
     def changed_parameters(self, trial: TrialRecord) -> list[str]:
         """Paths of the parameters among these changes."""
@@ -261,15 +264,19 @@ class TrialStudy:
         name, value = attribute_of(number), result.to_json()
         self._file.use(lambda: self.optuna.set_user_attr(name, value))
 
-    def audited(self, number: int, audit: Audit) -> None:
+    def audited(self, number: int, audit: audits.Audit) -> None:
         """Record what was checked after a trial, beside what was checked before."""
-        earlier = audit_in(self._file.use(lambda: self.optuna.user_attrs), number) or Audit()
-        name, value = audit_attribute(number), earlier.with_more(audit).to_json()
+        earlier = (
+            audits.audit_in(self._file.use(lambda: self.optuna.user_attrs), number)
+            or audits.Audit()
+        )
+        name, value = audits.audit_attribute(number), earlier.with_more(audit).to_json()
         self._file.use(lambda: self.optuna.set_user_attr(name, value))
+        self._refuted |= {number} if value["refuted"] else frozenset()
 
     def audited_seconds(self) -> float:
         """Seconds that audits took so far."""
-        return audited_seconds(self._file.use(lambda: self.optuna.user_attrs))
+        return audits.audited_seconds(self._file.use(lambda: self.optuna.user_attrs))
 
     def reported(self) -> tuple[Mapping[int, float], ...]:
         """What each complete trial of the present state has reported on the way, by step."""

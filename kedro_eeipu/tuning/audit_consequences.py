@@ -75,6 +75,12 @@ class Consequences:
         if finding.kind == Kind.VARIES:
             self._notes.put(VARYING, self._function(finding.node), {"node": finding.node})
             return _varying(trial, finding)
+        if finding.kind == Kind.REFUTED:
+            return (
+                f"trial {trial.number} has the objective {trial.value!r}, and came out twice as "
+                f"{finding.value!r} without the cache. The first node that differs is "
+                f"{finding.node}. The trial no longer counts."
+            )
         if finding.kind == Kind.WRONG:
             return self._served_wrongly(trial, finding)
         if finding.kind == Kind.PASSED_ON:

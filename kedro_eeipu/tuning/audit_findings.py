@@ -39,6 +39,8 @@ class Kind(str, Enum):
     """Fresh executions agree with each other and differ from the record."""
     PASSED_ON = "passed on"
     """The node depends on what nodes before it leave in the process."""
+    REFUTED = "refuted"
+    """A trial has another objective without the cache; which record is wrong is not known."""
     UNKNOWN = "unknown"
     """Nothing could be found out."""
 
@@ -53,7 +55,7 @@ class Finding:
         key: The key of the record, likewise.
         text: Why nothing could be found out.
         others: The nodes that leave something behind for it.
-        value: The objective of a replay of a trial with a node that is not deterministic.
+        value: The objective of a replay, where it may differ from the trial's.
     """
 
     kind: Kind
@@ -90,16 +92,20 @@ def examine_trial(trial: TrialRecord, provenance: Provenance) -> Procedure:
     node = next((n for n in trial.nodes if n.name in replay.differing), None)
     if node is None:
         return Finding(Kind.VERIFIED)
-    if node.key is None:
-        return Finding(Kind.UNKNOWN, node.name, text="it is never cached, and came out otherwise")
-    finding = yield from _difference(trial, node, provenance)
-    if finding.kind != Kind.VERIFIED:
+    finding = Finding(Kind.UNKNOWN, node.name)
+    if node.key is not None:
+        finding = yield from _difference(trial, node, provenance)
+    if finding.kind not in (Kind.VERIFIED, Kind.UNKNOWN):
         return finding
     alone = yield _alone(trial, node)
-    again = yield _replay(trial, trial.nodes, earlier=alone.folder)
-    if node.name not in again.differing:
-        return Finding(Kind.VARIES, node.name, node.key, value=again.value)
-    return (yield from _who_passes_on(trial, node, alone))
+    again = yield _replay(trial, trial.nodes, earlier=alone.folder, anew=True)
+    if node.name not in again.differing or again.value != replay.value:
+        return Finding(Kind.VARIES, node.name, node.key or "", value=again.value)
+    if finding.kind == Kind.VERIFIED:
+        return (yield from _who_passes_on(trial, node, alone))
+    if again.value in (None, trial.value):
+        return finding
+    return Finding(Kind.REFUTED, node.name, value=again.value)
 
 
 def _difference(trial: TrialRecord, node: NodeRecord, provenance: Provenance) -> Procedure:
@@ -110,8 +116,8 @@ def _difference(trial: TrialRecord, node: NodeRecord, provenance: Provenance) ->
         return _finding(Kind.VERIFIED, node)
     if not first.error:
         # In an unchanged project, chance is the likelier explanation: it is asked twice.
-        for _ in range(1 if provenance.is_inferred(node) else 2):
-            again = yield _alone(trial, node, earlier=first.folder)
+        for anew in (True,) if provenance.is_inferred(node) else (True, False):
+            again = yield _alone(trial, node, earlier=first.folder, anew=anew)
             if again.error or again.as_earlier is None:
                 return _finding(Kind.UNKNOWN, node, again.error)
             if not again.as_earlier:
@@ -155,14 +161,21 @@ def _finding(kind: Kind, node: NodeRecord, text: str = "") -> Finding:
 
 
 def _alone(
-    trial: TrialRecord, node: NodeRecord, *, before: tuple[str, ...] = (), earlier: str = ""
+    trial: TrialRecord,
+    node: NodeRecord,
+    *,
+    before: tuple[str, ...] = (),
+    earlier: str = "",
+    anew: bool = False,
 ) -> NodeTask:
-    return NodeTask(trial.params, node.name, node.key or "", node.outputs, before, earlier)
+    return NodeTask(trial.params, node.name, node.key or "", node.outputs, before, earlier, anew)
 
 
-def _replay(trial: TrialRecord, nodes: Sequence[NodeRecord], earlier: str = "") -> ReplayTask:
+def _replay(
+    trial: TrialRecord, nodes: Sequence[NodeRecord], *, earlier: str = "", anew: bool = False
+) -> ReplayTask:
     expected: Mapping[str, tuple[tuple[str, int], ...]] = {n.name: n.outputs for n in nodes}
-    return ReplayTask(trial.params, expected, earlier)
+    return ReplayTask(trial.params, expected, earlier, anew)
 
 
 def is_mixed(trial: TrialRecord) -> bool:

@@ -1,7 +1,8 @@
 """The process in which an audit runs nodes: it loads the project once, and forks for each run.
 
 A fork has imported the project and run none of its nodes, as a plain `kedro run` when it begins.
-Where a fork is not safe, a process runs one task and ends.
+Forks have the order of sets in common, so whether a difference is by chance is asked in another
+process. Where a fork is not safe, a process runs one task and ends.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import IO, Any
 from kedro_eeipu._kedro import hook_manager
 from kedro_eeipu.config.opening import ensure_home
 from kedro_eeipu.errors import EEIPUError
+from kedro_eeipu.hooks.random_generators import draw_anew
 from kedro_eeipu.hooks.run_directory import plan_directory
 from kedro_eeipu.hooks.world import World
 from kedro_eeipu.project.project import Project
@@ -92,6 +94,8 @@ class AuditProcess:
             AuditEndedError: It cannot be started.
         """
         try:
+            if task.anew:
+                self._end()
             if self._stop is None:
                 orders = Orders(
                     FreshProject.of(self._project), self._project.world, self._directory.path
@@ -213,7 +217,7 @@ def serve(given: IO[bytes], answers: IO[bytes]) -> None:
         for made in folders - {task.earlier}:
             shutil.rmtree(made, ignore_errors=True)
         folders &= {task.earlier}
-        folder = orders.folder / f"audit-{number}"
+        folder = orders.folder / f"audit-{os.getpid()}-{number}"
         if _FORKS:
             result = _in_child(project, task, folder, given)
         else:
@@ -243,6 +247,7 @@ def _in_child(project: Project, task: Task, folder: Path, given: IO[bytes]) -> A
         try:
             os.close(reading)
             with os.fdopen(writing, "wb") as out:
+                project.started = {**project.started, **draw_anew(project.seeded)}
                 out.write(pickle.dumps(run_task(project, task, folder)))
         finally:
             os._exit(0)

@@ -31,6 +31,7 @@ class NodeTask:
         outputs: Digest and size of each output in the record.
         before: Names of other nodes that run before it.
         earlier: Folder of an earlier execution, which is compared with, too.
+        anew: Whether it needs another process than the tasks before it.
     """
 
     params: Mapping[str, Any]
@@ -39,6 +40,7 @@ class NodeTask:
     outputs: tuple[tuple[str, int], ...]
     before: tuple[str, ...] = ()
     earlier: str = ""
+    anew: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,13 @@ class ReplayTask:
         params: Values by dotted path, of the trial.
         expected: Digest and size of each output in the trial, by node, in their order.
         earlier: Folder of an execution of the last of these nodes by itself, for a comparison.
+        anew: Whether it needs another process than the tasks before it.
     """
 
     params: Mapping[str, Any]
     expected: Mapping[str, tuple[tuple[str, int], ...]]
     earlier: str = ""
+    anew: bool = False
 
 
 Task = NodeTask | ReplayTask

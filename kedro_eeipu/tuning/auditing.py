@@ -300,7 +300,8 @@ class Auditor:
         text = self._consequences.of(running.trial, finding)
         if text:
             self._listener.noticed(text)
-        audit = running.audit.with_more(Audit(findings=(text,) if text else ()))
+        refuted = finding.kind == Kind.REFUTED
+        audit = running.audit.with_more(Audit(findings=(text,) if text else (), refuted=refuted))
         self._study.audited(running.trial.number, audit)
         self._pending = {
             key: p for key, p in self._pending.items() if p.node.name not in self._left_alone

@@ -33,6 +33,7 @@ from sittings import Place
 
 SECONDS = 10.0
 TRIALS = (20, 200)  # before and after the edit
+SERVERS = 12
 
 
 def main() -> int:
@@ -113,7 +114,8 @@ def judge_alarm(number: int) -> dict[str, Any]:
     if sitting.value:
         result = "found what was wrong" if any(wrong) else "false alarm"
     else:
-        result = "wrong, not found" if any(wrong) else "quiet"
+        told = "warned of" if sitting.warnings else "not found"
+        result = f"wrong, {told}" if any(wrong) else "quiet"
     audits = sum(len(nodes) for nodes in sitting.nodes)
     kind = f"{world.state}{', hooks' if world.hooks else ''}"
     return {"result": result, "words": sitting.warnings, "audits": audits, "of": kind}
@@ -140,8 +142,8 @@ def _audited(root: Path, params: list[dict[str, Any]], share: float, fault: str)
     for planted in FAULTS:
         if planted.name == fault:
             planted.plant()
-    pipes = os.pipe(), os.pipe()
-    server = _server(*pipes)
+    # Each is a process that has imported nothing of the project; most are never asked for one.
+    servers = [_server() for _ in range(SERVERS)]
     from kedro_eeipu.project.project import Project
     from kedro_eeipu.study.limits import Limits
     from kedro_eeipu.study.records import TrialRecord
@@ -151,11 +153,12 @@ def _audited(root: Path, params: list[dict[str, Any]], share: float, fault: str)
     from kedro_eeipu.tuning.listener import Listener
     from kedro_eeipu.tuning.runner import EEIPURunner
 
-    clock, notices, checked = Clock(), [], []
+    clock, notices, checked, waiting = Clock(), [], [], list(servers)
 
     class Process(AuditProcess):
         def _start(self) -> Any:
-            return os.fdopen(pipes[0][1], "wb"), os.fdopen(pipes[1][0], "rb"), lambda: None
+            _, tasks, answers = waiting.pop()
+            return os.fdopen(tasks, "wb"), os.fdopen(answers, "rb"), lambda: None
 
         def send(self, task: Any) -> None:
             clock.ran(task)
@@ -196,8 +199,9 @@ def _audited(root: Path, params: list[dict[str, Any]], share: float, fault: str)
                     break
     for line in notices:
         sittings.logging.getLogger("kedro_eeipu").warning("%s", line)
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(server, 9)
+    for process, *_ in servers:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, 9)
     return {
         "value": found,
         "values": values,
@@ -205,15 +209,16 @@ def _audited(root: Path, params: list[dict[str, Any]], share: float, fault: str)
     }
 
 
-def _server(tasks: tuple[int, int], answers: tuple[int, int]) -> int:
-    """Fork the process of the audit, while this one has imported nothing of the project."""
+def _server() -> tuple[int, int, int]:
+    """Fork the process of an audit: its number, where tasks go, and whence answers come."""
     from kedro_eeipu.tuning.audit_process import serve
 
+    tasks, answers = os.pipe(), os.pipe()
     process = os.fork()
     if process:
         os.close(tasks[0])
         os.close(answers[1])
-        return process
+        return process, tasks[1], answers[0]
     try:
         os.setsid()
         os.close(tasks[1])

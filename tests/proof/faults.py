@@ -248,8 +248,8 @@ FAULTS = [
     ),
     Fault("a variable is passed on", _no_sharing, nodes=_passing("W['p'] = p", "W['p']", "W = {'p': 0}\n"), guilty=("b",)),
     Fault(
-        "modules are passed on",
-        nodes=_passing("import sys; sys.modules['left'] = p", "__import__('sys').modules.get('left', 0)"),
+        "something in a library is passed on",
+        nodes=_passing("vars(__import__('colorsys'))['left'] = p", "vars(__import__('colorsys')).get('left', 0)"),
         guilty=("b",),
     ),
     Fault(
