@@ -50,7 +50,9 @@ def main() -> None:
             continue
         show_row(path, path.name, known, options.trials)
         if "seeded" in known:
-            seeded = {**known, "changes": [*known.get("changes", ()), *known["seeded"]]}
+            changes = [*known.get("changes", ()), *known["seeded"]]
+            needed = f"{known.get('needed', 'no:')}; a seed, 1 line".replace(":;", ":")
+            seeded = {**known, "changes": changes, "needed": needed}
             show_row(path, f"{path.name}, seeded", seeded, options.trials)
 
 
