@@ -15,7 +15,7 @@ import select
 import shutil
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -23,7 +23,7 @@ from typing import IO, Any
 from kedro_eeipu._kedro import hook_manager
 from kedro_eeipu.config.opening import ensure_home
 from kedro_eeipu.errors import EEIPUError
-from kedro_eeipu.hooks.random_generators import draw_anew
+from kedro_eeipu.hooks.random_generators import GENERATORS, draw_anew
 from kedro_eeipu.hooks.run_directory import plan_directory
 from kedro_eeipu.hooks.world import World
 from kedro_eeipu.project.project import Project
@@ -58,11 +58,13 @@ class Orders:
     Attributes:
         project: The project.
         world: The world of the process that runs trials.
+        generators: States of the random generators in which trials begin there, by name.
         folder: Where nodes write.
     """
 
     project: FreshProject
     world: World
+    generators: Mapping[str, Any]
     folder: Path
 
 
@@ -97,8 +99,10 @@ class AuditProcess:
             if task.anew:
                 self._end()
             if self._stop is None:
+                project = self._project
+                generators = {n: s for n, s in project.started.items() if n in GENERATORS}
                 orders = Orders(
-                    FreshProject.of(self._project), self._project.world, self._directory.path
+                    FreshProject.of(project), project.world, generators, self._directory.path
                 )
                 tasks, answers, self._stop = self._start()
                 self._tasks = tasks
@@ -204,6 +208,8 @@ def serve(given: IO[bytes], answers: IO[bytes]) -> None:
     except EEIPUError as error:
         answer(str(error))
         return
+    # Those that begin alike in two processes were seeded when the project was imported.
+    seeded = {n for n, s in orders.generators.items() if project.started.get(n) == s}
     manager = hook_manager(project.session)
     for _, plugin in manager.list_name_plugin():
         if type(plugin).__module__.split(".")[0] in _NOT_AUDITED:
@@ -219,7 +225,7 @@ def serve(given: IO[bytes], answers: IO[bytes]) -> None:
         folders &= {task.earlier}
         folder = orders.folder / f"audit-{os.getpid()}-{number}"
         if _FORKS:
-            result = _in_child(project, task, folder, given)
+            result = _in_child(project, task, folder, given, seeded)
         else:
             result = run_task(project, task, folder)
         folders.add(str(folder))
@@ -239,15 +245,25 @@ def _check(here: World, there: World) -> None:
         raise AuditEndedError(f"{min(files)} was edited since `tune` started")
 
 
-def _in_child(project: Project, task: Task, folder: Path, given: IO[bytes]) -> Answer:
-    """Run a task in a fork; where nobody waits for the answer any more, end."""
+def _in_child(
+    project: Project, task: Task, folder: Path, given: IO[bytes], seeded: Collection[str]
+) -> Answer:
+    """Run a task in a fork; where nobody waits for the answer any more, end.
+
+    Args:
+        project: The project.
+        task: The task.
+        folder: A new folder of its own.
+        given: What is closed when nobody waits.
+        seeded: Random generators that begin alike in every process.
+    """
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         try:
             os.close(reading)
             with os.fdopen(writing, "wb") as out:
-                project.started = {**project.started, **draw_anew(project.seeded)}
+                project.started = {**project.started, **draw_anew(seeded)}
                 out.write(pickle.dumps(run_task(project, task, folder)))
         finally:
             os._exit(0)

@@ -33,7 +33,7 @@ from sittings import Place
 
 SECONDS = 10.0
 TRIALS = (20, 200)  # before and after the edit
-SERVERS = 12
+SERVERS = 6
 
 
 def main() -> int:
@@ -211,6 +211,7 @@ def _audited(root: Path, params: list[dict[str, Any]], share: float, fault: str)
 
 def _server() -> tuple[int, int, int]:
     """Fork the process of an audit: its number, where tasks go, and whence answers come."""
+    from kedro_eeipu.hooks.random_generators import draw_anew
     from kedro_eeipu.tuning.audit_process import serve
 
     tasks, answers = os.pipe(), os.pipe()
@@ -221,6 +222,7 @@ def _server() -> tuple[int, int, int]:
         return process, tasks[1], answers[0]
     try:
         os.setsid()
+        draw_anew(())  # as in a new process
         os.close(tasks[1])
         os.close(answers[0])
         serve(os.fdopen(tasks[0], "rb"), os.fdopen(answers[1], "wb"))

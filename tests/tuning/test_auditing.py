@@ -69,7 +69,7 @@ class Forks:
         self.tasks.append(task)
         left_behind = vars(colorsys).pop("passed_on", None)
         folder = self.folder / str(len(self.tasks))
-        self.answer = _in_child(self.project, task, folder, self.given)
+        self.answer = _in_child(self.project, task, folder, self.given, ())
         if left_behind is not None:
             vars(colorsys)["passed_on"] = left_behind
 
