@@ -15,7 +15,7 @@ from kedro_eeipu.states import NodeState
 from kedro_eeipu.study.costs import StageCosts, expected_costs
 from kedro_eeipu.study.pipeline_state import in_few_words
 from kedro_eeipu.study.records import TrialRecord, with_defaults
-from kedro_eeipu.wording import duration, scalar
+from kedro_eeipu.wording import counted, duration, scalar
 
 if TYPE_CHECKING:
     from kedro_eeipu.search import SearchSpace, StageGraph
@@ -65,6 +65,7 @@ def report_html(
         _costs(done, graph, space) if any(t.nodes for t in done) else "",
         _parameters(current, space, maximize, objective) if ranked else "",
         _best(ranked[:_BEST_TRIALS], space) if ranked else "",
+        _findings(trials),
         _before_edits([t for t in done if t.number in since], since),
         _failures([t for t in done if t.state == "failed"]),
     ]
@@ -97,6 +98,7 @@ def _head(
         _card("nodes run", f"{ran:,}", f"in {duration(spent)}"),
         _card("nodes reused", f"{reused:,}", share),
         _card("time saved", duration(saved), f"{duration(spent + saved)} without reuse"),
+        *_audited(trials),
     ]
     goal = f"{'Maximize' if maximize else 'Minimize'} <b>{escape(str(space.objective))}</b>"
     return (
@@ -125,6 +127,29 @@ def _confirmed(ranked: Sequence[TrialRecord]) -> list[str]:
     if not result.confirmed:
         beside = escape(result.words.partition(": ")[2])
     return [_card("confirmed", "yes" if result.confirmed else "no", beside)]
+
+
+def _audited(trials: Sequence[TrialRecord]) -> list[str]:
+    """How much of what was reused was checked; nothing where nothing was."""
+    audits = [t.audit for t in trials if t.audit is not None]
+    if not audits:
+        return []
+    checked, replayed = sum(len(a.checked) for a in audits), sum(a.replayed for a in audits)
+    beside = f"{counted(checked, 'node')} and {counted(replayed, 'trial')} checked"
+    return [_card("audited", duration(sum(a.seconds for a in audits)), beside)]
+
+
+def _findings(trials: Sequence[TrialRecord]) -> str:
+    """What audits have found, by trial."""
+    rows = [
+        _row("td", [f"after {t.number}", text])
+        for t in trials
+        if t.audit is not None
+        for text in t.audit.findings
+    ]
+    note = "What was reused ran once more in a fresh process, and came out otherwise."
+    heads = _row("th", ["trial", "found"])
+    return _section("Found by audits", note, _table([heads, *rows])) if rows else ""
 
 
 def _progress(done: Sequence[TrialRecord], maximize: bool, objective: str) -> str:

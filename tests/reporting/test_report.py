@@ -24,6 +24,7 @@ from kedro_eeipu.reporting import StudyView, figures, report_html
 from kedro_eeipu.reporting.parameters import columns, parameter_importances
 from kedro_eeipu.reporting.spending import StageTotals, best_so_far, elapsed
 from kedro_eeipu.search import Objective, PipelineStage, Range, SearchSpace, StageGraph
+from kedro_eeipu.study.audit import Audit
 from kedro_eeipu.study.costs import expected_costs
 from kedro_eeipu.study.records import NodeRecord, TrialRecord
 
@@ -327,6 +328,16 @@ def test_head_and_tables() -> None:
     assert set(kinds[2:]) <= {"tree", "line", "null"}
     assert next(r for r in page.rows if r[0] == "model.C")[1] == "–", "not used by the defaults"
     assert page.rows[-1] == ["15", "0.20", "train", "no licence"]
+
+
+def test_audits_are_counted_and_what_they_found_is_told() -> None:
+    trials = study(3)
+    assert "audited" not in page_of(trials).text
+    wrong = Audit(2.0, ("train",), replayed=True, findings=("node train was served <wrongly>",))
+    trials[1:] = [replace(trials[1], audit=Audit(1.0, ("clean",))), replace(trials[2], audit=wrong)]
+    page = page_of(trials)
+    assert "2 nodes and 1 trial checked" in page.text
+    assert ["after 2", "node train was served <wrongly>"] in page.rows
 
 
 @pytest.mark.parametrize("trials", [[], [failed(0, "boom")], study(1), [failed(0, "b"), *study(2)]])
