@@ -150,6 +150,8 @@ def print_outcome(console: Console, result: Outcome, space: SearchSpace) -> None
         f"{counted(len(result.trials), 'trial')}, {counted(ran + reused, 'node execution')}: "
         f"{ran} run ({duration(spent)}), {reused} reused ({duration(saved)} saved)."
     )
+    if result.audited:
+        say(f"Audits of what was reused took {duration(result.audited)}.")
     if result.others:
         say(f"{counted(result.others, 'trial')} from before an edit not counted.")
 

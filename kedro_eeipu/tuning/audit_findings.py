@@ -97,12 +97,11 @@ def examine_trial(trial: TrialRecord, provenance: Provenance) -> Procedure:
         finding = yield from _difference(trial, node, provenance)
     if finding.kind not in (Kind.VERIFIED, Kind.UNKNOWN):
         return finding
-    alone = yield _alone(trial, node)
-    again = yield _replay(trial, trial.nodes, earlier=alone.folder, anew=True)
+    again = yield _replay(trial, trial.nodes, watched=node, anew=True)
     if node.name not in again.differing or again.value != replay.value:
         return Finding(Kind.VARIES, node.name, node.key or "", value=again.value)
     if finding.kind == Kind.VERIFIED:
-        return (yield from _who_passes_on(trial, node, alone))
+        return (yield from _who_passes_on(trial, node, again))
     if again.value in (None, trial.value):
         return finding
     return Finding(Kind.REFUTED, node.name, value=again.value)
@@ -121,34 +120,44 @@ def _difference(trial: TrialRecord, node: NodeRecord, provenance: Provenance) ->
             if again.error or again.as_earlier is None:
                 return _finding(Kind.UNKNOWN, node, again.error)
             if not again.as_earlier:
-                whole = yield _replay(trial, trial.nodes)
-                return Finding(Kind.VARIES, node.name, node.key or "", value=whole.value)
+                return (yield from _chance_or_context(trial, node))
         if provenance.place(node) not in ("", first.place):
             return _finding(Kind.ELSEWHERE, node)
     up_to_here = trial.nodes[: trial.nodes.index(node) + 1]
-    replay = yield _replay(trial, up_to_here, earlier=first.folder)
+    replay = yield _replay(trial, up_to_here, watched=node, earlier=first.folder)
     if replay.error:
         return _finding(Kind.UNKNOWN if first.error else Kind.WRONG, node, first.error)
     # With other inputs than those in the cache, a replay says nothing of this node.
     same_inputs = set(replay.differing) <= {node.name}
     if node.name not in replay.differing or (same_inputs and replay.as_earlier is not True):
-        return (yield from _who_passes_on(trial, node, first))
+        return (yield from _who_passes_on(trial, node, replay))
     return _finding(Kind.UNKNOWN if first.error else Kind.WRONG, node, first.error)
 
 
-def _who_passes_on(trial: TrialRecord, node: NodeRecord, alone: Answer) -> Procedure:
-    """Find the node that leaves something behind for this one.
+def _chance_or_context(trial: TrialRecord, node: NodeRecord) -> Procedure:
+    """Of a node that is by chance by itself, find out whether it is in a whole run, too.
+
+    It may draw random numbers from a generator that a node before it seeds.
+    """
+    whole = yield _replay(trial, trial.nodes, watched=node)
+    again = yield _replay(trial, trial.nodes, watched=node, earlier=whole.folder, anew=True)
+    if again.as_earlier and not whole.error:
+        return (yield from _who_passes_on(trial, node, whole))
+    return Finding(Kind.VARIES, node.name, node.key or "", value=again.value)
+
+
+def _who_passes_on(trial: TrialRecord, node: NodeRecord, replay: Answer) -> Procedure:
+    """Find the node after which this one returns what it does in a replay.
 
     Args:
         trial: The trial.
         node: The node.
-        alone: What came out of it by itself.
+        replay: What came out of it after all nodes before it.
     """
     before = [n for n in trial.nodes[: trial.nodes.index(node)] if n.has_outputs]
     for other in reversed(before):
-        answer = yield _alone(trial, node, before=(other.name,), earlier=alone.folder)
-        otherwise = bool(alone.error) or answer.as_earlier is False
-        if not answer.skipped and not answer.error and otherwise:
+        answer = yield _alone(trial, node, before=(other.name,), earlier=replay.folder)
+        if answer.as_earlier:
             return Finding(Kind.PASSED_ON, node.name, node.key or "", others=(other.name,))
     names = tuple(n.name for n in before)
     if not names:
@@ -172,10 +181,16 @@ def _alone(
 
 
 def _replay(
-    trial: TrialRecord, nodes: Sequence[NodeRecord], *, earlier: str = "", anew: bool = False
+    trial: TrialRecord,
+    nodes: Sequence[NodeRecord],
+    *,
+    watched: NodeRecord | None = None,
+    earlier: str = "",
+    anew: bool = False,
 ) -> ReplayTask:
     expected: Mapping[str, tuple[tuple[str, int], ...]] = {n.name: n.outputs for n in nodes}
-    return ReplayTask(trial.params, expected, earlier, anew)
+    name = "" if watched is None else watched.name
+    return ReplayTask(trial.params, expected, name, earlier, anew)
 
 
 def is_mixed(trial: TrialRecord) -> bool:

@@ -112,14 +112,14 @@ class AuditProcess:
         except (OSError, pickle.PicklingError, TypeError, AttributeError) as error:
             raise AuditEndedError(str(error)) from None
 
-    def poll(self, seconds: float | None) -> Answer | None:
+    def poll(self, seconds: float) -> Answer | None:
         """The answer to the task, ``None`` if there is none after so many seconds.
 
         Raises:
             AuditEndedError: The process has ended, or cannot load the project.
         """
         try:
-            answer = self._answers.get(seconds != 0, seconds)
+            answer = self._answers.get(seconds > 0, seconds)
         except queue.Empty:
             return None
         if not isinstance(answer, Answer):

@@ -50,15 +50,19 @@ class ReplayTask:
     Attributes:
         params: Values by dotted path, of the trial.
         expected: Digest and size of each output in the trial, by node, in their order.
-        earlier: Folder of an execution of the last of these nodes by itself, for a comparison.
+        watched: Name of a node whose outputs are kept in the folder.
+        earlier: Folder of an earlier execution of this node, for a comparison.
         anew: Whether it needs another process than the tasks before it.
     """
 
     params: Mapping[str, Any]
     expected: Mapping[str, tuple[tuple[str, int], ...]]
+    watched: str = ""
     earlier: str = ""
     anew: bool = False
 
+
+_OUTPUTS = "outputs"
 
 Task = NodeTask | ReplayTask
 
@@ -69,7 +73,7 @@ class Answer:
 
     Attributes:
         same: Whether the node returned what its record holds, ``None`` where that is not known.
-        as_earlier: Whether it returned what the earlier execution did, likewise.
+        as_earlier: Whether the node returned what it did in the earlier execution, likewise.
         differing: Of a replay, the nodes that returned something else than in the trial.
         value: Of a replay, its objective.
         skipped: Why the node could not be run by itself; empty if it could.
@@ -130,15 +134,20 @@ def _run_node(project: Project, task: NodeTask, folder: Path) -> Answer:
         folder=str(folder),
         place=project.world.place,
     )
-    (folder / "outputs").write_text("\n".join(f"{b.digest} {b.size}" for b in made))
+    _keep(made, folder)
     return replace(answer, as_earlier=_as_earlier(scratch, made, task.earlier))
+
+
+def _keep(made: Sequence[Blob], folder: Path) -> None:
+    """Note which outputs lie in the folder, for a comparison later."""
+    (folder / _OUTPUTS).write_text("\n".join(f"{b.digest} {b.size}" for b in made))
 
 
 def _as_earlier(store: Store, made: Sequence[Blob], folder: str) -> bool | None:
     """Whether a node returned what it did in an earlier execution."""
     if not folder:
         return None
-    lines = (Path(folder) / "outputs").read_text().splitlines()
+    lines = (Path(folder) / _OUTPUTS).read_text().splitlines()
     earlier = [Blob(digest, int(size), 0.0) for digest, size in map(str.split, lines)]
     return same_outputs(store, made, Store(str(Path(folder) / "scratch")), earlier)
 
@@ -152,15 +161,20 @@ def _replay(project: Project, task: ReplayTask, folder: Path) -> Answer:
         expected=task.expected,
         nodes=frozenset(task.expected),
         keeps=False,
-        watched=list(task.expected)[-1] if task.earlier else "",
+        watched=task.watched,
     )
     try:
         project.execute(run, task.params, SequentialRunner())
-        return Answer(
+        answer = Answer(
             as_earlier=_as_earlier(run.scratch, run.returned, task.earlier),
             differing=tuple(run.differing),
             value=run.value,
             seconds=sum(run.seconds.values()),
         )
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if not task.watched:
+            shutil.rmtree(folder, ignore_errors=True)
+    if not run.returned:
+        return answer
+    _keep(run.returned, folder)
+    return replace(answer, folder=str(folder))

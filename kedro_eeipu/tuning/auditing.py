@@ -38,6 +38,10 @@ __all__ = ["Auditor"]
 _STARTING = 4.0
 # Kedro's own part of a run, which is paid for each execution.
 _EACH = 0.2
+# Between two looks whether there is an answer: a wait without end might not hear Ctrl-C.
+_LOOK_SECONDS = 1.0
+# What takes so many times as long as expected hangs.
+_PATIENCE = 20.0
 # Whole trials may take so much of what audits may spend.
 _REPLAYS = 0.5
 
@@ -50,7 +54,7 @@ class Executor(Protocol):
 
     def send(self, task: Task) -> None: ...
 
-    def poll(self, seconds: float | None) -> Answer | None: ...
+    def poll(self, seconds: float) -> Answer | None: ...
 
     def close(self) -> None: ...
 
@@ -83,6 +87,7 @@ class _Running:
         trial: The trial.
         keys: Keys of the records that it verifies.
         is_replay: Whether it replays the trial.
+        seconds: What its longest task is expected to take.
         audit: What is known so far.
         sent: When the last task was sent.
     """
@@ -91,6 +96,7 @@ class _Running:
     trial: TrialRecord
     keys: tuple[str, ...]
     is_replay: bool
+    seconds: float
     audit: Audit
     sent: float = 0.0
 
@@ -249,12 +255,14 @@ class Auditor:
         self._checks[pending.node.name] += 1
         procedure = examine_node(pending.trial, pending.node, self._consequences)
         audit = Audit(checked=(pending.node.name,))
-        self._running = _Running(procedure, pending.trial, (key,), False, audit)
+        seconds = _cold_seconds(pending.trial)  # of a replay, where there is a difference
+        self._running = _Running(procedure, pending.trial, (key,), False, seconds, audit)
 
     def _begin_replay(self, trial: TrialRecord) -> None:
         procedure = examine_trial(trial, self._consequences)
         keys = tuple(n.key for n in trial.nodes if n.key)
-        self._running = _Running(procedure, trial, keys, True, Audit(replayed=True))
+        seconds = _cold_seconds(trial)
+        self._running = _Running(procedure, trial, keys, True, seconds, Audit(replayed=True))
 
     # --- what came out ----------------------------------------------------------------------------
 
@@ -266,10 +274,12 @@ class Auditor:
             self._executor = self._new_executor(self._project, on_worker=self._on_worker)
         if not running.sent:
             return self._send(running, next(running.procedure))
-        answer = self._executor.poll(None if wait else 0)
-        if answer is None:
-            return False
+        answer = self._executor.poll(_LOOK_SECONDS if wait else 0.0)
         seconds = time.monotonic() - running.sent
+        if answer is None:
+            if seconds > _PATIENCE * (running.seconds + self._starting + _LOOK_SECONDS):
+                raise AuditEndedError(f"trial {running.trial.number} takes too long there")
+            return wait
         running.audit = running.audit.with_more(Audit(seconds))
         self._listener.audited(seconds)
         if running.is_replay:

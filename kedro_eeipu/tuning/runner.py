@@ -54,12 +54,14 @@ class Outcome:
         trials: Its trials of the pipeline's present state.
         best: The best complete one of them.
         others: Number of its trials of other states.
+        audited: Seconds that audits of the study took.
     """
 
     stopped: str
     trials: list[TrialRecord] = field(default_factory=list)
     best: TrialRecord | None = None
     others: int = 0
+    audited: float = 0.0
 
 
 class EEIPURunner:
@@ -167,7 +169,8 @@ class EEIPURunner:
                 tag_best(self.project, self.study)
             trials = self.study.current()
             others = len(self.study.trials()) - len(trials)
-            return Outcome(stopped, trials, self.study.best(), others)
+            audited = 0.0 if self.auditor is None else self.auditor.seconds
+            return Outcome(stopped, trials, self.study.best(), others, audited)
 
     def evaluate(self, params: Mapping[str, Any], proposing: float = 0.0) -> TrialRecord:
         """Run one trial with these values and record it.

@@ -73,7 +73,7 @@ class Forks:
         if left_behind is not None:
             vars(colorsys)["passed_on"] = left_behind
 
-    def poll(self, seconds: float | None) -> Answer:
+    def poll(self, seconds: float) -> Answer:
         return self.answer
 
     def close(self) -> None:
@@ -218,7 +218,7 @@ def test_nothing_is_audited_that_the_saved_seconds_do_not_pay_for(
     project: Any, audited: Any
 ) -> None:
     tuner = audited(saved=0.0)
-    tuner.auditor.share = 0.05
+    tuner.auditor._starting = 60.0
     trial(tuner)
     trial(tuner, shift=4.0)
     assert tuner.auditor.seconds == 0
@@ -288,13 +288,23 @@ def test_record_of_another_machine_is_kept() -> None:
 def test_chance_is_asked_twice_where_nothing_has_changed() -> None:
     varying = Answer(same=False, as_earlier=False)
     procedure = examine_node(TRIAL, THIRD, Place(inferred=False))
-    assert found(procedure, DIFFERS, AGAIN, varying, NOT_AS_THEN).kind == Kind.VARIES
+    chance = (DIFFERS, AGAIN, varying, NOT_AS_THEN, replace(NOT_AS_THEN, as_earlier=False))
+    assert found(procedure, *chance).kind == Kind.VARIES
+
+
+def test_node_that_is_by_chance_only_by_itself_is_left_something() -> None:
+    """It draws from a generator that a node before it seeds."""
+    varying, right = Answer(same=False, as_earlier=False), Answer(as_earlier=True)
+    procedure = examine_node(TRIAL, THIRD, Place())
+    finding = found(procedure, DIFFERS, varying, NOT_AS_THEN, NOT_AS_THEN, varying, right)
+    assert (finding.kind, finding.others) == (Kind.PASSED_ON, ("first",))
 
 
 def test_right_record_of_a_node_that_is_left_something_is_not_wrong() -> None:
     """By itself it returns something else, after the nodes before it what was recorded."""
-    failed, right = Answer(error="KeyError"), Answer(same=True, as_earlier=False)
-    for alone, after_second in (((DIFFERS, AGAIN), AGAIN), ((failed,), failed)):
+    failed, right = Answer(error="KeyError"), Answer(same=True, as_earlier=True)
+    wrong = Answer(same=False, as_earlier=False)
+    for alone, after_second in (((DIFFERS, AGAIN), wrong), ((failed,), failed)):
         procedure = examine_node(TRIAL, THIRD, Place())
         finding = found(procedure, *alone, AS_THEN, after_second, right)
         assert (finding.kind, finding.others) == (Kind.PASSED_ON, ("first",))
@@ -303,7 +313,7 @@ def test_right_record_of_a_node_that_is_left_something_is_not_wrong() -> None:
 def test_wrong_record_of_a_node_that_is_left_something() -> None:
     """It was made in a process in which other nodes had left something else."""
     procedure = examine_node(TRIAL, THIRD, Place())
-    replay, right = Answer(differing=("third",), as_earlier=False), Answer(as_earlier=False)
+    replay, right = Answer(differing=("third",), as_earlier=False), Answer(as_earlier=True)
     assert found(procedure, DIFFERS, AGAIN, replay, right).others == ("second",)
 
 
@@ -314,26 +324,25 @@ def test_node_that_fails_by_itself_and_in_a_replay_says_nothing() -> None:
 
 
 def test_all_nodes_before_are_named_where_no_single_one_explains_it() -> None:
-    right = Answer(same=True, as_earlier=True)
+    right, other = Answer(same=True), Answer(as_earlier=False)
     procedure = examine_trial(TRIAL, Place())
-    finding = found(procedure, NOT_AS_THEN, right, right, NOT_AS_THEN, right, right)
+    finding = found(procedure, NOT_AS_THEN, right, NOT_AS_THEN, other, other)
     assert (finding.kind, finding.others) == (Kind.PASSED_ON, ("first", "second"))
 
 
 def test_trial_that_comes_out_otherwise_twice_is_refuted() -> None:
     """The first node that differs was never cached, so there is no record to blame."""
     trial = replace(TRIAL, nodes=(*TRIAL.nodes[:2], replace(THIRD, key=None)))
-    finding = found(examine_trial(trial, Place()), NOT_AS_THEN, Answer(), NOT_AS_THEN)
+    finding = found(examine_trial(trial, Place()), NOT_AS_THEN, NOT_AS_THEN)
     assert (finding.kind, finding.value) == (Kind.REFUTED, 2.0)
     chance = replace(NOT_AS_THEN, value=3.0)
-    finding = found(examine_trial(trial, Place()), NOT_AS_THEN, Answer(), chance)
+    finding = found(examine_trial(trial, Place()), NOT_AS_THEN, chance)
     assert finding.kind == Kind.VARIES
 
 
 def test_what_a_replay_does_not_show_twice_is_chance() -> None:
     procedure = examine_trial(TRIAL, Place())
-    right = Answer(same=True)
-    assert found(procedure, NOT_AS_THEN, right, right, AS_THEN).kind == Kind.VARIES
+    assert found(procedure, NOT_AS_THEN, Answer(same=True), AS_THEN).kind == Kind.VARIES
 
 
 # --- the process --------------------------------------------------------------------------------
