@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from kedro_eeipu.cache.identity.canonical import combine
+from kedro_eeipu.hooks.dataset import warn_once
 from kedro_eeipu.hooks.process_parts import ABSENT, MODULES, OF_IMPORTS, SETTINGS
 from kedro_eeipu.hooks.random_generators import GENERATORS, continues
 
@@ -68,14 +69,16 @@ def _count_seedings() -> None:
 
 
 def take() -> dict[str, Any]:
-    """The state of the process now; what cannot be read is left out."""
+    """The state of the process now; what cannot be read is left out, which the user is told."""
     _count_seedings()
     state: dict[str, Any] = {"modules": MODULES.imported(), **_seedings}
     for name, part in _PARTS.items():
         try:
             state[name] = part.read()
-        except Exception:
-            continue
+        except Exception as error:
+            warn_once(
+                "What nodes change in %s is not seen, since it cannot be read: %s", name, error
+            )
     return state
 
 
@@ -98,8 +101,12 @@ def put_back(state: ProcessState) -> None:
         try:
             if part.read() != value:
                 part.restore(value)
-        except Exception:
-            continue
+        except Exception as error:
+            warn_once(
+                "%s cannot be put back, so values may differ from those of plain runs: %s",
+                name[:1].upper() + name[1:],
+                error,
+            )
 
 
 def differences(before: ProcessState, after: ProcessState) -> set[str]:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from kedro_eeipu.cache.identity.bytecode import assignments
+from kedro_eeipu.cache.identity.canonical import Unidentifiable
 from kedro_eeipu.cache.identity.origin import is_project_object, origin_of
 
 __all__ = ["Replaced", "replaced_in_libraries"]
@@ -44,7 +45,11 @@ class Replaced(NamedTuple):
 
 
 def replaced_in_libraries() -> list[Replaced]:
-    """All that the loaded modules of the project may have replaced, sorted by name."""
+    """All that the loaded modules of the project may have replaced, sorted by name.
+
+    Raises:
+        Unidentifiable: The code of a module cannot be read.
+    """
     values = {}
     for module_name, chains in _assignments_of_project():
         module = sys.modules.get(module_name)
@@ -106,8 +111,8 @@ def _assignments_of(name: str, module: types.ModuleType) -> _Chains:
         loader: Any = getattr(spec, "loader", None)
         try:
             code = loader.get_code(name) if hasattr(loader, "get_code") else None
-        except Exception:
-            code = None
+        except Exception as error:  # such as a file that was edited into something else than code
+            raise Unidentifiable(f"the code of {name} cannot be read ({error})") from error
         chains = () if code is None else tuple(sorted(assignments(code)))
         _assigned[name] = (spec, chains)
     return chains
