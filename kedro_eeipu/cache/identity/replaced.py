@@ -111,8 +111,10 @@ def _assignments_of(name: str, module: types.ModuleType) -> _Chains:
         loader: Any = getattr(spec, "loader", None)
         try:
             code = loader.get_code(name) if hasattr(loader, "get_code") else None
-        except Exception as error:  # such as a file that was edited into something else than code
+        except SyntaxError as error:  # its file was edited after it was imported
             raise Unidentifiable(f"the code of {name} cannot be read ({error})") from error
+        except Exception:  # a loader that knows the module by another name, such as zipp's
+            code = None
         chains = () if code is None else tuple(sorted(assignments(code)))
         _assigned[name] = (spec, chains)
     return chains
