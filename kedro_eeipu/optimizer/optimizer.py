@@ -9,22 +9,22 @@ while budget:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from threadpoolctl import threadpool_limits
 from torch.quasirandom import SobolEngine
 
 from kedro_eeipu.optimizer.acquisition import EEIPU
+from kedro_eeipu.optimizer.beliefs import Beliefs
 from kedro_eeipu.optimizer.cut_search import Candidate, CutSearch, CutTable
 from kedro_eeipu.optimizer.cuts import CacheView, candidate_cuts
 from kedro_eeipu.optimizer.hyperparameters import Hyperparameters
 from kedro_eeipu.optimizer.inverse_cost import base_samples
 from kedro_eeipu.optimizer.stages import ReuseGraph, Stage
 from kedro_eeipu.optimizer.surrogates import Surrogates, TrainingData
-from kedro_eeipu.optimizer.training import Training, Trial, load_seconds, usual_costs
+from kedro_eeipu.optimizer.threads import one_thread
+from kedro_eeipu.optimizer.training import Training, Trial, WholeTraining, load_seconds, usual_costs
 from kedro_eeipu.optimizer.unit_cube import Dimension, Space, identity
 from kedro_eeipu.optimizer.warmup import warmup_points, warmup_trials
 
@@ -35,6 +35,8 @@ _INCUMBENTS = 4
 _SMALLEST_OVERHEAD = 1e-6
 # Share of the cost of a trial without reuse below which a trial is a cheap one.
 _CHEAP = 0.5
+# Beliefs of larger stage graphs have one kernel component for all stages.
+_MOST_COMPONENTS = 8
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,7 @@ class Optimizer:
             ValueError: an argument is out of its range, or of a trial or stage that there is not.
         """
         self._check(budget_left, overhead, available, pending)
-        with _one_thread(), torch.no_grad():
+        with one_thread(), torch.no_grad():
             running = [tuple(float(v) for v in x) for x in pending]
             if available is None:
                 available = {
@@ -200,7 +202,7 @@ class Optimizer:
             Per stage, by index of the told trial: the median of its cost in seconds, under its
             surrogate of the other runs.
         """
-        with _one_thread(), torch.no_grad():
+        with one_thread(), torch.no_grad():
             costs = self.training.costs(self._trials)
             data = [costs[s] for s in stages]
             fitted = [self.training.fit(part) for part in data]
@@ -210,6 +212,20 @@ class Optimizer:
                 ran = [t for t, trial in enumerate(self._trials) if s in trial.stage_costs]
                 left_out[s] = dict(zip(ran, surrogates.left_out(i).exp().tolist(), strict=True))
             return left_out
+
+    def beliefs(self) -> Beliefs:
+        """What the objective's surrogate believes of the told trials that have a value.
+
+        Raises:
+            ValueError: fewer than two have one.
+        """
+        valued = [trial for trial in self._own_trials() if trial.y is not None]
+        if len(valued) < 2:
+            raise ValueError("beliefs need two trials with a value")
+        many = len(self._graph) > _MOST_COMPONENTS
+        training = WholeTraining(self._space, self._graph) if many else self.training
+        with one_thread(), torch.no_grad():
+            return Beliefs(self._space, *training.warped_objective(valued))
 
     def _check(
         self,
@@ -380,19 +396,3 @@ def _proposal(
     x: tuple[float, ...], view: CacheView, soon: CacheView, info: dict[str, float]
 ) -> Proposal:
     return Proposal(x, soon.owners(x), view.reused(x), info)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """One thread inside: two on two busy cores make small problems many times slower.
-
-    Not only torch: SciPy's L-BFGS-B hands vectors of a dozen entries to a BLAS whose threads wait
-    for each other by spinning.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1):
-            yield
-    finally:
-        torch.set_num_threads(threads)

@@ -20,7 +20,7 @@ from kedro_eeipu.optimizer.surrogates import TrainingData
 from kedro_eeipu.optimizer.unit_cube import Space
 from kedro_eeipu.optimizer.warping import Warped, warpings
 
-__all__ = ["Groups", "Training", "Trial", "load_seconds", "usual_costs"]
+__all__ = ["Groups", "Training", "Trial", "WholeTraining", "load_seconds", "usual_costs"]
 
 _SMALLEST_COST = 1e-6
 _SMALLEST_LOG_COST_SCALE = 1e-2
@@ -84,6 +84,13 @@ class Training:
         return fit_hyperparameters(part.features, y, column, part.groups, d, start, part.executions)
 
     def objective(self, trials: Sequence[Trial]) -> tuple[TrainingData, Hyperparameters]:
+        """Training data and fit of `warped_objective`."""
+        _, data, fit = self.warped_objective(trials)
+        return data, fit
+
+    def warped_objective(
+        self, trials: Sequence[Trial]
+    ) -> tuple[Warped, TrainingData, Hyperparameters]:
         """The candidate of the highest evidence, of trials of which at least two have a value.
 
         The training points are those of the trials with a value, then those of the failed ones,
@@ -96,17 +103,17 @@ class Training:
         y = torch.tensor([t.y for t in valued], dtype=torch.float64)
         fitted = fitted_points(len(features))
         fitted = fitted[fitted < len(valued)]
-        models: list[tuple[TrainingData, Hyperparameters]] = []
+        models: list[tuple[Warped, TrainingData, Hyperparameters]] = []
         evidence: list[float] = []
         for warped, groups in self.objective_models(y):
             bad = warped.y.min().clamp(min=_WORST)
             targets = torch.cat([warped.y, bad.expand(len(failed))])
             data = TrainingData(features, targets, groups, executions=self.executions())
-            same = [fit for other, fit in models if other.groups == groups]
-            models.append((data, self.fit(data, same[-1] if same else None)))
+            same = [fit for _, other, fit in models if other.groups == groups]
+            models.append((warped, data, self.fit(data, same[-1] if same else None)))
             # Densities of the same points: those of the fit.
             slope = float(warped.log_slope[fitted].sum())
-            evidence.append(models[-1][1].log_posterior + slope + warped.log_prior)
+            evidence.append(models[-1][2].log_posterior + slope + warped.log_prior)
         return models[max(range(len(evidence)), key=evidence.__getitem__)]
 
     def objective_models(self, y: Tensor) -> list[tuple[Warped, Groups]]:
@@ -143,6 +150,13 @@ class Training:
     def cost_groups(self, s: int) -> Groups:
         """All columns that reach the stage: what happens upstream may change what it costs."""
         return (self.graph.columns[s],)
+
+
+class WholeTraining(Training):
+    """One kernel component for all columns, where one more per stage would take too long."""
+
+    def objective_models(self, y: Tensor) -> list[tuple[Warped, Groups]]:
+        return [(warped, groups[:1]) for warped, groups in super().objective_models(y)]
 
 
 def usual_costs(trials: Sequence[Trial], stages: int) -> list[float]:

@@ -13,6 +13,7 @@ is a lucky one, and then promises improvements that are not there.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -32,11 +33,26 @@ class Warped:
         y: `n`, with mean 0 and standard deviation 1 (all 0 where the objective is constant).
         log_slope: `n`, log of the derivative of the warping at each point.
         log_prior: log of the prior density of the warping.
+        centre: what was subtracted from the warped objectives,
+        spread: and what then divided them.
+        bend: r; infinite where there is no warping.
+        best: max y.
     """
 
     y: Tensor
     log_slope: Tensor
     log_prior: float = 0.0
+    centre: float = 0.0
+    spread: float = 1.0
+    bend: float = math.inf
+    best: float = 0.0
+
+    def unwarp(self, y: Tensor) -> Tensor:
+        """Targets in the objective's own unit."""
+        warped = y * self.spread + self.centre
+        if math.isinf(self.bend):
+            return warped
+        return self.best - self.bend * torch.expm1(-warped)
 
 
 def warpings(y: Tensor) -> list[Warped]:
@@ -47,10 +63,15 @@ def warpings(y: Tensor) -> list[Warped]:
         for medians, log_prior in _BENDS:
             r = medians * distance.median()
             warped = -torch.log1p(distance / r)
-            candidates.append(replace(_standardise(warped, warped - r.log()), log_prior=log_prior))
+            target = _standardise(warped, warped - r.log())
+            bend, best = float(r), float(y.max())
+            candidates.append(replace(target, log_prior=log_prior, bend=bend, best=best))
     return candidates
 
 
 def _standardise(y: Tensor, log_slope: Tensor) -> Warped:
     scale = y.std(correction=0).clamp(min=1e-12)
-    return Warped((y - y.mean()) / scale, log_slope - scale.log())
+    centre = y.mean()
+    return Warped(
+        (y - centre) / scale, log_slope - scale.log(), centre=float(centre), spread=float(scale)
+    )

@@ -13,17 +13,28 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from kedro_eeipu.reporting import parameters, spending
+from kedro_eeipu.reporting import believing, parameters, spending
 from kedro_eeipu.reporting.drawing import GREY, Figure, axis, figure, grid, safe
-from kedro_eeipu.reporting.view import StudyView
+from kedro_eeipu.reporting.view import PAIRED, StudyView
+from kedro_eeipu.study.beliefs import FEWEST_TRIALS
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-__all__ = ["history", "importance", "pairs", "parallel", "slice", "stages", "timeline"]
+__all__ = [
+    "history",
+    "importance",
+    "pairs",
+    "parallel",
+    "predictions",
+    "slice",
+    "stages",
+    "timeline",
+]
 
 _SLICES_IN_A_ROW = 3
-_PAIRED = 3
+# With more trials, hovers name no parameters: they would make notebooks of many megabytes.
+_HOVERED_TRIALS = 300
 
 
 def history(view: StudyView) -> go.Figure:
@@ -31,14 +42,14 @@ def history(view: StudyView) -> go.Figure:
     if not view.ranked:
         return _nothing("No trial has completed yet.")
     drawn = spending.best_against_seconds(view.current, view.maximize, view.objective)
-    return _plotly(drawn, "Best value against node seconds")
+    return _plotly(drawn, "Best value against node seconds", view)
 
 
 def timeline(view: StudyView) -> go.Figure:
     """One row per trial, one segment per stage: solid what ran, pale what was reused."""
     if not any(t.nodes for t in view.done):
         return _nothing("No node has run yet.")
-    return _plotly(spending.timeline(view.done, view.totals), "")
+    return _plotly(spending.timeline(view.done, view.totals), "", view)
 
 
 def stages(view: StudyView) -> go.Figure:
@@ -48,16 +59,21 @@ def stages(view: StudyView) -> go.Figure:
     return _plotly(spending.seconds_by_stage(view.totals), "Seconds by stage")
 
 
-def importance(view: StudyView) -> go.Figure:
-    """How much each parameter matters."""
-    shares = parameters.parameter_importances(view.current, view.columns, view.maximize)
-    if not shares:
-        return _nothing(f"Importance needs {parameters.IMPORTANCE_TRIALS} complete trials.")
-    return _plotly(parameters.importances(shares), "Importance")
+def importance(view: StudyView, stages: bool = False) -> go.Figure:
+    """How much each parameter matters, over the range and among the best, with 90 % intervals.
+
+    Args:
+        view: The study.
+        stages: Whether to show the stages, each with all parameters that enter with it.
+    """
+    if view.beliefs is None:
+        return _nothing(f"Importance needs {FEWEST_TRIALS} complete trials.")
+    weights = view.stage_weights if stages else view.parameter_weights
+    return _plotly(believing.importances(weights), "Importance")
 
 
 def slice(view: StudyView, paths: Sequence[str] | None = None) -> go.Figure:
-    """The values of the trials against each parameter.
+    """The trials against each parameter, over what is expected if only it is changed at the best.
 
     Args:
         view: The study.
@@ -66,43 +82,63 @@ def slice(view: StudyView, paths: Sequence[str] | None = None) -> go.Figure:
     shown = [c for c in view.columns if paths is None or c.range.path in paths]
     if not shown:
         return _nothing("No trial has completed yet.")
-    drawn = {safe(c.range.path): parameters.slice_of(c, view.maximize) for c in shown}
-    return _plotly(grid(drawn, _SLICES_IN_A_ROW), "")
+    drawn = {
+        safe(c.range.path): believing.slice_with_beliefs(
+            c, view.beliefs, view.ranked[0], view.maximize
+        )
+        for c in shown
+    }
+    return _plotly(grid(drawn, _SLICES_IN_A_ROW), "", view)
 
 
 def pairs(view: StudyView, paths: Sequence[str] | None = None) -> go.Figure:
-    """The trials over each pair of parameters, coloured by their value.
+    """What is expected of each pair of parameters, the others as in the best trial.
 
     Args:
         view: The study.
         paths: Parameters to pair; the most important ones by default.
     """
-    shown = [c for c in view.columns if paths is None or c.range.path in paths]
+    chosen = view.ranking[:PAIRED] if paths is None else view.columns
+    shown = [c for c in chosen if paths is None or c.range.path in paths]
     if len(shown) < 2:
         return _nothing("There is no pair of parameters to show yet.")
-    if paths is None:
-        shares = parameters.parameter_importances(view.current, view.columns, view.maximize)
-        ranks = {path: i for i, path in enumerate(shares)}
-        shown = sorted(shown, key=lambda c: ranks.get(c.range.path, len(ranks)))[:_PAIRED]
     drawn = {
-        safe(f"{b.range.path} over {a.range.path}", 60): parameters.pair_of(a, b, view.maximize)
+        safe(f"{b.range.path} over {a.range.path}", 60): believing.pair(
+            a, b, view.beliefs, view.ranked[0], view.maximize
+        )
         for a, b in combinations(shown, 2)
     }
-    return _plotly(grid(drawn, _SLICES_IN_A_ROW), "")
+    return _plotly(grid(drawn, _SLICES_IN_A_ROW), "", view)
 
 
 def parallel(view: StudyView) -> go.Figure:
     """Parallel coordinates of the parameters and the value, the best trials in blue and orange."""
     if not view.ranked:
         return _nothing("No trial has completed yet.")
-    shares = parameters.parameter_importances(view.current, view.columns, view.maximize)
-    drawn = parameters.parallel(view.current, view.columns, view.maximize, view.objective, shares)
+    drawn = parameters.parallel(
+        view.current, view.columns, view.maximize, view.objective, view.ranking
+    )
     return _plotly(drawn, "")
 
 
-def _plotly(drawn: Figure, title: str) -> go.Figure:
+def predictions(view: StudyView) -> go.Figure:
+    """The value of each trial against what the model fitted to all others expects."""
+    if view.beliefs is None:
+        return _nothing(f"Predictions need {FEWEST_TRIALS} complete trials.")
+    drawn = believing.predictions(view.beliefs, view.objective)
+    return _plotly(drawn, "Expected and measured values", view)
+
+
+def _plotly(drawn: Figure, title: str, view: StudyView | None = None) -> go.Figure:
     import plotly.graph_objects as go
 
+    for trace in drawn["data"]:
+        if trace.get("meta") != "trials" or "hovertemplate" not in trace:
+            continue
+        if view is not None and len(view.trials) <= _HOVERED_TRIALS:
+            trace["hovertext"] = [view.hovers[n] for n in trace["customdata"]]
+        else:
+            trace["hovertemplate"] = trace["hovertemplate"].replace("%{hovertext}", "")
     layout = dict(drawn["layout"])
     if title:
         layout["title"] = {"text": title, "x": 0, "xref": "paper", "y": 1, "yref": "container"}

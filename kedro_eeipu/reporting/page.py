@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape, unescape
-from typing import TYPE_CHECKING, Any
+from itertools import combinations
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kedro_eeipu.reporting import parameters, spending
+from kedro_eeipu.reporting import spending
+from kedro_eeipu.reporting.believing import (
+    ends_of_ranges,
+    held,
+    importances,
+    pair,
+    predictions,
+    slice_with_beliefs,
+)
 from kedro_eeipu.reporting.drawing import STAGE_COLOURS
+from kedro_eeipu.reporting.parameters import PARALLEL_AXES, parallel
 from kedro_eeipu.reporting.shell import figure_html, page_html
+from kedro_eeipu.reporting.tables import (
+    before_edits,
+    failures,
+    findings,
+    row,
+    section,
+    table,
+    trial_table,
+    written,
+)
+from kedro_eeipu.reporting.view import PAIRED, StudyView
 from kedro_eeipu.states import NodeState
+from kedro_eeipu.study.beliefs import FEWEST_TRIALS
 from kedro_eeipu.study.costs import StageCosts, expected_costs
-from kedro_eeipu.study.pipeline_state import in_few_words
 from kedro_eeipu.study.records import TrialRecord, with_defaults
-from kedro_eeipu.wording import counted, duration, scalar
+from kedro_eeipu.wording import counted, duration
 
 if TYPE_CHECKING:
     from kedro_eeipu.search import SearchSpace, StageGraph
@@ -23,8 +44,6 @@ if TYPE_CHECKING:
 __all__ = ["report_html"]
 
 _BEST_TRIALS = 10
-_FAILED_TRIALS = 100
-_LONGEST_REASON = 600
 
 
 def report_html(
@@ -50,36 +69,28 @@ def report_html(
         changes: What has changed since a trial that its value depends on, by its number. The
             values of such trials are listed apart; what they cost and reused still counts.
     """
-    since = {n: c for n, c in (changes or {}).items() if c}
-    done = [t for t in trials if t.state != "running"]
-    current = [t for t in done if t.number not in since]
-    ranked = sorted(
-        (t for t in current if t.value is not None),
-        key=lambda t: (-(t.value or 0.0) if maximize else t.value or 0.0, t.number),
-    )
-    objective = str(space.objective)
+    view = StudyView(trials, graph, space, study, maximize, changes or {})
+    done, ranked, ran = view.done, view.ranked, any(t.nodes for t in view.done)
     sections = [
-        _head(trials, ranked, space, study, maximize, len(since)),
-        _progress(current, maximize, objective) if ranked else "",
-        _reuse(done, graph) if any(t.nodes for t in done) else "",
-        _costs(done, graph, space) if any(t.nodes for t in done) else "",
-        _parameters(current, space, maximize, objective) if ranked else "",
+        _head(view),
+        _gain(view) if ranked else "",
+        trial_table(view) if trials else "",
+        _progress(view) if ranked else "",
+        _reuse(view) if ran else "",
+        _costs(done, graph, space) if ran else "",
+        _importance(view) if ranked else "",
+        _beliefs(view) if ranked else "",
         _best(ranked[:_BEST_TRIALS], space) if ranked else "",
-        _findings(trials),
-        _before_edits([t for t in done if t.number in since], since),
-        _failures([t for t in done if t.state == "failed"]),
+        findings(trials),
+        before_edits([t for t in done if t.number in view.since], view.since),
+        failures([t for t in done if t.state == "failed"]),
     ]
-    return page_html(f"{study}: {objective}", "\n".join(filter(None, sections)))
+    return page_html(f"{study}: {view.objective}", "\n".join(filter(None, sections)))
 
 
-def _head(
-    trials: Sequence[TrialRecord],
-    ranked: Sequence[TrialRecord],
-    space: SearchSpace,
-    study: str,
-    maximize: bool,
-    before: int,
-) -> str:
+def _head(view: StudyView) -> str:
+    trials, ranked, space = view.trials, view.ranked, view.space
+    before = len(view.since)
     nodes = [n for t in trials for n in t.nodes]
     ran = sum(n.was_called for n in nodes)
     reused = sum(n.status == NodeState.REUSED for n in nodes)
@@ -100,9 +111,10 @@ def _head(
         _card("time saved", duration(saved), f"{duration(spent + saved)} without reuse"),
         *_audited(trials),
     ]
-    goal = f"{'Maximize' if maximize else 'Minimize'} <b>{escape(str(space.objective))}</b>"
+    goal = f"{'Maximize' if view.maximize else 'Minimize'} <b>{escape(str(space.objective))}</b>"
     return (
-        f"<header><h1>Study <em>{escape(study)}</em></h1><p>{goal} over {len(space)} parameters. "
+        f"<header><h1>Study <em>{escape(view.study)}</em></h1>"
+        f"<p>{goal} over {len(space)} parameters. "
         "Seconds are node seconds: the time that nodes ran, loading and saving left out.</p>"
         f'<div class="cards">{"".join(cards)}</div></header>'
     )
@@ -139,44 +151,54 @@ def _audited(trials: Sequence[TrialRecord]) -> list[str]:
     return [_card("audited", duration(sum(a.seconds for a in audits)), beside)]
 
 
-def _findings(trials: Sequence[TrialRecord]) -> str:
-    """What audits have found, by trial."""
-    rows = [
-        _row("td", [f"after {t.number}", text])
-        for t in trials
-        if t.audit is not None
-        for text in t.audit.findings
-    ]
-    note = "What was reused ran once more in a fresh process, and came out otherwise."
-    heads = _row("th", ["trial", "found"])
-    return _section("Found by audits", note, _table([heads, *rows])) if rows else ""
+def _gain(view: StudyView) -> str:
+    """The best parameters beside the defaults, and what the search and reuse have gained."""
+    best, space, defaults = view.ranked[0], view.space, view.space.defaults()
+    first = with_defaults(view.ranked, space, best)
+    rows = [row("th", ["parameter", "default", f"trial {best.number}, the best"])]
+    rows.append(row("td", [view.objective, _value(first) if first else "–", _value(best)], "value"))
+    for path in space.paths:
+        cells = [path, written(defaults, path), written(best.params, path)]
+        rows.append(row("td", cells, "" if cells[1] == cells[2] else "changed"))
+    gained = ""
+    if first is not None:
+        gained = f" {_value(best)} instead of {_value(first)} with the defaults."
+    notes = "".join(f"<p>{escape(s)}</p>" for s in ends_of_ranges(best, space))
+    curve = spending.best_against_seconds(view.current, view.maximize, view.objective)
+    return section(
+        "What was gained",
+        f"The best parameters beside the defaults.{gained} The dotted line is the same trials at "
+        "the price of running every node.",
+        f'<div class="beside">{table(rows)}{notes}</div>',
+        figure_html("Best value against node seconds", curve, "broad"),
+    )
 
 
-def _progress(done: Sequence[TrialRecord], maximize: bool, objective: str) -> str:
+def _progress(view: StudyView) -> str:
+    done, maximize = view.current, view.maximize
     figures = {
-        "Best value against node seconds": spending.best_against_seconds(done, maximize, objective),
-        "Best value by trial": spending.best_by_trial(done, maximize, objective),
+        "Best value by trial": spending.best_by_trial(done, maximize, view.objective),
         "Node seconds by trial": spending.seconds_by_trial(done),
     }
-    kind = ""
+    kind = "half"
     if any(t.finished for t in done):
-        wall = spending.best_against_wall_time(done, maximize, objective)
-        figures, kind = {"Best value against wall time": wall, **figures}, "half"
-    return _section(
+        wall = spending.best_against_wall_time(done, maximize, view.objective)
+        figures, kind = {"Best value against wall time": wall, **figures}, ""
+    return section(
         "How good, at what cost",
         "The dotted lines are the same trials at the price of running every node.",
         *(figure_html(title, drawn, kind) for title, drawn in figures.items()),
     )
 
 
-def _reuse(done: Sequence[TrialRecord], graph: StageGraph) -> str:
-    totals = spending.StageTotals.of(done, graph)
+def _reuse(view: StudyView) -> str:
+    done, totals = view.done, view.totals
     legend = (
         "A stage is the nodes that the same parameters can change. One row per trial: "
         '<span class="key ran"></span>ran, <span class="key reused"></span>reused, '
         '<span class="key failed"></span>failed.'
     )
-    return _section(
+    return section(
         "What ran and what was reused",
         legend,
         figure_html("Timeline", spending.timeline(done, totals), "wide scroll"),
@@ -193,19 +215,19 @@ def _costs(done: Sequence[TrialRecord], graph: StageGraph, space: SearchSpace) -
     totals = spending.StageTotals.of(done, graph)
     off = [f"{_off(c):.0%}" for c in costs]
     names = [spending.stage_label(list(graph)[c.stage]) for c in costs]
-    rows = [_row("th", ["stage", "runs", "seconds", "off by"])]
+    rows = [row("th", ["stage", "runs", "seconds", "off by"])]
     rows += [
-        _row("td", [unescape(name), str(len(c.trials)), f"{np.median(c.measured):.3g}", o])
+        row("td", [unescape(name), str(len(c.trials)), f"{np.median(c.measured):.3g}", o])
         for name, c, o in zip(names, costs, off, strict=True)
     ]
-    return _section(
+    return section(
         "What stages cost, expected and measured",
         "For each run of a stage, what the fitted cost model expects when it has seen all runs "
         "but this one. It is what the optimizer knows of costs. In the table, medians.",
         figure_html(
             "Expected and measured seconds", spending.cost_model(costs, names, totals), "broad"
         ),
-        f'<div class="beside">{_table(rows)}</div>',
+        f'<div class="beside">{table(rows)}</div>',
     )
 
 
@@ -214,119 +236,79 @@ def _off(costs: StageCosts) -> float:
     return float(np.exp(np.median(np.abs(np.log(costs.measured / costs.expected)))) - 1)
 
 
-def _parameters(
-    done: Sequence[TrialRecord], space: SearchSpace, maximize: bool, objective: str
-) -> str:
-    columns = parameters.columns(done, space)
-    shares = parameters.parameter_importances(done, columns, maximize)
-    if shares:
-        note = "Importance: how well a parameter tells the best trials from all (PED-ANOVA)."
-        first = figure_html("Importance", parameters.importances(shares))
-    else:
-        note = (
-            "Importances are left out: they need "
-            f"{parameters.IMPORTANCE_TRIALS} complete trials to mean anything."
-        )
-        first = ""
-    axes = "" if len(columns) <= parameters.PARALLEL_AXES else ", most important parameters"
-    return _section(
+def _importance(view: StudyView) -> str:
+    axes = ", most important parameters" if len(view.columns) > PARALLEL_AXES else ""
+    drawn = parallel(view.current, view.columns, view.maximize, view.objective, view.ranking)
+    lines = figure_html(f"Parallel coordinates{axes}", drawn, "parallel wide")
+    if view.beliefs is None:
+        note = f"Importances are left out: they need {FEWEST_TRIALS} complete trials."
+        return section("Which parameters matter", f"{note} The best trial is in orange.", lines)
+    figures = [figure_html("Importance", importances(view.parameter_weights), "half")]
+    if len(view.stage_weights) > 1:
+        stages = importances(view.stage_weights)
+        figures.append(figure_html("Importance of the stages", stages, "half"))
+    return section(
         "Which parameters matter",
-        f"{note} The best trial is marked in orange.",
-        first,
-        figure_html(
-            f"Parallel coordinates{axes}",
-            parameters.parallel(done, columns, maximize, objective, shares),
-            "parallel wide" if not first else "parallel broad",
-        ),
-    ) + _section(
-        "Slices",
-        f"{escape(objective)} of every complete trial against each parameter.",
-        *(figure_html(c.range.path, parameters.slice_of(c, maximize), "small") for c in columns),
-        kind="slices",
+        "How much the value still changes, on average, when only this parameter changes, as a "
+        "share of its variance; that of a stage when all parameters that enter with it change. "
+        "From the optimizer's model, whose errors the lines show: the share lies within with a "
+        "chance of 90%. <i>Among the best</i>: within the best tenth of the space.",
+        *figures,
+        lines,
     )
+
+
+def _beliefs(view: StudyView) -> str:
+    best, beliefs, maximize = view.ranked[0], view.beliefs, view.maximize
+    slices = [
+        figure_html(c.range.path, slice_with_beliefs(c, beliefs, best, maximize), "small")
+        for c in view.columns
+    ]
+    note = f"{escape(view.objective)} of every complete trial against each parameter."
+    if beliefs is not None:
+        note += (
+            " The line is what the model expects when only this parameter is changed in the best "
+            "trial, with its 90% interval; other trials differ in the other parameters, too."
+        )
+    parts = [section("Slices", note, *slices, kind="slices")]
+    if beliefs is not None:
+        pairs = [
+            figure_html(f"{b.range.path} over {a.range.path}", pair(a, b, beliefs, best, maximize))
+            for a, b in combinations(view.ranking[:PAIRED], 2)
+        ]
+        share = held(beliefs)
+        measured = predictions(beliefs, view.objective)
+        parts.append(
+            section(
+                "Pairs, and how far to trust the model",
+                "Expected values over the most important parameters, the others as in the best "
+                "trial; dotted lines say how far the 90% interval reaches to either side. "
+                f"Left out and foretold by the others, {share:.0%} of the trials lie within "
+                "their 90% interval.",
+                *pairs,
+                figure_html("Expected and measured values", measured, "broad"),
+            )
+        )
+    return "\n".join(parts)
 
 
 def _best(best: Sequence[TrialRecord], space: SearchSpace) -> str:
     defaults = space.defaults()
-    rows = [_row("th", ["trial", "default", *(str(t.number) for t in best)])]
+    rows = [row("th", ["trial", "default", *(str(t.number) for t in best)])]
     rows += [
-        _row("td", [str(space.objective), "", *map(_value, best)], kind="value"),
-        _row("td", ["seconds spent", "", *(f"{t.cost:.2f}" for t in best)]),
-        _row("td", ["seconds saved", "", *(f"{t.saved:.2f}" for t in best)]),
+        row("td", [str(space.objective), "", *map(_value, best)], kind="value"),
+        row("td", ["seconds spent", "", *(f"{t.cost:.2f}" for t in best)]),
+        row("td", ["seconds saved", "", *(f"{t.saved:.2f}" for t in best)]),
     ]
     rows += [
-        _row("td", [path, _written(defaults, path), *(_written(t.params, path) for t in best)])
+        row("td", [path, written(defaults, path), *(written(t.params, path) for t in best)])
         for path in space.paths
     ]
-    return _section(f"Best {len(best)} trials" if len(best) > 1 else "Best trial", "", _table(rows))
-
-
-def _before_edits(trials: Sequence[TrialRecord], since: Mapping[int, Sequence[str]]) -> str:
-    """The trials from before edits, those of the same state of the pipeline in one row."""
-    if not trials:
-        return ""
-    groups: dict[str, list[TrialRecord]] = {}
-    for trial in trials:
-        groups.setdefault(in_few_words(since[trial.number]), []).append(trial)
-    rows = [_row("th", ["trials", "values", "changed since"])]
-    for changed, group in groups.items():
-        values = [t.value for t in group if t.value is not None]
-        spread = f"{min(values):.6g} to {max(values):.6g}" if values else "–"
-        rows.append(_row("td", [_numbers([t.number for t in group]), spread, changed]))
-    note = (
-        "Their values are of the pipeline as it was, so they are not compared with the others. "
-        "What they cost and what they reused is counted above."
-    )
-    return _section("Trials from before an edit", note, _table(rows))
-
-
-def _numbers(numbers: Sequence[int]) -> str:
-    """Numbers of trials, runs of them shortened: ``0–11, 14``."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and runs[-1][-1] == number - 1:
-            runs[-1] = [runs[-1][0], number]
-        else:
-            runs.append([number])
-    return ", ".join("–".join(map(str, run)) for run in runs)
-
-
-def _failures(failed: Sequence[TrialRecord]) -> str:
-    if not failed:
-        return ""
-    shown = failed[-_FAILED_TRIALS:]
-    rows = [_row("th", ["trial", "seconds", "node", "reason"])]
-    for t in reversed(shown):
-        node = next((n for n in t.nodes if n.status == NodeState.FAILED), None)
-        reason = t.error or (node.error if node else None) or ""
-        if t.interrupted:
-            reason = f"stopped from outside {reason}"
-        if len(reason) > _LONGEST_REASON:
-            reason = reason[:_LONGEST_REASON] + "…"
-        rows.append(_row("td", [str(t.number), f"{t.cost:.2f}", node.name if node else "", reason]))
-    note = "" if len(shown) == len(failed) else f"The latest {len(shown)} of {len(failed)}."
-    return _section("Failed trials", note, _table(rows, kind="failures"))
-
-
-def _section(title: str, note: str, *content: str, kind: str = "figures") -> str:
-    head = f"<h2>{title}</h2>" + (f"<p>{note}</p>" if note else "")
-    return f'<section>{head}<div class="{kind}">{"".join(content)}</div></section>'
+    return section(f"Best {len(best)} trials" if len(best) > 1 else "Best trial", "", table(rows))
 
 
 def _card(name: str, value: str, beside: str) -> str:
     return f"<div><span>{name}</span><strong>{escape(value)}</strong><small>{beside}</small></div>"
-
-
-def _table(rows: Iterable[str], kind: str = "best") -> str:
-    return f'<div class="table"><table class="{kind}">{"".join(rows)}</table></div>'
-
-
-def _row(tag: str, cells: Iterable[str], kind: str = "") -> str:
-    return f'<tr class="{kind}">{"".join(f"<{tag}>{escape(c)}</{tag}>" for c in cells)}</tr>'
-
-
-def _written(values: Mapping[str, Any], path: str) -> str:
-    return scalar(values[path]) if path in values else "–"
 
 
 def _value(trial: TrialRecord) -> str:

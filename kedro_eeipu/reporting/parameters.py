@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
-from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
-from optuna.trial import TrialState, create_trial
 
 from kedro_eeipu.reporting.drawing import (
     ACCENT,
@@ -25,7 +16,6 @@ from kedro_eeipu.reporting.drawing import (
     Figure,
     axis,
     figure,
-    rows,
     safe,
     shortened,
 )
@@ -36,18 +26,14 @@ if TYPE_CHECKING:
     from kedro_eeipu.study.records import TrialRecord
 
 __all__ = [
-    "IMPORTANCE_TRIALS",
     "PARALLEL_AXES",
     "Column",
     "columns",
-    "importances",
     "pair_of",
     "parallel",
-    "parameter_importances",
     "slice_of",
 ]
 
-IMPORTANCE_TRIALS = 20
 PARALLEL_AXES = 8
 # From the worst trial to the best.
 RANK_SCALE = [[0, "#a9aeb5"], [0.6, "#9fb4c6"], [0.85, ACCENT], [1, SECOND]]
@@ -98,20 +84,24 @@ class Column:
         """The categories, those of the range first."""
         return list(dict.fromkeys(map(scalar, (*self.range.choices, *self.values))))
 
-    def distribution(self) -> BaseDistribution:
-        """A distribution that holds all values, categories by name."""
-        if not self.numeric:
-            return CategoricalDistribution(self.names)
-        low, high = self.bounds
-        if self.range.kind == "int" and all(isinstance(v, int) for v in self.values):
-            return IntDistribution(int(low), int(high), log=self.log)
-        return FloatDistribution(low, high, log=self.log)
-
     def places(self) -> list[float]:
         """Where the values stand on a linear axis: logarithms, or positions of categories."""
+        return [self.place(v) for v in self.values]
+
+    def place(self, value: Any) -> float:
+        """Where a value stands on a linear axis."""
         if not self.numeric:
-            return [float(self.names.index(scalar(v))) for v in self.values]
-        return [float(np.log10(v) if self.log else v) for v in self.values]
+            return float(self._positions[scalar(value)])
+        return float(np.log10(value) if self.log else value)
+
+    @cached_property
+    def follows_range(self) -> bool:
+        """Whether the axis is that of the range, so that any of its values has a place."""
+        return self.numeric == (self.range.kind != "categorical") and self.log == self.range.log
+
+    @cached_property
+    def _positions(self) -> dict[str, int]:
+        return {name: i for i, name in enumerate(self.names)}
 
     def ticks(self) -> dict[float, str]:
         """Places to be labelled, and their labels."""
@@ -133,46 +123,6 @@ def columns(trials: Sequence[TrialRecord], space: SearchSpace) -> list[Column]:
     return [c for c in every if c.trials]
 
 
-def parameter_importances(
-    trials: Sequence[TrialRecord], used: Sequence[Column], maximize: bool
-) -> dict[str, float]:
-    """PED-ANOVA importances by path, most important first; empty while trials are too few.
-
-    They say which parameters tell the best tenth of the trials, or the best five while that is
-    fewer, from all trials. A conditional parameter counts where it is used.
-    Source: Watanabe, Bansal and Hutter (arXiv 2304.10255), as Optuna implements it.
-    """
-    complete = [t for t in trials if t.value is not None]
-    if len(complete) < IMPORTANCE_TRIALS:
-        return {}
-    params: dict[int, dict[str, Any]] = {t.number: {} for t in complete}
-    for column in used:
-        for t, value in zip(column.trials, column.values, strict=True):
-            params[t.number][column.range.path] = value if column.numeric else scalar(value)
-    distributions = {c.range.path: c.distribution() for c in used}
-    study = optuna.create_study(direction="maximize" if maximize else "minimize")
-    study.add_trials(
-        create_trial(
-            state=TrialState.COMPLETE,
-            value=t.value,
-            params=params[t.number],
-            distributions={path: distributions[path] for path in params[t.number]},
-        )
-        for t in complete
-    )
-    evaluator = PedAnovaImportanceEvaluator(target_quantile=max(0.1, 5 / len(complete)))
-    return get_param_importances(study, evaluator=evaluator)
-
-
-def importances(shares: Mapping[str, float]) -> Figure:
-    """Importances as bars, most important on top."""
-    lengths = [round(v, 4) for v in shares.values()]
-    x = axis("share of importance", tickformat=".0%")
-    return rows(
-        [safe(path, 32) for path in shares], [("importance", lengths, ACCENT)], "%{x:.0%}", x
-    )
-
-
 def slice_of(column: Column, maximize: bool) -> Figure:
     """The values of the complete trials against one parameter, the best trial marked."""
     y = [t.value or 0.0 for t in column.trials]
@@ -183,7 +133,8 @@ def slice_of(column: Column, maximize: bool) -> Figure:
         "type": "scatter",
         "mode": "markers",
         "showlegend": False,
-        "hovertemplate": "%{text}<br>%{y:.6~g}<extra>trial %{customdata}</extra>",
+        "meta": "trials",
+        "hovertemplate": "trial %{customdata}: %{y:.6~g}<br>%{text}%{hovertext}<extra></extra>",
     }
     every: dict[str, list[Any]] = {"x": x, "y": y, "text": values, "customdata": numbers}
     data = [
@@ -212,7 +163,8 @@ def pair_of(a: Column, b: Column, maximize: bool) -> Figure:
         "y": [y for _, y in both],
         "customdata": [t.number for t, _ in both],
         "text": [safe(f"{t.value:.6g}") for t, _ in both],
-        "hovertemplate": "%{text}<extra>trial %{customdata}</extra>",
+        "meta": "trials",
+        "hovertemplate": "trial %{customdata}: %{text}%{hovertext}<extra></extra>",
         "marker": {
             "color": list(range(len(both))),
             "colorscale": RANK_SCALE,
@@ -241,20 +193,21 @@ def parallel(
     used: Sequence[Column],
     maximize: bool,
     objective: str,
-    shares: Mapping[str, float],
+    ranking: Sequence[Column],
 ) -> Figure:
     """Parallel coordinates of the complete trials, the best ones drawn last and in orange.
 
-    Axes are the most important parameters, in the order of the space, and the objective.
+    Axes are the first parameters of a ranking, in the order of the space, and the objective.
     """
     complete = (t for t in trials if t.value is not None)
     ranked = sorted(complete, key=lambda t: t.value or 0.0, reverse=not maximize)
-    ranks = {path: i for i, path in enumerate(shares)}
-    kept = sorted(used, key=lambda c: ranks.get(c.range.path, len(ranks)))[:PARALLEL_AXES]
-    dimensions = [_dimension(c, ranked) for c in used if c in kept]
+    kept = {c.range.path for c in ranking[:PARALLEL_AXES]}
+    dimensions = [_dimension(c, ranked) for c in used if c.range.path in kept]
     dimensions.append({"label": safe(objective), "values": [t.value for t in ranked]})
     data = {
         "type": "parcoords",
+        "meta": "trials",
+        "customdata": [t.number for t in ranked],
         "dimensions": dimensions,
         "line": {
             "color": list(range(len(ranked))),

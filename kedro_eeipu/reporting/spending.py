@@ -203,8 +203,10 @@ def cost_model(costs: Sequence[StageCosts], labels: Sequence[str], totals: Stage
             "name": label,
             "x": to_seconds(c.expected),
             "y": to_seconds(c.measured),
+            "meta": "trials",
             "customdata": list(c.trials),
-            "hovertemplate": "trial %{customdata}<br>expected %{x:.3~g} s, took %{y:.3~g} s",
+            "hovertemplate": "trial %{customdata}<br>expected %{x:.3~g} s, took %{y:.3~g} s"
+            "%{hovertext}",
             "marker": {**markers[label], "size": 6, "opacity": 0.8},
         }
         for label, c in zip(labels, costs, strict=True)
@@ -332,8 +334,9 @@ def _values(trials: Sequence[TrialRecord], x: Sequence[Any]) -> dict[str, Any]:
         "name": "a trial's value",
         "x": [at for at, _ in shown],
         "y": [t.value for _, t in shown],
+        "meta": "trials",
         "customdata": [t.number for _, t in shown],
-        "hovertemplate": "trial %{customdata}: %{y:.6~g}<extra></extra>",
+        "hovertemplate": "trial %{customdata}: %{y:.6~g}%{hovertext}<extra></extra>",
         "marker": {"color": GREY, "size": 5, "opacity": 0.75},
     }
 
@@ -350,7 +353,10 @@ def _segments(
         "legendgroup": label,
         "x": to_seconds(seconds[shown]),
         "y": numbers[shown].tolist(),
-        "hovertemplate": f"trial %{{y}}<br>{label}<br>{what} %{{x:.4~g}} s<extra></extra>",
+        "meta": "trials",
+        "customdata": numbers[shown].tolist(),
+        "hovertemplate": f"trial %{{y}}<br>{label}<br>{what} %{{x:.4~g}} s%{{hovertext}}"
+        "<extra></extra>",
         "marker": {"color": colour, "line": {"width": 0}},
     }
 
@@ -366,7 +372,9 @@ def _crosses(failed: Sequence[TrialRecord]) -> list[dict[str, Any]]:
             "name": "failed",
             "x": [round(t.cost + t.saved, 4) for t in failed],
             "y": [t.number for t in failed],
-            "hovertemplate": "trial %{y} failed<extra></extra>",
+            "meta": "trials",
+            "customdata": [t.number for t in failed],
+            "hovertemplate": "trial %{y} failed%{hovertext}<extra></extra>",
             "marker": {"color": FAILED, "symbol": "x", "size": 8},
         }
     ]

@@ -7,14 +7,24 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from kedro_eeipu.reporting.believing import most_important
+from kedro_eeipu.reporting.drawing import safe
 from kedro_eeipu.reporting.parameters import Column, columns
-from kedro_eeipu.reporting.spending import StageTotals
+from kedro_eeipu.reporting.spending import StageTotals, stage_label
+from kedro_eeipu.study.beliefs import StudyBeliefs
+from kedro_eeipu.wording import scalar
 
 if TYPE_CHECKING:
     from kedro_eeipu.search import SearchSpace, StageGraph
+    from kedro_eeipu.study.beliefs import Weight
     from kedro_eeipu.study.records import TrialRecord
 
-__all__ = ["StudyView"]
+__all__ = ["PAIRED", "StudyView"]
+
+# Of so many of the most important parameters each pair is shown.
+PAIRED = 3
+# A hover has no room for more.
+_MOST_LINES = 16
 
 
 @dataclass(frozen=True)
@@ -74,6 +84,42 @@ class StudyView:
         return columns(self.current, self.space)
 
     @cached_property
+    def beliefs(self) -> StudyBeliefs | None:
+        """What the optimizer's surrogate believes, ``None`` while there are too few trials."""
+        found = StudyBeliefs(self.current, self.graph, self.space, self.maximize)
+        return found if found.enough else None
+
+    @cached_property
+    def ranking(self) -> list[Column]:
+        """The parameters that some complete trial uses, the most important first."""
+        return most_important(self.columns, self.beliefs)
+
+    @property
+    def parameter_weights(self) -> dict[str, Weight]:
+        """Importances of the parameters that some trial uses, by label."""
+        weights = self.beliefs.weights[0] if self.beliefs else {}
+        used = [c.range.path for c in self.columns]
+        return {safe(path, 32): weights[path] for path in used if path in weights}
+
+    @property
+    def stage_weights(self) -> dict[str, Weight]:
+        """Importances of the stages with parameters of their own, by label."""
+        weights = self.beliefs.weights[1] if self.beliefs else {}
+        return {stage_label(self.graph[s]): weight for s, weight in weights.items()}
+
+    @cached_property
+    def hovers(self) -> dict[int, str]:
+        """The parameters of each trial as the figures show them, by number."""
+        return {t.number: parameter_lines(t) for t in self.trials}
+
+    @cached_property
     def totals(self) -> StageTotals:
         """What became of each stage in each trial that has ended."""
         return StageTotals.of(self.done, self.graph)
+
+
+def parameter_lines(trial: TrialRecord) -> str:
+    """The parameters of a trial, a line each, escaped."""
+    lines = [f"{safe(path)} = {safe(scalar(value), 24)}" for path, value in trial.params.items()]
+    more = [f"and {len(lines) - _MOST_LINES} more"] if len(lines) > _MOST_LINES else []
+    return "".join(f"<br>{text}" for text in [*lines[:_MOST_LINES], *more])

@@ -90,6 +90,11 @@ class Page:
         for pane in range(panes):
             self.ready(pane)
 
+    def prefer(self, theme: str) -> None:
+        """As if the user preferred a theme, ``light`` or ``dark``."""
+        feature = {"name": "prefers-color-scheme", "value": theme}
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+
     def leave(self) -> None:
         """Leave the page for an empty one; what it was still loading is given up."""
         self.driver.get("about:blank")
@@ -227,7 +232,7 @@ class Page:
             """return Object.fromEntries([...document.querySelectorAll('figure')].map((f) => [
               f.querySelector('figcaption').textContent,
               f.querySelector('.no-webgl') ? 0 : f.querySelectorAll(
-                '.main-svg .point, .main-svg .js-line, canvas.gl-canvas').length,
+                '.main-svg .point, .main-svg .js-line, .hm image, canvas.gl-canvas').length,
             ]));"""
         )
         return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,10 @@ import pytest
 from pages import Page, browser_missing, files, serving, settle, start_browser, wait_for
 
 from kedro_eeipu.reporting import report_html
+from kedro_eeipu.search import Objective, PipelineStage, Range, SearchSpace, StageGraph
+from kedro_eeipu.states import NodeState
 from kedro_eeipu.study.limits import Limits
+from kedro_eeipu.study.records import NodeRecord, TrialRecord
 from kedro_eeipu.viz.app import create_app
 from kedro_eeipu.viz.site import save_site
 
@@ -29,6 +33,37 @@ def driver() -> Iterator[Any]:
     started = start_browser()
     yield started
     started.quit()
+
+
+def made_up_trials() -> list[TrialRecord]:
+    """Trials of two stages and two parameters."""
+    draw = random.Random(0)
+    trials = []
+    for number in range(24):
+        params = {"a": draw.random(), "b.n": draw.randrange(1, 9)}
+        value = (params["a"] - 0.4) ** 2 + 0.01 * params["b.n"]
+        nodes = (NodeRecord("first", NodeState.RAN, 1.0), NodeRecord("last", NodeState.RAN, 0.5))
+        trials.append(TrialRecord(number, "complete", params, value, nodes))
+    return trials
+
+
+@pytest.fixture(scope="module")
+def made_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of made-up trials."""
+    ranges = (
+        Range("a", "float", 0.5, low=0.0, high=1.0),
+        Range("b.n", "int", 3, low=1, high=8),
+    )
+    space = SearchSpace(ranges, Objective("metrics", "loss", "minimize"))
+    graph = StageGraph(
+        (
+            PipelineStage("s0", ("first",), ("a",), frozenset()),
+            PipelineStage("s1", ("last",), ("a", "b.n"), frozenset({0})),
+        )
+    )
+    file = tmp_path_factory.mktemp("report") / "report.html"
+    file.write_text(report_html(made_up_trials(), graph, space, study="s", maximize=False))
+    return file
 
 
 @pytest.fixture
@@ -126,25 +161,58 @@ def test_two_trials_side_by_side_in_a_saved_site(tuner: Any, page: Page, tmp_pat
         assert wait_for(lambda: page.cells(1), "rows")[-3:] == ["4", "8", "12"]
 
 
-def test_report_draws_every_figure(tuner: Any, page: Page, tmp_path: Path) -> None:
-    tuner.run()
-    project, study = tuner.project, tuner.study
-    html = report_html(
-        study.trials(), project.stage_graph(), project.space, study=study.name, maximize=False
+@pytest.mark.parametrize(("width", "theme"), [(1400, "light"), (800, "dark")])
+def test_report_draws_every_figure(made_up: Path, page: Page, width: int, theme: str) -> None:
+    page.driver.set_window_size(width, 900)
+    page.prefer(theme)
+    page.driver.get(made_up.as_uri())
+    wait_for(lambda: all(page.figures().values()), f"every figure, {width} wide")
+    drawn = page.figures()
+    expected = {"Timeline", "Parallel coordinates", "a", "b.n", "Importance"}
+    assert {*expected, "Importance of the stages", "Expected and measured values"} <= set(drawn)
+    assert {"a over b.n", "b.n over a"} & set(drawn)
+    wide = page.run("return document.documentElement.scrollWidth")
+    assert wide <= width, "nothing sticks out"
+    cut = """return [...document.querySelectorAll('figure')].filter((f) =>
+        [...f.querySelectorAll('.main-svg')].some((svg) =>
+          svg.getBoundingClientRect().right > f.getBoundingClientRect().right))
+      .map((f) => f.querySelector('figcaption').textContent);"""
+    assert page.run(cut) == [], "all of a figure is to be seen"
+    ground = page.run("return getComputedStyle(document.body).backgroundColor")
+    assert (sum(map(int, ground[4:-1].split(","))) > 380) == (theme == "light")
+
+
+def test_table_sorts_filters_and_marks_trials(made_up: Path, page: Page) -> None:
+    page.driver.get(made_up.as_uri())
+    wait_for(lambda: all(page.figures().values()), "every figure")
+    numbers = """return [...document.querySelectorAll('.trials tr[data-trial]')]
+        .map((e) => Number(e.dataset.trial));"""
+    trials = made_up_trials()
+    by_value = sorted(trials, key=lambda t: t.value)
+    assert page.run(numbers) == [t.number for t in by_value], "best first"
+    head = "document.querySelectorAll('.trials th button')"
+    page.run(f"{head}[0].click()")
+    assert page.run(numbers) == list(range(24))
+    search = """const input = document.querySelector('.trials input');
+        input.value = arguments[0]; input.dispatchEvent(new Event('input'));"""
+    page.run(search, "n>4 a<0.5")
+    assert page.run(numbers) == [
+        t.number for t in trials if t.params["b.n"] > 4 and t.params["a"] < 0.5
+    ]
+    page.run(search, "")
+    page.run("document.querySelector('.trials tr[data-trial=\"7\"]').click()")
+    marks = """return report.plots.filter((p) => p.data.some((t) => t.meta === 'marked')).map(
+        (p) => p.closest('figure').querySelector('figcaption').textContent);"""
+    marked = page.run(marks)
+    assert {"a", "b.n", "Best value by trial", "Expected and measured values"} <= set(marked)
+    lines = "return report.plots.find((p) => p.data[0].type === 'parcoords').data[0].customdata"
+    assert page.run(lines)[-1] == 7, "its line is drawn last"
+    # A point of a figure that is clicked marks its trial in the table.
+    page.run(
+        """report.plots.find((p) => p.closest('figure').textContent.startsWith('a'))
+        .emit('plotly_click', {points: [{data: {meta: 'trials'}, customdata: 3}]});"""
     )
-    file = tmp_path / "report.html"
-    file.write_text(html)
-    for width in (1400, 800):
-        page.driver.set_window_size(width, 900)
-        page.driver.get(file.as_uri())
-        wait_for(lambda: all(page.figures().values()), f"every figure, {width} wide")
-        drawn = page.figures()
-        assert {"Timeline", "Parallel coordinates", "left.weight"} <= set(drawn)
-        wide = page.run("return document.documentElement.scrollWidth")
-        assert wide <= width, "nothing sticks out"
-        cut = """return [...document.querySelectorAll('figure')].filter((f) =>
-            [...f.querySelectorAll('.main-svg')].some((svg) =>
-              svg.getBoundingClientRect().right > f.getBoundingClientRect().right))
-          .map((f) => f.querySelector('figcaption').textContent);"""
-        assert page.run(cut) == [], "all of a figure is to be seen"
-    page.driver.set_window_size(1400, 900)
+    chosen = "return document.querySelector('.trials tr.marked').dataset.trial"
+    assert page.run(chosen) == "3"
+    hover = "return report.plots.flatMap((p) => p.data).find((t) => t.hovertext).hovertext[0]"
+    assert page.run(hover).startswith("<br>a = ")

@@ -20,8 +20,9 @@ from click.testing import CliRunner, Result
 from kedro.framework.startup import bootstrap_project
 
 from kedro_eeipu.cli import commands
+from kedro_eeipu.optimizer import importance
 from kedro_eeipu.reporting import StudyView, figures, report_html
-from kedro_eeipu.reporting.parameters import columns, parameter_importances
+from kedro_eeipu.reporting.believing import ends_of_ranges
 from kedro_eeipu.reporting.spending import StageTotals, best_so_far, elapsed
 from kedro_eeipu.search import Objective, PipelineStage, Range, SearchSpace, StageGraph
 from kedro_eeipu.study.audit import Audit
@@ -57,9 +58,18 @@ FIGURES = {
     "Reuse over the last ten trials",
     "Expected and measured seconds",
     "Importance",
+    "Importance of the stages",
+    "Expected and measured values",
     "Parallel coordinates",
     *SPACE.paths,
 }
+
+
+@pytest.fixture(autouse=True)
+def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Importances from few points: `tests/benchmarks/importance.py` tells whether they hold."""
+    monkeypatch.setattr(importance, "_FITS", 3)
+    monkeypatch.setattr(importance, "_POINTS", 3_000)
 
 
 class Page(HTMLParser):
@@ -71,6 +81,7 @@ class Page(HTMLParser):
         figures: What plotly.js is given to draw, by title.
         scripts: How many scripts it runs.
         rows: The cells of its tables.
+        data: What the table of all trials is drawn from.
     """
 
     def __init__(self, page: str) -> None:
@@ -80,17 +91,20 @@ class Page(HTMLParser):
         self.figures: dict[str, dict[str, Any]] = {}
         self.scripts = 0
         self.rows: list[list[str]] = []
+        self.data: dict[str, Any] = {}
+        self._is_data = False
         self._open: list[str] = []
         self._plot = ""
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: Any) -> None:
         self.tags.append((tag, dict(attrs)))
-        if tag not in ("meta", "wbr"):
+        if tag not in ("meta", "wbr", "input"):
             self._open.append(tag)
         if tag == "script":
             self._is_figure = dict(attrs).get("type") == "application/json"
             self.scripts += not self._is_figure
+            self._is_data = dict(attrs).get("class") == "data"
         if dict(attrs).get("class") == "plot":
             self._plot = str(dict(attrs)["aria-label"])
         if tag == "tr":
@@ -104,7 +118,9 @@ class Page(HTMLParser):
     def handle_data(self, data: str) -> None:
         inside = self._open[-1] if self._open else ""
         if inside == "script":
-            if self._is_figure:
+            if self._is_data:
+                self.data = json.loads(data)
+            elif self._is_figure:
                 self.figures[self._plot] = json.loads(data)
         elif inside != "style":
             self.text += data
@@ -207,7 +223,9 @@ def drawn(figure: dict[str, Any]) -> int:
 
 def test_every_figure_is_there_and_has_data() -> None:
     page = page_of(study(30))
-    assert set(page.figures) == FIGURES
+    pairs = {title for title in page.figures if " over model" in title}
+    assert len(pairs) == 3
+    assert set(page.figures) - pairs == FIGURES
     for title, figure in page.figures.items():
         assert drawn(figure) > 0, title
         go.Figure(figure)  # raises on what plotly.js does not know
@@ -299,14 +317,75 @@ def test_reuse_over_trials_averages_the_last_ten() -> None:
 
 
 def test_importances_find_what_matters_and_wait_for_enough_trials() -> None:
-    trials = study(60)
-    found = parameter_importances(trials, columns(trials, SPACE), maximize=False)
-    assert set(found) == set(SPACE.paths), "conditional ones among them"
-    assert next(iter(found)) == "model.rate"
-    assert sum(found.values()) == pytest.approx(1.0)
-    few = page_of(study(19))
+    view = StudyView(study(40), GRAPH, SPACE, "s", maximize=False)
+    assert view.beliefs is not None
+    parameters, stages = view.beliefs.weights
+    assert max(parameters, key=lambda path: parameters[path].over_range.mean) == "model.rate"
+    assert parameters["clean.scale"].over_range.mean < 0.05, "it has no effect"
+    assert parameters["clean.scale"].over_range.low < 1e-9
+    rate = parameters["model.rate"].over_range
+    assert 0 < rate.low <= rate.mean <= rate.high <= 1
+    assert stages[2].over_range.mean > 0.9, "all that matters enters with the last stage"
+    few = page_of(study(9))
     assert "Importance" not in few.figures
-    assert "they need 20 complete trials" in few.text
+    assert "they need 10 complete trials" in few.text
+
+
+def test_steps_of_integers_are_kept() -> None:
+    """A parameter without effect, in steps that miss the upper end, has no importance."""
+    space = SearchSpace(
+        (Range("a", "float", 0.5, low=0.0, high=1.0), Range("n", "int", 3, low=3, high=48, step=7)),
+        SPACE.objective,
+    )
+    graph = StageGraph((PipelineStage("s0", ("train",), space.paths, frozenset()),))
+    draw = random.Random(0)
+    trials = []
+    for number in range(24):
+        a, n = draw.random(), 3 + 7 * draw.randrange(7)
+        trials.append(TrialRecord(number, "complete", {"a": a, "n": n}, (a - 0.3) ** 2))
+    view = StudyView(trials, graph, space, "s", maximize=False)
+    assert view.beliefs is not None
+    assert view.beliefs.values_of(space.ranges[1]) == [3, 10, 17, 24, 31, 38, 45]
+    weights, _ = view.beliefs.weights
+    assert weights["n"].over_range.mean < 0.05 < 0.9 < weights["a"].over_range.mean
+
+
+def test_a_best_value_at_the_end_of_its_range_is_told() -> None:
+    best = replace(study(1)[0], params={"clean.scale": 2.0, "model.rate": 1.01e-4})
+    told = ends_of_ranges(best, SPACE)
+    assert told == [
+        "clean.scale of the best lies at the upper end of its range (2 in 0.5 … 2).",
+        "model.rate of the best lies at the lower end of its range (0.000101 in 0.0001 … 1 (log)).",
+    ]
+    inside = {"clean.scale": 1.9, "model.rate": 0.01, "model.depth": 5}
+    assert ends_of_ranges(replace(best, params=inside), SPACE) == []
+    page = page_of([replace(t, params={**t.params, "clean.scale": 2.0}) for t in study(4)])
+    assert "clean.scale of the best lies at the upper end" in page.text
+
+
+def test_beliefs_stand_beside_the_trials() -> None:
+    trials = study(40)
+    view = StudyView(trials, GRAPH, SPACE, "s", maximize=False)
+    drawn = figures.slice(view, ["model.depth"])
+    curve = next(t for t in drawn.data if t.name == "expected")
+    assert list(curve.x) == list(range(1, 10)), "an integer has a value each"
+    low, high = drawn.data[0], drawn.data[1]
+    assert all(lo <= m <= hi for lo, m, hi in zip(low.y, curve.y, high.y, strict=True))
+    dots = next(t for t in drawn.data if t.meta == "trials")
+    assert "model.rate = " in dots.hovertext[0]
+    predicted = figures.predictions(view).data[1]
+    assert np.corrcoef(predicted.x, predicted.y)[0, 1] > 0.7
+    assert list(predicted.y) == [t.value for t in trials]
+
+
+def test_the_table_holds_every_trial() -> None:
+    trials = [*study(12), failed(12, "boom")]
+    data = page_of(trials).data
+    assert data["parameters"] == list(SPACE.paths)
+    assert [t["number"] for t in data["trials"]] == list(range(13))
+    assert data["trials"][12]["value"] is None
+    first = dict(zip(data["parameters"], data["trials"][0]["values"], strict=True))
+    assert first == {**SPACE.defaults(), "model.C": None}
 
 
 def test_head_and_tables() -> None:
@@ -359,7 +438,7 @@ def test_ranges_that_changed_after_the_trials() -> None:
     }
     page = page_of(study(30), SearchSpace(tuple(changed.values()), SPACE.objective))
     assert set(changed) - set(page.figures) == {"model.new"}
-    assert drawn(page.figures["Importance"]) == 4
+    assert "Importance" not in page.figures, "no trial has values of all of today's ranges"
 
 
 def test_choices_that_are_numbers_stay_choices() -> None:
@@ -370,14 +449,14 @@ def test_choices_that_are_numbers_stay_choices() -> None:
     ]
     page = page_of(trials, SearchSpace((sizes,), SPACE.objective))
     assert page.figures["model.depth"]["layout"]["xaxis"]["ticktext"] == ["16", "4", "64"]
-    assert page.figures["model.depth"]["data"][0]["x"][:3] == [0, 1, 2]
+    assert page.figures["model.depth"]["data"][-2]["x"][:3] == [0, 1, 2]
 
 
 @pytest.mark.parametrize("maximize", [False, True])
 def test_slices_mark_the_best_trial(maximize: bool) -> None:
     trials = study(12)
     best = (max if maximize else min)(trials, key=lambda t: t.value or 0.0)
-    every, marked = page_of(trials, maximize=maximize).figures["model.rate"]["data"]
+    every, marked = page_of(trials, maximize=maximize).figures["model.rate"]["data"][-2:]
     assert every["y"] == [t.value for t in trials]
     assert marked["customdata"] == [best.number]
     assert 10 ** marked["x"][0] == pytest.approx(best.params["model.rate"])
@@ -427,9 +506,9 @@ def test_no_other_configuration_is_shown() -> None:
 
 def test_large_study_within_twenty_seconds_and_ten_megabytes() -> None:
     trials, graph, space = large_study()
-    started = time.perf_counter()
+    started = time.process_time()  # other processes may be at work
     page = report_html(trials, graph, space, study="large", maximize=False)
-    assert time.perf_counter() - started < 20
+    assert time.process_time() - started < 20
     assert len(page.encode()) < 10_000_000
 
 
