@@ -44,7 +44,7 @@ Grid = tuple[float, float, int]
 _NO_EFFECT = 0.5
 # Sweeps that are left out, and between draws; one each where there are many hyperparameters.
 # Then fewer points have to do.
-_BURN_IN, _BETWEEN, _MANY, _FEW_POINTS = 3, 2, 30, 80
+_BURN_IN, _BETWEEN, _MANY, _FEW_POINTS = 6, 2, 30, 80
 # Smallest and largest value of each grid, and its length.
 _LENGTHSCALES, _OUTPUTSCALES = (0.05, 4.0, 9), (1e-3, 1e2, 9)
 _NOISES, _EXECUTIONS = (1e-5, 3.0, 10), (1e-4, 3.0, 8)

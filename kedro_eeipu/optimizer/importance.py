@@ -31,7 +31,7 @@ from kedro_eeipu.optimizer.unit_cube import Space
 __all__ = ["Importance", "Share", "importance"]
 
 # Sets of hyperparameters and draws under each; fewer where there are many columns.
-_FITS, _EACH, _FEWEST_FITS, _MANY_COLUMNS = 12, 6, 4, 12
+_FITS, _EACH, _FEWEST_FITS, _MANY_COLUMNS = 16, 4, 4, 12
 _POOL = 1024
 # Changed points per base point over the range, and among the best, which may be a narrow place;
 # points in all, from which the number of base points follows.
@@ -44,9 +44,9 @@ _BINS = 12
 
 @dataclass(frozen=True)
 class Share:
-    """A share of variance, the mean of the draws, with an interval that holds 90 % of them."""
+    """A share of variance, the median of the draws, with an interval that holds 90 % of them."""
 
-    mean: float
+    middle: float
     low: float
     high: float
 
@@ -224,5 +224,5 @@ def _alone(x: Tensor, values: Tensor, region: Tensor, spread: Tensor) -> Tensor:
 
 def _share(draws: Tensor) -> Share:
     draws = draws.clamp(0, 1)
-    low, high = draws.quantile(torch.tensor([0.05, 0.95], dtype=draws.dtype)).tolist()
-    return Share(float(draws.mean()), low, high)
+    low, middle, high = draws.quantile(torch.tensor([0.05, 0.5, 0.95]).to(draws)).tolist()
+    return Share(middle, low, high)

@@ -54,7 +54,7 @@ def importances(weights: Mapping[str, Weight]) -> Figure:
     Args:
         weights: By label, escaped.
     """
-    ranked = sorted(weights.items(), key=lambda entry: -entry[1].over_range.mean)[:_ROWS]
+    ranked = sorted(weights.items(), key=lambda entry: -entry[1].over_range.middle)[:_ROWS]
     labels = [label for label, _ in ranked]
     places = np.arange(len(labels))
     series = [
@@ -66,7 +66,7 @@ def importances(weights: Mapping[str, Weight]) -> Figure:
             "type": "bar",
             "orientation": "h",
             "name": name,
-            "x": [round(s.mean, 4) for s in shares],
+            "x": [round(s.middle, 4) for s in shares],
             "y": (places + shift).tolist(),
             "width": 0.36,
             "text": labels,
@@ -77,8 +77,8 @@ def importances(weights: Mapping[str, Weight]) -> Figure:
             "error_x": {
                 "type": "data",
                 "symmetric": False,
-                "array": [round(max(0.0, s.high - s.mean), 4) for s in shares],
-                "arrayminus": [round(max(0.0, s.mean - s.low), 4) for s in shares],
+                "array": [round(max(0.0, s.high - s.middle), 4) for s in shares],
+                "arrayminus": [round(max(0.0, s.middle - s.low), 4) for s in shares],
                 "color": GREY,
                 "thickness": 1.5,
                 "width": 4,
@@ -258,4 +258,4 @@ def most_important(columns: Sequence[Column], beliefs: StudyBeliefs | None) -> l
     if beliefs is None:
         return list(columns)
     weights = beliefs.weights[0]
-    return sorted(columns, key=lambda c: -weights[c.range.path].over_range.mean)
+    return sorted(columns, key=lambda c: -weights[c.range.path].over_range.middle)

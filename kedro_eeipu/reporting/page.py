@@ -19,6 +19,7 @@ from kedro_eeipu.reporting.believing import (
     slice_with_beliefs,
 )
 from kedro_eeipu.reporting.drawing import STAGE_COLOURS
+from kedro_eeipu.reporting.on_the_way import curves, reported_by_trial
 from kedro_eeipu.reporting.parameters import PARALLEL_AXES, parallel
 from kedro_eeipu.reporting.shell import figure_html, page_html
 from kedro_eeipu.reporting.tables import (
@@ -78,6 +79,7 @@ def report_html(
         _progress(view) if ranked else "",
         _reuse(view) if ran else "",
         _costs(done, graph, space) if ran else "",
+        _on_the_way(view),
         _importance(view) if ranked else "",
         _beliefs(view) if ranked else "",
         _best(ranked[:_BEST_TRIALS], space) if ranked else "",
@@ -234,6 +236,28 @@ def _costs(done: Sequence[TrialRecord], graph: StageGraph, space: SearchSpace) -
 def _off(costs: StageCosts) -> float:
     """Median of the factor between measured and expected seconds, less one."""
     return float(np.exp(np.median(np.abs(np.log(costs.measured / costs.expected)))) - 1)
+
+
+def _on_the_way(view: StudyView) -> str:
+    """What trials have reported before they ended."""
+    if not any(t.reported for t in view.current):
+        return ""
+    names = [str(report) for report in view.space.reports]
+    drawn = {
+        name: reported_by_trial(view.current, step, name)
+        for step, name in enumerate(names)
+        if any(step in t.reported for t in view.current)
+    }
+    if len(drawn) > 1:
+        best = view.ranked[0] if view.ranked else None
+        drawn = {"Values on the way": curves(view.current, best, names), **drawn}
+    pruned = sum(t.state == "pruned" for t in view.current)
+    return section(
+        "Values on the way",
+        f"What <code>report:</code> names, of each trial; {counted(pruned, 'trial')} ended early. "
+        "A trial is pruned when the median of the earlier trials is better.",
+        *(figure_html(name, one, "" if len(drawn) > 1 else "wide") for name, one in drawn.items()),
+    )
 
 
 def _importance(view: StudyView) -> str:

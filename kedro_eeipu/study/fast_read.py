@@ -112,6 +112,11 @@ def _read(connection: sqlite3.Connection, study: int) -> list[TrialRecord]:
         if encoded not in kinds:
             kinds[encoded] = json.loads(encoded)
         params[trial][path] = _external(kinds[encoded], value)
+    reported: dict[int, dict[int, float]] = defaultdict(dict)
+    for trial, step, value, kind in rows(
+        "step, intermediate_value, intermediate_value_type", "trial_intermediate_values"
+    ):
+        reported[trial][step] = _NOT_FINITE.get(kind, value)
     values = {
         trial: _NOT_FINITE.get(kind, value)
         for trial, value, kind in rows("value, value_type", "trial_values")
@@ -124,6 +129,7 @@ def _read(connection: sqlite3.Connection, study: int) -> list[TrialRecord]:
             values.get(trial),
             attributes[trial],
             (_time(started), _time(finished)),
+            reported[trial],
         )
         for trial, number, state, started, finished in connection.execute(
             "SELECT trial_id, number, state, datetime_start, datetime_complete "

@@ -102,6 +102,7 @@ class TrialRecord:
         started: When it began, in seconds since 1970, ``None`` when that is not known.
         finished: When it ended, likewise.
         on_worker: Whether it ran on a worker of a cluster.
+        reported: Values on the way, by place in the ``report`` of the ``eeipu`` block.
         confirmation: What came out when it ran once more, ``None`` if it did not, or if that was
             not asked for.
         audit: What was checked after it of what it reused, likewise.
@@ -122,6 +123,7 @@ class TrialRecord:
     started: float | None = None
     finished: float | None = None
     on_worker: bool = False
+    reported: Mapping[int, float] = field(default_factory=dict)
     confirmation: Confirmation | None = None
     audit: Audit | None = None
 
@@ -134,6 +136,7 @@ class TrialRecord:
         value: float | None,
         attributes: Mapping[str, Any],
         times: tuple[datetime | None, datetime | None],
+        reported: Mapping[int, float] | None = None,
     ) -> TrialRecord:
         """A trial as Optuna stores it.
 
@@ -144,6 +147,7 @@ class TrialRecord:
             value: Its objective; that of a trial which is not complete is passed over.
             attributes: Its user attributes.
             times: When it began and ended.
+            reported: What it has reported on the way, by step.
         """
         run = attributes.get("run", {})
         started, finished = (None if t is None else t.timestamp() for t in times)
@@ -163,6 +167,7 @@ class TrialRecord:
             started=started,
             finished=finished,
             on_worker=bool(run.get("on_worker", False)),
+            reported=reported or {},
         )
 
     def redacted(self, text: Callable[[str], str], value: Callable[[Any], Any]) -> TrialRecord:

@@ -30,6 +30,7 @@ from kedro_eeipu.study.confirmation import Confirmation, attribute_of
 from kedro_eeipu.study.database import open_database
 from kedro_eeipu.study.database_wait import StudyFile, file_of
 from kedro_eeipu.study.driver import beginning_alone, driver_ended
+from kedro_eeipu.study.frozen import name_metric, record_of
 from kedro_eeipu.study.heartbeat import Heartbeat
 from kedro_eeipu.study.kept_states import KeptStates
 from kedro_eeipu.study.limits import counted_trials
@@ -237,17 +238,18 @@ class TrialStudy:
             self._file.use(record)
         except UpdateFinishedTrialError:
             # Another driver has closed it, taking its own for dead: what it recorded stands.
-            return _record(storage.get_trial(trial_id))
+            return record_of(storage.get_trial(trial_id))
         finally:
             if self._heartbeat is not None:
                 self._heartbeat.end(trial_id)
         return replace(
-            _record(running),
+            record_of(running),
             state="pruned" if pruned else "failed" if value is None else "complete",
             value=value,
             nodes=tuple(nodes),
             error=error,
             interrupted=interrupted,
+            reported=dict(reported or {}),
             finished=time.time(),
         )
 
@@ -303,7 +305,7 @@ class TrialStudy:
     def record(self, trial: FrozenTrial) -> TrialRecord:
         """The record of a trial; that of a finished one never changes."""
         if trial.number not in self._finished:
-            record = _record(trial)
+            record = record_of(trial)
             if not trial.state.is_finished():
                 return record
             self._finished[trial.number] = record
@@ -313,7 +315,7 @@ class TrialStudy:
         """Running trials whose driver has ended, on this machine or elsewhere."""
         stale = self._heartbeat.stale(self.optuna._study_id) if self._heartbeat else set()
         return [
-            _record(t)
+            record_of(t)
             for t in self.frozen()
             if t.state == TrialState.RUNNING
             and t.number not in self._running
@@ -377,6 +379,7 @@ def _optuna_study(
                 direction=StudyDirection[space.objective.direction.upper()],
                 load_if_exists=True,
             )
+            name_metric(study, space)
         else:
             study = optuna.load_study(storage=storage, study_name=name)
     except KeyError:
@@ -385,17 +388,6 @@ def _optuna_study(
         check_objective(study, space)
         check_ranges(study, space)
     return study
-
-
-def _record(trial: FrozenTrial) -> TrialRecord:
-    return TrialRecord.stored(
-        trial.number,
-        trial.state.name,
-        dict(trial.params),
-        trial.value if trial.state == TrialState.COMPLETE else None,
-        trial.user_attrs,
-        (trial.datetime_start, trial.datetime_complete),
-    )
 
 
 def _no_study(name: str, names: Sequence[str]) -> ConfigurationError:

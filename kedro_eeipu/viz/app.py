@@ -18,6 +18,7 @@ from packaging.specifiers import SpecifierSet
 
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.study.explain import History
+from kedro_eeipu.study.records import with_defaults
 from kedro_eeipu.viz.answers import Answers
 from kedro_eeipu.viz.hosts import OnlyOurHosts
 
@@ -78,8 +79,11 @@ class Pages:
                 t.number,
             ),
         )
+        current = [t for t in ranked if t.value is not None and not self.study.changes(t)]
+        defaults = with_defaults(current, self.project.space, current[0]) if current else None
         return {
             "study": self.study.name,
+            "defaults": None if defaults is None else defaults.number,
             "objective": str(self.project.space.objective),
             "maximize": self.study.maximize,
             "trials": [

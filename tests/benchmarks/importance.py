@@ -153,8 +153,8 @@ def estimate(job: tuple[str, bool, int, int]) -> list[Outcome]:
     regions = importance(optimizer.beliefs(), [frozenset(own) for own in f.stages], seed)
     return [
         (
-            np.array([[s.mean, s.low, s.high] for s in region.total]),
-            np.array([[s.mean, s.low, s.high] for s in region.groups]),
+            np.array([[s.middle, s.low, s.high] for s in region.total]),
+            np.array([[s.middle, s.low, s.high] for s in region.groups]),
         )
         for region in regions
     ]
@@ -189,10 +189,13 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=60)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--all", action="store_true", help="The g function, too.")
+    parser.add_argument("--only", choices=FUNCTIONS, help="One function.")
     given = parser.parse_args()
     print("| function | stages | region | held | mean error | idle: mean | largest |")
     with ProcessPoolExecutor(given.jobs) as pool:
-        for name in FUNCTIONS if given.all else [n for n in FUNCTIONS if n != "g function"]:
+        for name in FUNCTIONS:
+            if name != (given.only or name) or (name == "g function" and not given.all):
+                continue
             for shared in (False, True):
                 jobs = [(name, shared, given.trials, seed) for seed in range(given.seeds)]
                 print(*rows(name, shared, list(pool.map(estimate, jobs))), sep="\n", flush=True)

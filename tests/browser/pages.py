@@ -302,6 +302,7 @@ def draw(project_path: Path, target: Path) -> None:
     ranked = sorted((t.value, t.number) for t in study.trials() if t.value is not None)
     best, second = (number for _, number in ranked[:2])
     page = Page(start_browser())
+    page.prefer("dark")
     with serving(create_app(project, study), page) as address:
         page.open(f"{address}?trial={best}")
         page.click("plane_features")
@@ -324,6 +325,7 @@ def draw(project_path: Path, target: Path) -> None:
         )
     )
     page.driver.set_window_size(1400, 1500)
+    page.prefer("light")
     page.driver.get(report.as_uri())
     wait_for(page.figures, "figures")
     settle()

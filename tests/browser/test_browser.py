@@ -70,6 +70,8 @@ def made_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def page(driver: Any) -> Iterator[Page]:
     """A page whose console holds no error when the test is over."""
     shown = Page(driver)
+    shown.prefer("dark")
+    driver.set_window_size(1400, 900)
     shown.errors()
     yield shown
     assert shown.errors() == []
@@ -102,6 +104,8 @@ def test_trials_in_kedro_viz(tuner: Any, page: Page) -> None:
         settle()
         page.watch_drawing()
         before = page.fills()
+        swatch = "return getComputedStyle(document.querySelector('.legend li'), '::before')"
+        assert page.run(f"{swatch}.backgroundColor") == before["left"], "the legend is right"
         assert before["clean"] == before["right"] != before["left"]
 
         page.choose("#0")
@@ -118,7 +122,10 @@ def test_trials_in_kedro_viz(tuner: Any, page: Page) -> None:
         # The page may have asked while the trial ran: one without a value is listed last.
         best_first = ["#2", "#0", "#1"]
         wait_for(lambda: [row.split()[0] for row in page.listed()] == best_first, "the new trial")
-        assert [row.split()[0] for row in page.listed("weight=4")] == ["#1"]
+        (row,) = page.listed("weight=4")
+        assert row.startswith("#1 ")
+        assert "left.weight=4 " in row
+        assert "right.power=2" in row, "all parameters are listed"
         assert [row.split()[0] for row in page.listed("23")] == ["#0"], "its value is 23"
         page.run("document.body.dispatchEvent(new Event('pointerdown', {bubbles: true}))")
 
@@ -132,8 +139,9 @@ def test_trials_in_kedro_viz(tuner: Any, page: Page) -> None:
         assert page.run(hacked) is None, "names are text"
 
 
-def test_the_graph_is_seen_in_a_narrow_window(tuner: Any, page: Page) -> None:
+def test_the_graph_is_seen_in_a_narrow_light_window(tuner: Any, page: Page) -> None:
     page.driver.set_window_size(800, 900)
+    page.prefer("light")
     with serving(create_app(tuner.project, tuner.study), page) as address:
         page.open(f"{address}?trial=1")
         page.click("left_rows")
@@ -144,7 +152,17 @@ def test_the_graph_is_seen_in_a_narrow_window(tuner: Any, page: Page) -> None:
             const right = doc.querySelector('.pipeline-metadata').getBoundingClientRect().left;
             return right - left;"""
         assert page.run(seen) > 150
-    page.driver.set_window_size(1400, 900)
+        inner = "document.querySelector('iframe').contentDocument"
+        assert page.run(f"return {inner}.querySelector('.kui-theme--light') !== null")
+        assert page.run("return document.body.dataset.theme") == "light"
+        swatch = "return getComputedStyle(document.querySelector('.legend li'), '::before')"
+        assert page.run(f"{swatch}.backgroundColor") == page.fills()["left"]
+        # The second trial is that of the defaults, whatever its rank.
+        page.run("document.querySelector('.compare').click()")
+        chosen = "return [...document.querySelectorAll('.chosen')].map((e) => e.textContent)"
+        wait_for(lambda: len(page.run(chosen)) == 2, "the second trial")
+        assert page.run(chosen)[1].startswith("Trial 0")
+        page.ready(1)
 
 
 def test_two_trials_side_by_side_in_a_saved_site(tuner: Any, page: Page, tmp_path: Path) -> None:

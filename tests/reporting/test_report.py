@@ -320,12 +320,12 @@ def test_importances_find_what_matters_and_wait_for_enough_trials() -> None:
     view = StudyView(study(40), GRAPH, SPACE, "s", maximize=False)
     assert view.beliefs is not None
     parameters, stages = view.beliefs.weights
-    assert max(parameters, key=lambda path: parameters[path].over_range.mean) == "model.rate"
-    assert parameters["clean.scale"].over_range.mean < 0.05, "it has no effect"
+    assert max(parameters, key=lambda path: parameters[path].over_range.middle) == "model.rate"
+    assert parameters["clean.scale"].over_range.middle < 0.05, "it has no effect"
     assert parameters["clean.scale"].over_range.low < 1e-9
     rate = parameters["model.rate"].over_range
-    assert 0 < rate.low <= rate.mean <= rate.high <= 1
-    assert stages[2].over_range.mean > 0.9, "all that matters enters with the last stage"
+    assert 0 < rate.low <= rate.middle <= rate.high <= 1
+    assert stages[2].over_range.middle > 0.9, "all that matters enters with the last stage"
     few = page_of(study(9))
     assert "Importance" not in few.figures
     assert "they need 10 complete trials" in few.text
@@ -347,7 +347,7 @@ def test_steps_of_integers_are_kept() -> None:
     assert view.beliefs is not None
     assert view.beliefs.values_of(space.ranges[1]) == [3, 10, 17, 24, 31, 38, 45]
     weights, _ = view.beliefs.weights
-    assert weights["n"].over_range.mean < 0.05 < 0.9 < weights["a"].over_range.mean
+    assert weights["n"].over_range.middle < 0.05 < 0.9 < weights["a"].over_range.middle
 
 
 def test_a_best_value_at_the_end_of_its_range_is_told() -> None:
@@ -386,6 +386,21 @@ def test_the_table_holds_every_trial() -> None:
     assert data["trials"][12]["value"] is None
     first = dict(zip(data["parameters"], data["trials"][0]["values"], strict=True))
     assert first == {**SPACE.defaults(), "model.C": None}
+
+
+def test_values_on_the_way_are_shown_with_the_pruned_trials() -> None:
+    reports = tuple(Objective("early", key, "minimize") for key in ("a", "b"))
+    space = replace(SPACE, reports=reports)
+    trials = [replace(t, reported={0: t.number, 1: 2.0 * t.number}) for t in study(5)]
+    trials.append(replace(failed(5, "early[a] is 9"), state="pruned", reported={0: 9.0}))
+    page = page_of(trials, space)
+    assert {"Values on the way", "early[a]", "early[b]"} <= set(page.figures)
+    median, complete, pruned = page.figures["early[a]"]["data"]
+    assert median["y"] == [None, 0.0, 0.5, 1.0, 1.5, 2.0]
+    assert complete["y"] == [0.0, 1.0, 2.0, 3.0, 4.0]
+    assert (pruned["customdata"], pruned["marker"]["symbol"]) == ([5], "x")
+    assert page.figures["Values on the way"]["data"][1]["marker"]["symbol"][0] == "x"
+    assert "1 trial ended early" in page.text
 
 
 def test_head_and_tables() -> None:

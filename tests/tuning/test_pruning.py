@@ -49,6 +49,8 @@ def test_trial_ends_before_its_tail_when_it_reports_too_little(project: Any, run
     assert told[5].state == TrialState.PRUNED
     assert told[5].intermediate_values == {0: 408.0}
     assert told[6].intermediate_values[0] < 408.0
+    assert trial.reported == tuner.study.trials()[5].reported == {0: 408.0}
+    assert tuner.study.optuna.metric_names == ["metrics[loss]"], "no 'Objective 0' in dashboards"
 
 
 def test_trial_whose_report_is_cached_ends_before_anything_runs(project: Any) -> None:

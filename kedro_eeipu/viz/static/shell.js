@@ -6,6 +6,10 @@
   const EVERY_MS = 3000;
   const WIDE = 900;
   const panes = [];
+  // As Kedro-Viz's page will be, which tells later.
+  const light = matchMedia("(prefers-color-scheme: light)").matches;
+  document.body.dataset.theme = JSON.parse(localStorage.getItem("KedroViz") || "{}").theme
+    || (light ? "light" : "dark");
   let study = { trials: [] };
   let tag = null;
 
@@ -95,10 +99,11 @@
           make("span", t.cost, "quiet"),
           shares(t.counts),
         );
-        if (match) row.append(make("span", match, "match"));
+        row.append(make("span", described(t, match), "match"));
+        row.title = described(t, "", "\n");
         if (t.changed) {
           row.append(make("span", "before an edit", "match"));
-          row.title = `Changed since: ${t.changed}`;
+          row.title = `Changed since: ${t.changed}\n${row.title}`;
         }
         row.classList.toggle("now", t.number === this.number);
         const shown = STATES.some((s) => t.counts[s]);
@@ -145,10 +150,17 @@
         const count = trial?.counts[name] || 0;
         const item = make("li", "", count ? "" : "none");
         item.style.setProperty("--colour", `var(--${name})`);
+        item.style.setProperty("--fill", `var(--${name}-fill)`);
         item.append(make("b", String(count)), ` ${name}`);
         return item;
       }));
     }
+  }
+
+  /** The parameters of a trial, the one that matches a query first. */
+  function described(trial, match, between = "  ") {
+    const told = Object.entries(trial.params).map(([path, v]) => `${path}=${written(v)}`);
+    return [...(match ? [match] : []), ...told.filter((text) => text !== match)].join(between);
   }
 
   function shares(counts) {
@@ -217,11 +229,13 @@
     remember();
   }
 
-  /** Show a second trial; without a number the one next in rank. */
+  /** Show a second trial; without a number that of the defaults, else the one next in rank. */
   async function add(number) {
     const rank = study.trials.findIndex((t) => t.number === panes[0].number);
     const usable = (t) => t && STATES.some((s) => t.counts[s]);
-    const beside = number ?? [study.trials[rank + 1], study.trials[rank - 1], study.trials[rank]]
+    const defaults = numbered(study.defaults);
+    const other = defaults?.number === panes[0].number ? undefined : defaults;
+    const beside = number ?? [other, study.trials[rank + 1], study.trials[rank - 1], study.trials[rank]]
       .find(usable).number;
     const first = panes[0].frame.contentWindow.trialView;
     panes.push(new Pane(beside));

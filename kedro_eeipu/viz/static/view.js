@@ -12,7 +12,10 @@
 
   // Hints at what is new in Kedro-Viz would lie over the trial.
   const kept = JSON.parse(localStorage.getItem("KedroViz") || "{}");
-  localStorage.setItem("KedroViz", JSON.stringify({ ...kept, showFeatureHints: false }));
+  // Until the user has chosen another theme, the one that the browser prefers.
+  const preferred = matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark";
+  const settings = { theme: preferred, ...kept, showFeatureHints: false };
+  localStorage.setItem("KedroViz", JSON.stringify(settings));
 
   // What the page asks for is that of the trial of this pane.
   window.fetch = (input, init) => {
