@@ -229,7 +229,10 @@ class Auditor:
             if not any(map(self._consequences.varies, replay.nodes)):
                 self._begin_replay(replay)
                 return True
-        while (key := self._chosen(allowed - self._spent.all)) is not None:
+        for_nodes = allowed - self._spent.all
+        if self._mixed and not self._replayed:  # which is saved for
+            for_nodes = min(for_nodes, (1 - _REPLAYS) * allowed - self._spent.nodes)
+        while (key := self._chosen(for_nodes)) is not None:
             pending = self._pending.pop(key)
             # Asked only now: in a bucket, each question takes a moment.
             if not self._consequences.is_settled(pending.node):
@@ -238,18 +241,22 @@ class Auditor:
         return False
 
     def _chosen(self, seconds: float) -> str | None:
-        """The key of the record that is checked next, ``None`` where none is paid for.
+        """The key of the record that is checked next, ``None`` where it is not paid for yet.
 
-        Of what was kept in another world, a node that has not been checked goes first, and what is
-        dear is saved for. Of the rest, chance decides.
+        What was kept in another world goes first. Nodes take turns, those that cost less before
+        those that are saved for; which record of a node it is, chance decides.
         """
-        inferred = [key for key, pending in self._pending.items() if pending.is_inferred]
-        paid = [key for key in inferred or self._pending if self._pending[key].seconds <= seconds]
-        if not inferred:
-            return self._random.choice(paid) if paid else None
-        fewest = min(self._checks[self._pending[key].node.name] for key in inferred)
-        first = [key for key in paid if self._checks[self._pending[key].node.name] == fewest]
-        return min(first, key=lambda key: self._pending[key].seconds, default=None)
+        keys = [key for key, pending in self._pending.items() if pending.is_inferred]
+        keys = keys or list(self._pending)
+        if not keys:
+            return None
+        fewest = min(self._checks[self._pending[key].node.name] for key in keys)
+        keys = [key for key in keys if self._checks[self._pending[key].node.name] == fewest]
+        cheapest = min(keys, key=lambda key: self._pending[key].seconds)
+        name = self._pending[cheapest].node.name
+        keys = [key for key in keys if self._pending[key].node.name == name]
+        paid = [key for key in keys if self._pending[key].seconds <= seconds]
+        return self._random.choice(paid) if paid else None
 
     def _begin_node(self, key: str, pending: _Pending) -> None:
         self._checks[pending.node.name] += 1

@@ -5,6 +5,8 @@ from __future__ import annotations
 import colorsys
 import json
 import os
+import random
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -19,6 +21,7 @@ from kedro_eeipu.study.records import NodeRecord, TrialRecord
 from kedro_eeipu.tuning.audit_findings import Finding, Kind, Procedure, examine_node, examine_trial
 from kedro_eeipu.tuning.audit_process import _in_child
 from kedro_eeipu.tuning.audit_tasks import Answer, NodeTask, ReplayTask
+from kedro_eeipu.tuning.auditing import Auditor, _Pending
 from kedro_eeipu.tuning.listener import Listener
 
 LOOKS_UP = """
@@ -223,6 +226,24 @@ def test_nothing_is_audited_that_the_saved_seconds_do_not_pay_for(
     trial(tuner, shift=4.0)
     assert tuner.auditor.seconds == 0
     assert tuner.auditor._executor is None
+
+
+def test_nodes_take_turns_and_what_is_dear_is_saved_for() -> None:
+    auditor = Auditor.__new__(Auditor)
+    auditor._checks, auditor._random = Counter(), random.Random(0)
+    costs = {"cheap 1": 1.0, "cheap 2": 1.0, "dear 1": 60.0, "old": 5.0}
+    auditor._pending = {
+        key: _Pending(
+            TRIAL, NodeRecord(key.split()[0], NodeState.REUSED, saved=saved, key=key), key == "old"
+        )
+        for key, saved in costs.items()
+    }
+    assert auditor._chosen(30.0) == "old", "made in another world"
+    del auditor._pending["old"]
+    assert str(auditor._chosen(30.0)).startswith("cheap")
+    auditor._checks["cheap"] = 1
+    assert auditor._chosen(30.0) is None, "saved for"
+    assert auditor._chosen(70.0) == "dear 1"
 
 
 def test_audits_count_to_the_budget() -> None:
