@@ -78,3 +78,12 @@ def test_an_edit_that_demonstrates_nothing_is_a_fault(harness: Any) -> None:
     assert fault(changing, same, same)
     assert not fault(changing, same, other)
     assert fault(changing, same, sittings.Sitting("ValueError: no"))
+
+
+def test_faults_are_there_to_be_found(harness: Any) -> None:
+    faults = harness("faults").FAULTS
+    assert len({fault.name for fault in faults}) == 20
+    for fault in faults:
+        before, after = fault.files(), fault.files(edited=True)
+        assert (before != after) == bool(fault.old), fault.name
+        assert fault.guilty
