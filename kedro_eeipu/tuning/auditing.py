@@ -42,6 +42,8 @@ _EACH = 0.2
 _LOOK_SECONDS = 1.0
 # What takes so many times as long as expected hangs.
 _PATIENCE = 20.0
+# After so many audits that tell nothing a node is left alone.
+_MOST_IN_VAIN = 3
 # Whole trials may take so much of what audits may spend.
 _REPLAYS = 0.5
 
@@ -151,6 +153,7 @@ class Auditor:
         self._mixed: list[TrialRecord] = []
         self._taken_up: set[str] = set()
         self._checks: Counter[str] = Counter()
+        self._in_vain: Counter[str] = Counter()
         self._left_alone: set[str] = set()  # names of nodes
         self._replayed = False
         self._ended = not self.share
@@ -220,18 +223,18 @@ class Auditor:
             allowed -= self._starting
         if allowed <= self._spent.all:
             return False
-        for_replays = min(_REPLAYS * allowed - self._spent.replays, allowed - self._spent.all)
-        replay = next((t for t in self._mixed if _cold_seconds(t) <= for_replays), None)
-        if replay is not None:
-            self._mixed.clear()
-            self._replayed = True
-            # What follows a node that is not deterministic would differ, too.
-            if not any(map(self._consequences.varies, replay.nodes)):
-                self._begin_replay(replay)
-                return True
         for_nodes = allowed - self._spent.all
-        if self._mixed and not self._replayed:  # which is saved for
-            for_nodes = min(for_nodes, (1 - _REPLAYS) * allowed - self._spent.nodes)
+        # A key that misses an edit comes to light in any record of its node.
+        edited = any(
+            p.is_inferred and not self._checks[p.node.name] for p in self._pending.values()
+        )
+        if self._mixed and not edited:
+            for_replays = min(_REPLAYS * allowed - self._spent.replays, for_nodes)
+            replay = next((t for t in self._mixed if _cold_seconds(t) <= for_replays), None)
+            if replay is not None and self._begin_replay(replay):
+                return True
+            if not self._replayed:  # it is saved for
+                for_nodes = min(for_nodes, (1 - _REPLAYS) * allowed - self._spent.nodes)
         while (key := self._chosen(for_nodes)) is not None:
             pending = self._pending.pop(key)
             # Asked only now: in a bucket, each question takes a moment.
@@ -265,11 +268,17 @@ class Auditor:
         seconds = _cold_seconds(pending.trial)  # of a replay, where there is a difference
         self._running = _Running(procedure, pending.trial, (key,), False, seconds, audit)
 
-    def _begin_replay(self, trial: TrialRecord) -> None:
+    def _begin_replay(self, trial: TrialRecord) -> bool:
+        self._mixed.clear()
+        self._replayed = True
+        # What follows a node that is not deterministic would differ, too.
+        if any(map(self._consequences.varies, trial.nodes)):
+            return False
         procedure = examine_trial(trial, self._consequences)
         keys = tuple(n.key for n in trial.nodes if n.key)
         seconds = _cold_seconds(trial)
         self._running = _Running(procedure, trial, keys, True, seconds, Audit(replayed=True))
+        return True
 
     # --- what came out ----------------------------------------------------------------------------
 
@@ -312,8 +321,13 @@ class Auditor:
             for key in running.keys:
                 self._pending.pop(key, None)
                 self._consequences.verified(key)
-        else:
+        elif finding.kind == Kind.UNKNOWN:
+            self._in_vain[finding.node] += 1
+            if self._in_vain[finding.node] == _MOST_IN_VAIN:
+                self._left_alone.add(finding.node)
+        elif finding.kind != Kind.REFUTED:
             self._left_alone.update({finding.node, *finding.others})
+            self._mixed.clear()  # they may have used what was found wrong
         text = self._consequences.of(running.trial, finding)
         if text:
             self._listener.noticed(text)
