@@ -5,7 +5,6 @@ A note is a small file ``notes/<kind>/<2 hex>/<key>.json``, written and signed a
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,12 +12,9 @@ from typing import Any
 from kedro_eeipu.cache.files import layout
 from kedro_eeipu.cache.files.base import Files
 from kedro_eeipu.cache.identity.canonical import combine
-from kedro_eeipu.cache.store.errors import in_words
 from kedro_eeipu.cache.store.record import InvalidRecord, Record, decode, encode
 
 __all__ = ["DOUBTS", "VARYING", "VERIFIED", "WORLDS", "Notes"]
-
-logger = logging.getLogger(__name__)
 
 VERIFIED = layout.VERIFIED
 DOUBTS = layout.DOUBTS
@@ -31,15 +27,23 @@ class Notes:
     """The notes of a store. Trouble with the storage is never raised: nothing is noted then.
 
     Args:
-        files: The files of the store.
+        files: Gives the files of the store, which may not open.
         secret: Signs them, as it signs records.
         is_trusted: Whether what lies there may be relied upon.
+        trouble: Says that the storage has raised an error.
     """
 
-    def __init__(self, files: Files, secret: bytes | None, is_trusted: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        files: Callable[[], Files],
+        secret: bytes | None,
+        is_trusted: Callable[[], bool],
+        trouble: Callable[[Exception], None],
+    ) -> None:
         self._files = files
         self._secret = secret
         self._is_trusted = is_trusted
+        self._trouble = trouble
         self._listed: dict[str, tuple[float, frozenset[str]]] = {}
 
     def put(self, kind: str, key: str, content: Mapping[str, Any]) -> None:
@@ -48,9 +52,9 @@ class Notes:
             return
         note = Record(_inner(kind, key), (), dict(content))
         try:
-            self._files.replace(layout.note_path(kind, key), encode(note, (), self._secret))
+            self._files().replace(layout.note_path(kind, key), encode(note, (), self._secret))
         except Exception as error:
-            logger.warning("A note could not be written to the cache: %s", in_words(error))
+            self._trouble(error)
         self._listed.pop(kind, None)
 
     def get(self, kind: str, key: str) -> dict[str, Any] | None:
@@ -58,12 +62,12 @@ class Notes:
         if not self._is_trusted():
             return None
         try:
-            data = self._files.read(layout.note_path(kind, key))
+            data = self._files().read(layout.note_path(kind, key))
             return decode(data, _inner(kind, key), self._secret)[0].meta
         except (FileNotFoundError, NotADirectoryError, InvalidRecord):
             return None
         except Exception as error:
-            logger.warning("A note in the cache could not be read: %s", in_words(error))
+            self._trouble(error)
             return None
 
     def keys(self, kind: str) -> frozenset[str]:
@@ -76,10 +80,10 @@ class Notes:
         if started < again:
             return keys
         try:
-            entries = self._files.list(f"{layout.NOTES}/{kind}")
+            entries = self._files().list(f"{layout.NOTES}/{kind}")
             keys = frozenset(layout.noted_key(entry) for entry in entries)
         except Exception as error:
-            logger.warning("The notes in the cache could not be listed: %s", in_words(error))
+            self._trouble(error)
         ended = time.monotonic()
         self._listed[kind] = (ended + (ended - started) / _SHARE, keys)
         return keys

@@ -113,7 +113,8 @@ class Store:
     @functools.cached_property
     def notes(self) -> Notes:
         """What is noted of records, and of nodes."""
-        return Notes(self._files, self._secret, lambda: self._distrust() is None)
+        is_trusted = lambda: self._distrust() is None  # noqa: E731
+        return Notes(lambda: self._files, self._secret, is_trusted, self._warn_unreadable)
 
     # --- blobs ------------------------------------------------------------------------------------
 
