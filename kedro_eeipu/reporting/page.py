@@ -55,6 +55,7 @@ def report_html(
     study: str,
     maximize: bool,
     changes: Mapping[int, Sequence[str]] | None = None,
+    live: str = "",
 ) -> str:
     """The report of a study.
 
@@ -69,6 +70,8 @@ def report_html(
         maximize: Whether larger values are better.
         changes: What has changed since a trial that its value depends on, by its number. The
             values of such trials are listed apart; what they cost and reused still counts.
+        live: Names this state of the study where a server shows the page, which then follows the
+            study and links to its trials in Kedro-Viz; empty for a page that stands alone.
     """
     view = StudyView(trials, graph, space, study, maximize, changes or {})
     done, ranked, ran = view.done, view.ranked, any(t.nodes for t in view.done)
@@ -87,7 +90,7 @@ def report_html(
         before_edits([t for t in done if t.number in view.since], view.since),
         failures([t for t in done if t.state == "failed"]),
     ]
-    return page_html(f"{study}: {view.objective}", "\n".join(filter(None, sections)))
+    return page_html(f"{study}: {view.objective}", "\n".join(filter(None, sections)), live)
 
 
 def _head(view: StudyView) -> str:

@@ -20,15 +20,16 @@ _TEMPLATES = Environment(
 )
 
 
-def page_html(title: str, content: str) -> str:
+def page_html(title: str, content: str, live: str = "") -> str:
     """A page for light and dark screens from 400 pixels on, which loads nothing from elsewhere.
 
     Args:
         title: Its title.
         content: What it shows, as HTML; user text in it is escaped.
+        live: As for `kedro_eeipu.reporting.report_html`.
     """
     page = _TEMPLATES.get_template("page.html")
-    return page.render(title=title, content=content, plotly=get_plotlyjs())
+    return page.render(title=title, content=content, plotly=get_plotlyjs(), live=live)
 
 
 def figure_html(title: str, figure: Figure, kind: str = "") -> str:

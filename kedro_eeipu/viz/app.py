@@ -21,6 +21,7 @@ from kedro_eeipu.study.explain import History
 from kedro_eeipu.study.records import with_defaults
 from kedro_eeipu.viz.answers import Answers
 from kedro_eeipu.viz.hosts import OnlyOurHosts
+from kedro_eeipu.viz.live_report import LiveReport
 
 if TYPE_CHECKING:
     from kedro_eeipu.project.project import Project
@@ -157,7 +158,7 @@ def create_app(project: Project, study: TrialStudy, host: str = "127.0.0.1") -> 
     from starlette.routing import Mount, Route
     from starlette.staticfiles import StaticFiles
 
-    pages = Pages(project, study)
+    pages, live = Pages(project, study), LiveReport(project, study)
     html = kedro_viz_html()
     view = view_page(html)
 
@@ -184,10 +185,18 @@ def create_app(project: Project, study: TrialStudy, host: str = "127.0.0.1") -> 
     def page(request: Request) -> Response:
         return HTMLResponse(view)
 
+    def shown_report(request: Request) -> Response:
+        return HTMLResponse(live.page())
+
+    def report_tag(request: Request) -> Response:
+        return Response(encoded({"tag": live.tag()}), media_type="application/json")
+
     served = Starlette(
         routes=[
             Route("/trials.json", listing),
             Route("/trials/{number:int}/{path:path}", document),
+            Route("/report.html", shown_report),
+            Route("/report.json", report_tag),
             Route("/view/", page),
             Route("/view/workflow", page),
             *(Route(f"/view/api/{name}", fixed(answer)) for name, answer in about().items()),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.viz.answers import PIPELINE
 from kedro_eeipu.viz.app import STATIC, Pages, about, encoded, kedro_viz_html, view_page
+from kedro_eeipu.viz.live_report import report_of
 
 if TYPE_CHECKING:
     from kedro_eeipu.project.project import Project
@@ -60,6 +61,8 @@ def _write(pages: Pages, listing: dict[str, Any], target: Path) -> None:
     shutil.copy(STATIC / "shell.html", target / "index.html")
     shutil.copy(html / "favicon.ico", target / "favicon.ico")
     (target / "view" / "index.html").write_text(view_page(html), encoding="utf-8")
+    page = report_of(pages.project, pages.study)
+    (target / "report.html").write_text(page, encoding="utf-8")
     documents: dict[str, Any] = {f"view/api/{name}": answer for name, answer in about().items()}
     documents["trials.json"] = listing
     for path, document in documents.items():

@@ -139,6 +139,23 @@ def test_trials_in_kedro_viz(tuner: Any, page: Page) -> None:
         assert page.run(hacked) is None, "names are text"
 
 
+def test_the_report_follows_the_study_and_links_to_its_trials(tuner: Any, page: Page) -> None:
+    with serving(create_app(tuner.project, tuner.study), page) as address:
+        page.driver.get(f"{address}report.html?trial=1")
+        rows = """return [...document.querySelectorAll('.trials tr[data-trial]')]
+            .map((e) => Number(e.dataset.trial)).sort();"""
+        assert page.run(rows) == [0, 1]
+        assert page.run("return document.querySelector('tr.marked').dataset.trial") == "1"
+        search = "const input = document.querySelector('.trials input'); input.value = 'complete';"
+        page.run(search)
+        tuner.evaluate({**DEFAULTS, "shift": 7.0})
+        wait_for(lambda: page.run(rows) == [0, 1, 2], "the new trial")
+        assert page.run("return document.querySelector('.trials input').value") == "complete"
+        assert page.run("return document.querySelector('tr.marked').dataset.trial") == "1"
+        link = page.run("return document.querySelector('tr.marked a').href")
+        assert link == f"{address}?trial=1"
+
+
 def test_the_graph_is_seen_in_a_narrow_light_window(tuner: Any, page: Page) -> None:
     page.driver.set_window_size(800, 900)
     page.prefer("light")
@@ -158,6 +175,7 @@ def test_the_graph_is_seen_in_a_narrow_light_window(tuner: Any, page: Page) -> N
         swatch = "return getComputedStyle(document.querySelector('.legend li'), '::before')"
         assert page.run(f"{swatch}.backgroundColor") == page.fills()["left"]
         # The second trial is that of the defaults, whatever its rank.
+        assert page.run("return document.querySelector('a.report').href").endswith("?trial=1")
         page.run("document.querySelector('.compare').click()")
         chosen = "return [...document.querySelectorAll('.chosen')].map((e) => e.textContent)"
         wait_for(lambda: len(page.run(chosen)) == 2, "the second trial")

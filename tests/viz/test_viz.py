@@ -249,7 +249,13 @@ def test_saved_site_has_what_is_asked_for(tuner: Any, tmp_path: Path) -> None:
             encoded(pages.trial(1, path))
         )
     assert json.loads((target / "trials.json").read_text())["saved"] is True
-    for file in ("index.html", "static/shell.js", "view/index.html", "view/api/version"):
+    for file in (
+        "index.html",
+        "report.html",
+        "static/shell.js",
+        "view/index.html",
+        "view/api/version",
+    ):
         assert (target / file).stat().st_size > 0
     save_site(tuner.project, tuner.study, [1], target)
     (tmp_path / "mine").mkdir()

@@ -3,6 +3,9 @@
   const MARK = "#e0218a";
   const ROWS = 100;
   const LINES = 16;
+  const EVERY_MS = 3000;
+  // What a page that follows its study shows of it; undefined for a page that stands alone.
+  const live = document.documentElement.dataset.live;
   const text = (value) => {
     if (value === null || value === undefined) return "–";
     return typeof value === "number" ? String(Number(value.toPrecision(6))) : value;
@@ -177,6 +180,13 @@
       const row = make("tr", "", t.number === marked ? "marked" : "");
       row.dataset.trial = t.number;
       row.append(...columns.map(([, value]) => make("td", text(value(t)))));
+      if (live) {
+        const link = make("a", t.number);
+        link.href = `./?trial=${t.number}`;
+        link.title = "Show its graph";
+        link.addEventListener("click", (event) => event.stopPropagation());
+        row.firstChild.replaceChildren(link);
+      }
       row.addEventListener("click", () => choose(t.number));
       return row;
     });
@@ -194,9 +204,28 @@
     if (scroll && row) row.parentElement.parentElement.scrollTo({ top: row.offsetTop - 120 });
   }
 
-  if (source) {
-    source.parentElement.querySelector("input").addEventListener("input", () => { limit = ROWS; fill(); });
-    fill();
+  /** Load the page anew when trials have ended, and show it as it was. */
+  async function follow() {
+    const { tag } = await (await fetch("report.json")).json();
+    if (tag === live) return;
+    const query = source?.parentElement.querySelector("input").value || "";
+    sessionStorage.setItem("report", JSON.stringify({ query, order, marked, top: scrollY }));
+    location.reload();
   }
+
+  const input = source?.parentElement.querySelector("input");
+  if (source) input.addEventListener("input", () => { limit = ROWS; fill(); });
+  const kept = live && JSON.parse(sessionStorage.getItem("report") || "null");
+  if (kept && source) {
+    sessionStorage.removeItem("report");
+    input.value = kept.query;
+    order = kept.order;
+    if (kept.marked !== null) choose(kept.marked);
+    scrollTo(0, kept.top);
+  } else if (source && live && new URLSearchParams(location.search).has("trial")) {
+    choose(Number(new URLSearchParams(location.search).get("trial")), true);
+  }
+  if (source) fill();
+  if (live) setInterval(() => follow().catch(() => {}), EVERY_MS);
   window.report = { choose, plots };
 })();

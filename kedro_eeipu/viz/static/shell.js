@@ -142,6 +142,7 @@
       this.button.textContent =
         trial ? `Trial ${trial.number} · ${valueOf(trial)}${star}${mark}` : "…";
       this.button.title = trial?.error || told || "Choose a trial";
+      find(".report", this.element).href = `report.html?trial=${this.number}`;
       const goal = study.maximize ? "maximize" : "minimize";
       find(".study b", this.element).textContent = study.study;
       find(".study span", this.element).textContent =
@@ -200,6 +201,7 @@
       find(".compare", pane.element).hidden = panes.length > 1;
       find(".study", pane.element).classList.toggle("away", panes.length > 1);
       find(".close", pane.element).hidden = panes.length < 2;
+      find(".report", pane.element).hidden = panes.length > 1;
     });
     if (panes.length < 2) return;
     const [a, b] = await Promise.all(panes.map((p) => get(`trials/${p.number}/facts`)));
