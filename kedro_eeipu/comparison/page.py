@@ -24,6 +24,7 @@ from kedro_eeipu.study.sampler_names import EEIPU
 __all__ = ["comparison_html"]
 
 _POINTS = 160
+_DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 
 
 def comparison_html(document: Mapping[str, Any]) -> str:
@@ -58,7 +59,7 @@ def best_so_far(document: Mapping[str, Any]) -> Figure:
     budget = min(r["budget_seconds"] for r in document["runs"])
     grid = [budget * i / (_POINTS - 1) for i in range(_POINTS)]
     data = []
-    for label, colour in _colours(document).items():
+    for i, (label, colour) in enumerate(_colours(document).items()):
         curves = [r["curve"] for r in _runs(document, label) if r["curve"]]
         if not curves:
             continue
@@ -71,7 +72,10 @@ def best_so_far(document: Mapping[str, Any]) -> Figure:
         high |= {"fill": "tonexty", "fillcolor": pale(colour)}
         if label == EEIPU:  # bands of all samplers on top of each other tell nothing
             data += [low, high]
-        middle = steps(grid, [median(v) for v in values], safe(label), colour)
+        # Of curves that coincide both are seen, the upper one broken and thinner.
+        dash = _DASHES[i % len(_DASHES)]
+        middle = steps(grid, [median(v) for v in values], safe(label), colour, dash)
+        middle["line"]["width"] = 3.2 if dash == "solid" else 2.2
         data.append(middle | {"legendgroup": label})
     x = axis("node time since the warm-up (s)", zeroline=False)
     return figure(data, 420, x, axis(safe(str(document["objective"])), zeroline=False))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import median
 from typing import Any
 
 from rich.table import Table
@@ -14,6 +15,8 @@ from kedro_eeipu.wording import counted
 
 __all__ = ["COLUMNS", "described", "markdown_table", "rows", "terminal_tables", "verdict"]
 
+# What a peer has come to where there is no ratio.
+_NOTHING = {"candidates": "peer: none ended", "improvement": "peer: no gain"}
 COLUMNS = (
     "sampler",
     "candidates",
@@ -110,11 +113,14 @@ def _spread(figure: Mapping[str, float] | None, form: str) -> str:
 def _ratios(ratios: Mapping[str, float | None] | None) -> list[str]:
     if ratios is None:
         return ["", ""]
-    return ["none" if ratios[name] is None else f"{ratios[name]:.2f} ×" for name in RATIOS]
+    return [_NOTHING[name] if ratios[name] is None else f"{ratios[name]:.2f} ×" for name in RATIOS]
 
 
 def verdict(document: Mapping[str, Any]) -> str:
-    """How our sampler did against the mean of its peers, in words; empty without one of them."""
+    """Who found the best value, how soon ours was where its peers ended, and at what rate.
+
+    Empty without ours or without a peer.
+    """
     mean = document["ratios"].get("mean of peers")
     if mean is None:
         return ""
@@ -126,4 +132,50 @@ def verdict(document: Mapping[str, Any]) -> str:
         )
         if mean[name] is not None
     ]
-    return f"{EEIPU}: {' and '.join(parts)} of the mean of its peers." if parts else ""
+    rate = f"{EEIPU}: {' and '.join(parts)} of the mean of its peers." if parts else ""
+    return " ".join(filter(None, (_winner(document), _sooner(document), rate)))
+
+
+def _winner(document: Mapping[str, Any]) -> str:
+    sign = 1 if document["direction"] == "maximize" else -1
+    bests = {
+        label: summary["best"]["median"]
+        for label, summary in document["samplers"].items()
+        if summary["best"] is not None
+    }
+    if not bests:
+        return ""
+    ranked = sorted(bests, key=lambda label: -sign * bests[label])
+    first = [label for label in ranked if bests[label] == bests[ranked[0]]]
+    others = ", ".join(f"{label} {bests[label]:.4g}" for label in ranked if label not in first)
+    seeds = counted(document["seeds"], "seed")
+    beside = f" ({others})" if others else ""
+    best = f"{bests[ranked[0]]:.4g}"
+    return f"Best value, median of {seeds}: {' and '.join(first)} with {best}{beside}."
+
+
+def _sooner(document: Mapping[str, Any]) -> str:
+    """After which share of the budget ours was as good as the best peer was at the end."""
+    sign = 1 if document["direction"] == "maximize" else -1
+    shares, seeds = [], 0
+    for ours in (r for r in document["runs"] if r["sampler"] == EEIPU):
+        ends = [
+            r["best"]
+            for r in document["runs"]
+            if r["seed"] == ours["seed"] and r["sampler"] != EEIPU and r["best"] is not None
+        ]
+        if not ends:
+            continue
+        seeds += 1
+        target = max(sign * best for best in ends)
+        reached = [seconds for seconds, best in ours["curve"] if sign * best >= target]
+        if reached:
+            shares.append(reached[0] / ours["budget_seconds"])
+    if not shares:
+        return f"{EEIPU} did not get to where the best peer of the same seed ended."
+    low, high = min(shares), max(shares)
+    spread = f" ({low:.0%} … {high:.0%})" if low < high else ""
+    return (
+        f"{EEIPU} was where the best peer of the same seed ended after {median(shares):.0%}"
+        f"{spread} of the budget, in {len(shares)} of {counted(seeds, 'seed')}."
+    )

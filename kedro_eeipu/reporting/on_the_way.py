@@ -111,6 +111,7 @@ def curves(trials: Sequence[TrialRecord], best: TrialRecord | None, names: Seque
                     "marker": {"color": colour, "size": sizes, "symbol": symbols},
                 }
             )
-    ticks = {"tickvals": list(range(len(names))), "ticktext": [safe(n, 24) for n in names]}
+    labels = [safe(name, 32).replace("[", "<br>[") for name in names]
+    ticks = {"tickvals": list(range(len(names))), "ticktext": labels, "tickangle": 0}
     x_axis = axis("", range=[-0.2, len(names) - 0.8], zeroline=False, **ticks)
     return figure(data, 340, x_axis, axis("value"))

@@ -35,6 +35,7 @@ __all__ = [
 ]
 
 PARALLEL_AXES = 8
+_LONGEST_LABEL = 18
 # From the worst trial to the best.
 RANK_SCALE = [[0, "#a9aeb5"], [0.6, "#9fb4c6"], [0.85, ACCENT], [1, SECOND]]
 
@@ -202,8 +203,12 @@ def parallel(
     complete = (t for t in trials if t.value is not None)
     ranked = sorted(complete, key=lambda t: t.value or 0.0, reverse=not maximize)
     kept = {c.range.path for c in ranking[:PARALLEL_AXES]}
-    dimensions = [_dimension(c, ranked) for c in used if c.range.path in kept]
-    dimensions.append({"label": safe(objective), "values": [t.value for t in ranked]})
+    shown = [c for c in used if c.range.path in kept]
+    key = objective.rpartition("[")[2].rstrip("]")  # of `metrics[accuracy]`
+    labels = _short_labels([*(c.range.path for c in shown), key])
+    dimensions = [_dimension(c, ranked) for c in shown]
+    dimensions.append({"values": [t.value for t in ranked]})
+    dimensions = [{"label": label, **d} for label, d in zip(labels, dimensions, strict=True)]
     data = {
         "type": "parcoords",
         "meta": "trials",
@@ -220,8 +225,18 @@ def parallel(
         "unselected": {"line": {"color": GREY, "opacity": 0.08}},
     }
     drawn = figure([data], 460, {}, {})
-    drawn["layout"]["margin"] = {"l": 70, "r": 70, "t": 110, "b": 24}
+    drawn["layout"]["margin"] = {"l": 90, "r": 90, "t": 90, "b": 24}
     return drawn
+
+
+def _short_labels(paths: Sequence[str]) -> list[str]:
+    """The ends of dotted paths that tell them apart, short enough to stand beside each other."""
+    ends = [path.rpartition(".")[2] for path in paths]
+    told = [path if ends.count(end) > 1 else end for path, end in zip(paths, ends, strict=True)]
+    longest = _LONGEST_LABEL
+    return [
+        safe(text if len(text) <= longest else f"…{text[1 - longest :]}", longest) for text in told
+    ]
 
 
 def _dimension(column: Column, trials: Sequence[TrialRecord]) -> dict[str, Any]:
@@ -233,7 +248,6 @@ def _dimension(column: Column, trials: Sequence[TrialRecord]) -> dict[str, Any]:
         low -= 0.12 * ((high - low) or 1.0)
         ticks = {low: "not used", **ticks}
     return {
-        "label": safe(column.range.path),
         "values": [round(at.get(t.number, low), 6) for t in trials],
         "tickvals": list(ticks),
         # Here alone plotly.js takes text as it is, not as HTML.

@@ -95,9 +95,14 @@ def test_summaries_give_median_and_extremes() -> None:
 def test_document_is_json_and_shown_alike_everywhere() -> None:
     document = json.loads(json.dumps(as_json(runs(), ABOUT)))
     assert verdict(document) == (
+        "Best value, median of 2 seeds: eeipu with 6.5 (random 7, tpe, no cache 8). eeipu was "
+        "where the best peer of the same seed ended after 70% of the budget, in 2 of 2 seeds. "
         "eeipu: 2.00 times the candidates and 3.00 times the improvement since warm-up of the mean "
         "of its peers."
     )
+    slow = replace(runs()[1], curve=((0.0, 8.0), (10.0, 7.0)))
+    behind = as_json([runs()[0], slow, *runs()[2:]], ABOUT)
+    assert "after 70% of the budget, in 1 of 2 seeds" in verdict(behind)
     console = Console(width=80, record=True, file=io.StringIO())
     for shown in terminal_tables(document):
         console.print(shown)
@@ -108,7 +113,7 @@ def test_document_is_json_and_shown_alike_everywhere() -> None:
     table = markdown_table(document).splitlines()
     assert len(table) == 2 + 3 + 1
     assert table[2].startswith("| eeipu | 4 (3 … 5) | 6.5 (6 … 7) | 1.5 (1 … 2) | 41% | 2 |")
-    assert table[4].endswith("| 2.00 × | none |")
+    assert table[4].endswith("| 2.00 × | peer: no gain |")
     page = comparison_html(document)
     assert "tpe, no cache" in page
     assert "4 (3 … 5)" in page

@@ -35,6 +35,8 @@
     const plot = script.previousElementSibling;
     const figure = JSON.parse(script.textContent);
     for (const trace of figure.data) {
+      // Labels of axes that are nearer to each other would collide.
+      if (trace.type === "parcoords") plot.style.minWidth = `${110 * trace.dimensions.length}px`;
       if (trace.meta === "trials" && trace.type !== "parcoords") {
         trace.hovertext = trace.customdata.map(hover);
       }
