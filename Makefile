@@ -4,6 +4,7 @@
 # make test            run the tests in another
 # make prove           compare hundreds of edits with plain runs, in half an hour
 # make projects PROJECTS="PATH…"   tune checkouts of other people's projects, compare with plain runs
+# make matrix          try older and newer releases of Kedro and Optuna
 # make lint            check style and types
 # make bench           compare the samplers on synthetic pipelines
 # make compare         compare them on the three pipelines of the demo project, in hours
@@ -19,7 +20,7 @@ export DO_NOT_TRACK = 1
 export OMP_NUM_THREADS = 1
 
 .DEFAULT_GOAL := demo
-.PHONY: demo demo-vision demo-language test prove projects lint bench compare clean
+.PHONY: demo demo-vision demo-language test prove projects matrix lint bench compare clean
 
 demo: .venv/.installed
 	cd demo_project && ../.venv/bin/kedro eeipu tune
@@ -36,6 +37,9 @@ prove: .venv-test/.installed
 
 projects: .venv-test/.installed
 	.venv-test/bin/python -W ignore tests/projects/run.py $(PROJECTS)
+
+matrix: .venv-test/.installed
+	.venv-test/bin/python tests/matrix/run.py
 
 lint: .venv-test/.installed
 	.venv-test/bin/ruff check .

@@ -1,6 +1,6 @@
 """All that is used of Kedro and does not belong to what Kedro publishes.
 
-Tried with Kedro 1.5 to 1.7. When Kedro changes, this is the place to look at. Attributes that a
+Tried with Kedro 1.0 to 1.7. When Kedro changes, this is the place to look at. Attributes that a
 dataset of another package may lack are read with a default.
 """
 
@@ -13,14 +13,15 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from kedro.io import AbstractDataset, AbstractVersionedDataset, CachedDataset, CatalogProtocol
-from kedro.io.memory_dataset import _infer_copy_mode
+from kedro.io.memory_dataset import _EMPTY, _infer_copy_mode
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 from kedro.pipeline.transcoding import _strip_transcoding as strip_transcoding
 
+from kedro_eeipu._kedro_sessions import create_session
+
 if TYPE_CHECKING:
     from kedro.framework.context import KedroContext
-    from kedro.framework.session import KedroServiceSession
 
 __all__ = [
     "catalog_of",
@@ -107,7 +108,8 @@ def init_config(dataset: AbstractDataset) -> dict[str, Any]:
     Kedro leaves `metadata` out, which a class may read. Of a class that inherits its ``__init__``
     it notes two arguments, `args` and `kwargs`.
     """
-    config = dataset._init_config()
+    # Some releases note what stands for "nothing" of a dataset in memory, too.
+    config = {k: v for k, v in dataset._init_config().items() if v is not _EMPTY}
     given = dict(getattr(dataset, "_init_args", None) or {})
     if given.keys() == {"args", "kwargs"}:
         signature = inspect.signature(type(dataset).__init__)
@@ -199,20 +201,19 @@ def hook_manager(holder: Any) -> Any:
     return holder._hook_manager
 
 
-def freezing_session(frozen: Any, **arguments: Any) -> KedroServiceSession:
+def freezing_session(frozen: Any, **arguments: Any) -> Any:
     """A session all of whose runs read the same configuration.
 
     A loader of another kind than Kedro's own, which `settings.py` may name, reads what it likes.
 
     Args:
         frozen: What was read of the configuration before, a `ConfigurationSnapshot`.
-        arguments: As for ``KedroServiceSession.create``.
+        arguments: As for `create_session`.
     """
     from kedro.config import OmegaConfigLoader
     from kedro.framework.project import settings
-    from kedro.framework.session import KedroServiceSession
 
-    session: Any = KedroServiceSession.create(**arguments)
+    session = create_session(**arguments)
     loader_class = settings.CONFIG_LOADER_CLASS
     if issubclass(loader_class, OmegaConfigLoader):
         freezing = _freezing_loader(loader_class, frozen)

@@ -123,12 +123,12 @@ class KedroProject:
         (path / "data").mkdir()
         (path / "pyproject.toml").write_text(
             f'[tool.kedro]\npackage_name = "{self.package}"\nproject_name = "Test"\n'
-            'kedro_init_version = "1.5.0"\nsource_dir = "src"\n'
+            'kedro_init_version = "1.0.0"\nsource_dir = "src"\n'
         )
         (path / "conf" / "logging.yml").write_text(
             "version: 1\ndisable_existing_loggers: false\n"
             "handlers: {err: {class: logging.StreamHandler, stream: ext://sys.stderr}}\n"
-            "root: {handlers: [err]}\n"
+            "loggers: {}\nroot: {handlers: [err]}\n"
         )
         for name, text in {
             "__init__": "",
@@ -221,11 +221,12 @@ class KedroProject:
 
     def plain_run(self, runtime_params: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """`kedro run` in this process: no trial, no cache; returns the metrics it writes."""
-        from kedro.framework.session import KedroServiceSession
+        from kedro.framework.session import KedroSession
 
         self.bootstrap()
-        with KedroServiceSession.create(project_path=self.path) as session:
-            session.run(runtime_params=dict(runtime_params or {}))
+        params = dict(runtime_params or {})
+        with KedroSession.create(self.path, save_on_close=False, runtime_params=params) as session:
+            session.run()
         return json.loads((self.path / "data" / "metrics.json").read_text())
 
     def kedro(self, *arguments: str, timeout: float = 240) -> subprocess.CompletedProcess[str]:

@@ -10,7 +10,7 @@ import pytest
 import kedro_eeipu
 
 PACKAGE = Path(kedro_eeipu.__file__).parent
-GROUND = {"", "errors", "logs", "wording", "processes", "states", "_kedro"}
+GROUND = {"", "errors", "logs", "wording", "processes", "states", "_kedro", "_kedro_sessions"}
 CACHE = {"cache.files", "cache.identity", "cache.store", "cache.tensors"}
 MAY_IMPORT = {
     "optimizer": set(),

@@ -9,10 +9,10 @@ from typing import Any
 
 from kedro.config import MissingConfigException
 from kedro.framework.context import KedroContext
-from kedro.framework.session import KedroServiceSession
 from kedro.io import DatasetError
 from omegaconf.errors import OmegaConfBaseException
 
+from kedro_eeipu._kedro_sessions import create_session
 from kedro_eeipu.config.loading import (
     UNREADABLE,
     check_environment,
@@ -33,9 +33,7 @@ __all__ = [
 ]
 
 
-def open_context(
-    session: KedroServiceSession, runtime_params: Mapping[str, Any] | None = None
-) -> KedroContext:
+def open_context(session: Any, runtime_params: Mapping[str, Any] | None = None) -> KedroContext:
     """The context of a session, for the first time.
 
     Raises:
@@ -78,7 +76,7 @@ def read_parameters(
     Raises:
         ConfigurationError: They cannot be read.
     """
-    session = KedroServiceSession.create(project_path=path, env=env, conf_source=conf_source)
+    session = create_session(path, env, conf_source)
     context = open_context(session, runtime_params)
     return context_parameters(context, parameters_file(context))
 

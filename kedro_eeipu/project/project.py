@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from kedro.framework.project import pipelines
-from kedro.framework.session import KedroServiceSession
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.runner import AbstractRunner
@@ -105,7 +104,7 @@ class Project:
     settings: Settings
     store: Store
     storage: str = field(repr=False)
-    session: KedroServiceSession
+    session: Any
     configuration: ConfigurationSnapshot
     conf_source: str | None = None
     started: ProcessState = field(default_factory=dict, repr=False)

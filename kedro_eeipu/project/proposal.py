@@ -9,11 +9,11 @@ from typing import Any
 
 from kedro.framework.context import KedroContext
 from kedro.framework.project import pipelines
-from kedro.framework.session import KedroServiceSession
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
 from kedro_eeipu._kedro import catalog_of, file_path, wrapped_dataset
+from kedro_eeipu._kedro_sessions import create_session
 from kedro_eeipu.config.loading import configuration_files, content_of, searches_in
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.project.checks import check_pipeline, holds_no_number, nodes_without_outputs
@@ -124,7 +124,7 @@ def propose_block(
         ConfigurationError: There is no such pipeline, it has a block, or the configuration cannot
             be read.
     """
-    session = KedroServiceSession.create(project_path=path, env=env, conf_source=conf_source)
+    session = create_session(path, env, conf_source)
     context = open_context(session, runtime_params)
     parameters = context_parameters(context, parameters_file(context))
     check_pipeline(pipeline_name, pipelines)

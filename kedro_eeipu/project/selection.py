@@ -71,14 +71,11 @@ class Selection:
         Raises:
             ConfigurationError: There is no such environment, or its `eeipu.yml` is wrong.
         """
-        from kedro.framework.session import KedroServiceSession
-
+        from kedro_eeipu._kedro_sessions import create_session
         from kedro_eeipu.config.loading import check_environment, load_settings
         from kedro_eeipu.project.parameters import open_context
 
-        session = KedroServiceSession.create(
-            project_path=self.path, env=self.env, conf_source=self.conf_source
-        )
+        session = create_session(self.path, self.env, self.conf_source)
         context = open_context(session, self.params)
         check_environment(context)
         return context, load_settings(context)

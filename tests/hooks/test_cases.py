@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import kedro
 import pytest
 import yaml
 from kedro.io import AbstractDataset, DatasetError
@@ -18,6 +19,8 @@ from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.hooks import dataset
 from kedro_eeipu.study.limits import Limits
 
+KEDRO = tuple(map(int, kedro.__version__.split(".")[:2]))
+needless = pytest.mark.xfail(KEDRO < (1, 6), reason="older Kedro: nodes run needlessly")
 DEFAULTS = {"clean.scale": 1.0, "left.weight": 2.0, "right.power": 2, "shift": 3.0}
 ALL = ["clean", "join", "left", "right", "score"]
 
@@ -162,6 +165,7 @@ def test_case_18_input_changed_while_it_was_read_is_not_recorded(project: Any) -
     assert "clean" in trial(project)[1]
 
 
+@needless
 def test_case_19_load_args_and_kind_miss_credentials_do_not(project: Any) -> None:
     edit(project, "nodes", ('in raw["rows"]', 'in (raw if isinstance(raw, list) else raw["rows"])'))
     entry = {"type": "json.JSONDataset", "filepath": "data/raw.json"}
@@ -583,7 +587,7 @@ def test_case_32_dataset_factories_are_keyed_by_what_they_resolve_to(project: An
     assert trial(project)[1] == []
 
 
-@pytest.mark.parametrize("runner", [ThreadRunner, ParallelRunner])
+@pytest.mark.parametrize("runner", [ThreadRunner, pytest.param(ParallelRunner, marks=needless)])
 def test_case_33_every_runner_has_the_same_keys(project: Any, runner: Any) -> None:
     first = project.tuner(runner=runner()).evaluate(DEFAULTS)
     assert sorted(project.executions()) == ALL
@@ -686,6 +690,7 @@ def validator(project: Any, factor: str) -> None:
     )
 
 
+@pytest.mark.skipif(KEDRO < (1, 7), reason="validators are new in Kedro 1.7")
 def test_validator_that_changes_data_is_in_the_key(project: Any) -> None:
     validator(project, "10.0")
     configure(

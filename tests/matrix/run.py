@@ -1,0 +1,106 @@
+"""The package with older and newer releases of what it stands on.
+
+    python tests/matrix/run.py [--only PATTERN]
+
+Each row is an environment of its own, made by pip: its releases come first, all else comes from the
+environment that runs this. In it a short suite is run and the demo is tuned for six trials. Prints a
+table in Markdown; the exit code is 1 where a row failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+ROWS = (
+    {"kedro": "1.0.0"},
+    {"kedro": "1.3.1"},
+    {"kedro": "1.4.0"},
+    {"kedro": "1.5.0"},
+    {"kedro": "1.7.0"},
+    {"optuna": "4.5.0"},
+)
+"""Releases that differ from those of the environment."""
+SUITE = ("tests/hooks/test_cases.py", "tests/cli/test_plan.py", "tests/cli/test_apply.py")
+TRIALS = "6"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="Rows whose releases have this pattern.")
+    only = parser.parse_args().only
+    print("| releases | import, seconds | short suite | demo |\n|---|---|---|---|", flush=True)
+    passed = True
+    for row in ROWS:
+        name = ", ".join(f"{package} {release}" for package, release in row.items())
+        if not re.search(only, name):
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            cells, row_passed = measured(Path(folder), row)
+        passed = passed and row_passed
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+    return 0 if passed else 1
+
+
+def measured(folder: Path, releases: dict[str, str]) -> tuple[list[str], bool]:
+    """The cells of a row, and whether all of it passed."""
+    python = environment(folder, releases)
+    started = run(python, "-X", "importtime", "-c", "import kedro_eeipu.cli").stderr
+    seconds = int(started.splitlines()[-1].split("|")[1]) / 1e6
+    suite = run(python, "-m", "pytest", "-q", "-W", "ignore", "-p", "no:cacheprovider", *SUITE)
+    counts = suite.stdout.strip().splitlines()[-1].strip("= ")
+    if suite.returncode:
+        print(suite.stdout[-3000:], file=sys.stderr)
+    demo = run(
+        *(python, "-W", "ignore", "-m", "kedro", "eeipu", "tune", "--trials", TRIALS),
+        *("--study", f"matrix-{os.getpid()}-{folder.name}"),
+        cwd=ROOT / "demo_project",
+    )
+    if demo.returncode:
+        print((demo.stdout + demo.stderr)[-3000:], file=sys.stderr)
+    words = next((li for li in demo.stdout.splitlines() if "node executions" in li), "failed")
+    return [f"{seconds:.2f}", counts, words], not (suite.returncode or demo.returncode)
+
+
+def environment(folder: Path, releases: dict[str, str]) -> str:
+    """An environment with these releases, over the one that runs this; its interpreter."""
+    venv.create(folder, with_pip=True)
+    python = str(folder / "bin" / "python")
+    site = sysconfig.get_paths(vars={"base": str(folder), "platbase": str(folder)})["purelib"]
+    Path(site, "underlying.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+    wanted = [f"{package}=={release}" for package, release in releases.items()]
+    done = run(python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *wanted)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    return python
+
+
+def run(*command: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    paths = (str(ROOT), str(ROOT / "tests" / "site"))
+    variables = {
+        "PYTHONPATH": os.pathsep.join(paths),
+        "HIDDEN_DISTRIBUTIONS": "kedro-mlflow",  # it takes part in no row
+        "DO_NOT_TRACK": "1",
+        "OMP_NUM_THREADS": "1",
+        "COLUMNS": "200",
+    }
+    return subprocess.run(
+        command,
+        cwd=cwd,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
