@@ -2,9 +2,9 @@
 
     python tests/matrix/run.py [--only PATTERN]
 
-Each row is an environment of its own, made by pip: its releases come first, all else comes from the
-environment that runs this. In it a short suite is run and the demo is tuned for six trials. Prints a
-table in Markdown; the exit code is 1 where a row failed.
+Each row is an environment of its own, made by pip: its releases come first, all else comes from
+the environment that runs this. In it a short suite is run and the demo is tuned for six trials.
+Prints a table in Markdown; the exit code is 1 where a row failed.
 """
 
 from __future__ import annotations
