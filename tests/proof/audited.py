@@ -112,7 +112,11 @@ def judge_alarm(number: int) -> dict[str, Any]:
         return {"result": "trouble", "text": f"{sitting.value} {sitting.text[-2000:]}"}
     wrong = [not verdicts.same(*pair) for pair in zip(sitting.values, right, strict=True)]
     if sitting.value:
-        result = "found what was wrong" if any(wrong) else "false alarm"
+        accused = re.findall(
+            r"trial (\d+) has .* came out twice as (\S+) ", "\n".join(sitting.warnings)
+        )
+        just = all(wrong[int(n)] and verdicts.same(float(v), right[int(n)]) for n, v in accused)
+        result = "found what was wrong" if any(wrong) and just else "false alarm"
     else:
         told = "warned of" if sitting.warnings else "not found"
         result = f"wrong, {told}" if any(wrong) else "quiet"
