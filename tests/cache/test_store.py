@@ -631,3 +631,30 @@ def test_record_whose_blobs_are_gone_is_replaced(root: Path) -> None:
     (root / "cas" / first.digest[:2] / first.digest).unlink()
     assert store.put(KEY, [second], {}).outputs == (second,)
     assert store.get(KEY).outputs == (second,)
+
+
+def test_notes_are_replaced_and_counted(store: Store) -> None:
+    assert store.notes.get("verified", KEY) is None
+    assert not store.notes.keys("verified")
+    store.put(KEY, [store.dump(1)], {})
+    for world in ("then", "now"):
+        store.notes.put("verified", KEY, {"world": world})
+    store.notes.put("verified", OTHER, {})  # of a record that is gone
+    store.notes.put("doubts", KEY, {"never": True})
+    assert store.notes.get("verified", KEY) == {"world": "now"}
+    assert store.notes.keys("verified") == {KEY, OTHER}
+    assert store.stats()["verified"] == 1
+    store.clear()
+    assert store.notes.get("doubts", KEY) == {"never": True}, "trials stay, and so it stays true"
+    assert not store.notes.keys("verified")
+    assert store.notes.get("verified", KEY) is None
+
+
+def test_notes_are_signed(root: Path) -> None:
+    ours = Store(str(root), secret=b"ours")
+    for kind in ("verified", "doubts"):
+        ours.notes.put(kind, KEY, {"kind": kind})
+    assert Store(str(root), secret=b"theirs").notes.get("verified", KEY) is None
+    inside = Path(KEY[:2]) / f"{KEY}.json"
+    (root / "notes" / "verified" / inside).replace(root / "notes" / "doubts" / inside)
+    assert ours.notes.get("doubts", KEY) is None, "a note is none of another kind"

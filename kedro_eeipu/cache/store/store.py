@@ -329,6 +329,7 @@ class Store:
     def clear(self) -> None:
         """Delete everything but the leases of running computations, and doubts: they stay true."""
         doubts = f"{layout.NOTES}/{layout.DOUBTS}/"
+        self.__dict__.pop("notes", None)  # which have listed some
         for folder in layout.FOLDERS:
             if folder != layout.LEASES:
                 for entry in self._list(folder):
