@@ -1,4 +1,4 @@
-"""What was checked after a trial of what it reused.
+"""What was checked of what a trial reused.
 
 Optuna does not let a finished trial be changed, so this is kept as an attribute of the study.
 """
@@ -17,7 +17,7 @@ REFUTED = "what it reused: without the cache it comes out otherwise"
 
 @dataclass(frozen=True)
 class Audit:
-    """What was checked after a trial.
+    """What was checked of what a trial reused, in a process of its own.
 
     Attributes:
         seconds: Wall seconds that it took. They are no node's, and count to the budget.
@@ -61,12 +61,12 @@ class Audit:
 
 
 def audit_attribute(number: int) -> str:
-    """The attribute of a study that holds the audit after a trial."""
+    """The attribute of a study that holds the audit of a trial."""
     return f"{_PREFIX}{number}"
 
 
 def audit_in(attributes: Mapping[str, Any], number: int) -> Audit | None:
-    """What the user attributes of a study say of the audit after a trial, ``None`` for nothing."""
+    """What the user attributes of a study say of the audit of a trial, ``None`` for nothing."""
     stored = attributes.get(audit_attribute(number))
     return None if stored is None else Audit.from_json(stored)
 

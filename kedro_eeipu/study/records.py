@@ -105,7 +105,7 @@ class TrialRecord:
         reported: Values on the way, by place in the ``report`` of the ``eeipu`` block.
         confirmation: What came out when it ran once more, ``None`` if it did not, or if that was
             not asked for.
-        audit: What was checked after it of what it reused, likewise.
+        audit: What was checked of what it reused, likewise.
     """
 
     number: int

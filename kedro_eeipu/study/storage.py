@@ -267,7 +267,7 @@ class TrialStudy:
         self._file.use(lambda: self.optuna.set_user_attr(name, value))
 
     def audited(self, number: int, audit: audits.Audit) -> None:
-        """Record what was checked after a trial, beside what was checked before."""
+        """Record what was checked of what a trial reused, beside what was checked before."""
         earlier = (
             audits.audit_in(self._file.use(lambda: self.optuna.user_attrs), number)
             or audits.Audit()
