@@ -65,7 +65,7 @@ def trial_table(view: StudyView) -> str:
 def findings(trials: Sequence[TrialRecord]) -> str:
     """What audits have found, by trial."""
     rows = [
-        row("td", [f"after {t.number}", text])
+        row("td", [str(t.number), text])
         for t in trials
         if t.audit is not None
         for text in t.audit.findings
