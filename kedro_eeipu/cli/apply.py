@@ -8,7 +8,13 @@ import click
 
 from kedro_eeipu._kedro import split_params
 from kedro_eeipu.cli.common import selecting, study_option, warn
-from kedro_eeipu.cli.recorded import any_state_option, confirm_command, load_adopted, verdict
+from kedro_eeipu.cli.recorded import (
+    any_state_option,
+    confirm_command,
+    gain_over_defaults,
+    load_adopted,
+    verdict,
+)
 from kedro_eeipu.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -62,9 +68,10 @@ def apply(
     if use_best == (number is not None):
         raise ConfigurationError("say which trial", remedy="Pass either --best or --trial N.")
     project, opened, trial = load_adopted(selection, number, any_state=any_state)
-    message = verdict(
-        trial, confirm_command(project, opened, trial.number if any_state else number)
-    )
+    command = confirm_command(project, opened, trial.number if any_state else number)
+    for line in gain_over_defaults(project, opened, trial).in_words(command):
+        click.echo(line)
+    message = verdict(trial, command)
     if trial.confirmation is not None and not trial.confirmation.confirmed:
         warn([message])
     else:

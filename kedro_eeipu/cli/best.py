@@ -11,6 +11,7 @@ from kedro_eeipu.cli.recorded import (
     any_state_option,
     complete_trial,
     confirm_command,
+    gain_over_defaults,
     verdict,
 )
 
@@ -32,17 +33,21 @@ def best(selection: Selection, any_state: bool, form: str) -> None:
     trial = complete_trial(opened, None, any_state=any_state)
     changes = opened.changes(trial)
     (trial,) = opened.confirmed([trial])
+    gain = gain_over_defaults(project, opened, trial)
     if form == "json":
         from kedro_eeipu.study.explain import History, trial_json
 
         document = trial_json(History(opened.trials()), trial)
-        print_json({**document, "changed_since": list(changes)})
+        print_json({**document, "changed_since": list(changes), "gain": gain.listed()})
         return
     from kedro_eeipu.cli.tables import values_table
     from kedro_eeipu.study.pipeline_state import in_few_words
 
-    click.echo(f"Trial {trial.number}: {project.space.objective} {trial.value:.6g}")
+    command = confirm_command(project, opened)
+    first, *others = gain.in_words(command)
+    click.echo(first)
     if changes:
         click.echo(f"Changed since then: {in_few_words(changes)}")
     make_console().print(values_table(project.space, trial))
-    click.echo(verdict(trial, confirm_command(project, opened)))
+    for line in (*others, verdict(trial, command)):
+        click.echo(line)

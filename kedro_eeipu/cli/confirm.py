@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 from kedro_eeipu.cli.common import interrupt_on_sigterm, print_json, study_query, warn
-from kedro_eeipu.cli.recorded import confirm_command, load_adopted, verdict
+from kedro_eeipu.cli.recorded import (
+    confirm_command,
+    gain_over_defaults,
+    load_adopted,
+    verdict,
+)
 from kedro_eeipu.errors import EEIPUError
 from kedro_eeipu.wording import duration
 
@@ -35,6 +40,7 @@ def confirm(selection: Selection, number: int | None, whole: bool, form: str) ->
     objective is the same; exit code 1 says that it is not.
     """
     from kedro_eeipu.tuning.confirming import confirm, expected_seconds
+    from kedro_eeipu.tuning.holdout import measure_holdout, unmeasured
 
     project, opened, trial = load_adopted(selection, number)
     interrupt_on_sigterm()
@@ -42,14 +48,20 @@ def confirm(selection: Selection, number: int | None, whole: bool, form: str) ->
     click.echo(f"Trial {trial.number} runs once more, its nodes took {about}.", err=True)
     try:
         result = confirm(project, opened, trial, whole=whole)
+        measure_holdout(project, opened, unmeasured(project, opened, trial, again=True))
     except KeyboardInterrupt:
         click.echo("\nStopped. Nothing is lost.", err=True)
         sys.exit(1)
     if form == "json":
-        print_json({"trial": trial.number, **result.listed()})
+        document = {"trial": trial.number, **result.listed()}
+        if project.space.holdout is not None:
+            document["gain"] = gain_over_defaults(project, opened, trial).listed()
+        print_json(document)
     else:
         click.echo(f"Trial {trial.number} is {result.words}.")
         for line in _details(result):
+            click.echo(line)
+        for line in gain_over_defaults(project, opened, trial).in_words():
             click.echo(line)
     if not result.confirmed:
         sys.exit(1)
@@ -58,7 +70,7 @@ def confirm(selection: Selection, number: int | None, whole: bool, form: str) ->
 def confirm_best(
     project: Project, study: TrialStudy, best: TrialRecord, *, starting: float, quiet: bool
 ) -> None:
-    """Confirm the best trial at the end of a study, where that is cheap; else say what does.
+    """Confirm the best trial at the end of a study, where that is cheap, and say what was gained.
 
     Args:
         project: The project.
@@ -81,9 +93,11 @@ def confirm_best(
             confirm(project, study, best)
         except EEIPUError as error:
             warn([f"trial {best.number} could not be confirmed: {error}"])
-            return
         (best,) = study.confirmed([best])
     result = best.confirmation
+    if not quiet:
+        for line in gain_over_defaults(project, study, best).in_words(command):
+            click.echo(line)
     if result is not None and not result.confirmed:
         warn([verdict(best, command), *_details(result)])
     elif not quiet:

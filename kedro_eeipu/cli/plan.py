@@ -29,6 +29,7 @@ def plan(selection: Selection, form: str) -> None:
     What the study will cost, once a trial has run. Without an `eeipu` block it prints one to start
     with, as `init` would write it.
     """
+    from kedro_eeipu.project.description import node_plan
     from kedro_eeipu.project.proposal import NoBlockError
     from kedro_eeipu.study.forecast import forecast
     from kedro_eeipu.study.pipeline_state import Comparison
@@ -41,7 +42,7 @@ def plan(selection: Selection, form: str) -> None:
         click.echo(error.proposed.text)
         raise NoBlockError(error.proposed, printed=True) from None
     graph = project.stage_graph()
-    nodes = project.node_plan()
+    nodes = node_plan(project)
     recorded = _recorded(project, selection)
     trials = recorded.trials
     comparison = Comparison(project.state, lambda: recorded.states)
@@ -89,10 +90,10 @@ def _recorded(project: Project, selection: Selection) -> RecordedStudy:
 
 def _left_out(project: Project, trials: Sequence[TrialRecord]) -> list[dict[str, Any]]:
     """The nodes that no trial runs, and the seconds of each if an earlier run knows them."""
-    from kedro_eeipu.project.left_out import seconds_left_out
-
     if not project.left_out:
         return []
+    from kedro_eeipu.project.description import seconds_left_out
+
     seconds = {n.name: n.seconds for t in trials for n in t.nodes if n.status == NodeState.RAN}
     seconds |= seconds_left_out(project)
     return [{"name": name, "seconds": seconds.get(name)} for name in project.left_out]

@@ -15,6 +15,7 @@ from kedro_eeipu.project.selection import Selection
 if TYPE_CHECKING:
     from kedro_eeipu.project.project import Project
     from kedro_eeipu.study.fast_read import RecordedStudy
+    from kedro_eeipu.study.gain import Gain
     from kedro_eeipu.study.records import TrialRecord
     from kedro_eeipu.study.storage import TrialStudy
 
@@ -23,6 +24,7 @@ __all__ = [
     "changes_since",
     "complete_trial",
     "confirm_command",
+    "gain_over_defaults",
     "load_adopted",
     "recorded_study",
     "verdict",
@@ -171,6 +173,23 @@ def load_adopted(
             ]
         )
     return project, opened, trial
+
+
+def gain_over_defaults(project: Project, study: TrialStudy, best: TrialRecord) -> Gain:
+    """A trial beside the project's own values.
+
+    Args:
+        project: The project.
+        study: Its study.
+        best: The trial.
+    """
+    from kedro_eeipu.study.gain import gain_of
+
+    trials = study.confirmed(study.current())
+    (best,) = study.confirmed([best])
+    gain = gain_of(trials, project.space, study.maximize, best)
+    assert gain is not None
+    return gain
 
 
 def confirm_command(project: Project, study: TrialStudy, number: int | None = None) -> str:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from kedro_eeipu.states import NodeState
 from kedro_eeipu.study.pipeline_state import in_few_words
-from kedro_eeipu.study.records import TrialRecord, with_defaults
+from kedro_eeipu.study.records import TrialRecord
 from kedro_eeipu.wording import counted, duration, in_bytes, scalar
 
 if TYPE_CHECKING:
@@ -140,11 +140,6 @@ def print_outcome(console: Console, result: Outcome, space: SearchSpace) -> None
     if result.best is None:
         say("No trial has completed.")
         return
-    first = with_defaults(result.trials, space, result.best)
-    say(
-        f"Best: {space.objective} {result.best.value:.6g} in trial {result.best.number}"
-        + (f", {first.value:.6g} with the defaults." if first is not None else ".")
-    )
     console.print(values_table(space, result.best))
     say(
         f"{counted(len(result.trials), 'trial')}, {counted(ran + reused, 'node execution')}: "

@@ -82,6 +82,7 @@ def tune(
     from kedro_eeipu.study.driver import check_name
     from kedro_eeipu.study.limits import Limits
     from kedro_eeipu.study.storage import open_study
+    from kedro_eeipu.tuning.holdout import measure_holdout, unmeasured
     from kedro_eeipu.tuning.runner import EEIPURunner
 
     given = trials is not None or budget is not None
@@ -136,7 +137,12 @@ def tune(
         click.echo(more)
     if result.best is None:
         return
+    measured = unmeasured(project, opened, result.best, again=len(result.trials) > before)
     try:
+        if measured and not quiet:
+            tried = " and ".join(str(t.number) for t in measured)
+            click.echo(f"Held out {space.holdout} is measured for trial {tried}.")
+        measure_holdout(project, opened, measured, tuner.runner)
         confirm_best(project, opened, result.best, starting=starting, quiet=quiet)
     except KeyboardInterrupt:
         click.echo(f"\nStopped. `{confirm_command(project, opened)}` confirms the best.", err=True)

@@ -95,13 +95,13 @@ def check_reach(
 
 
 def check_objective(pipeline: Pipeline, space: SearchSpace, where: str) -> None:
-    """Refuse an objective or a report that no node produces.
+    """Refuse an objective, a report or a held out value that no node produces.
 
     Raises:
         ConfigurationError: No node does.
     """
     produced = sorted(pipeline.all_outputs())
-    for value in (space.objective, *space.reports):
+    for value in space.values:
         if value.dataset not in produced:
             raise ConfigurationError(
                 f"no node of the pipeline produces the dataset '{value.dataset}'",
@@ -136,12 +136,12 @@ _WITHOUT_NUMBERS = ("email", "holoviews", "matplotlib", "pillow", "plotly", "tex
 
 
 def check_value_kinds(catalog: CatalogProtocol, space: SearchSpace) -> None:
-    """Refuse an objective or a report whose dataset is declared as something without numbers.
+    """Refuse an objective or the like whose dataset is declared as something without numbers.
 
     Raises:
         ConfigurationError: There is one.
     """
-    for value in (space.objective, *space.reports):
+    for value in space.values:
         declared = catalog.get(value.dataset) if value.dataset in catalog else None
         if declared is not None and holds_no_number(declared):
             raise ConfigurationError(

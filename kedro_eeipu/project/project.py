@@ -62,7 +62,6 @@ from kedro_eeipu.project.state import fixed_parts, pipeline_state
 from kedro_eeipu.search import SearchSpace, StageGraph, parse_space
 from kedro_eeipu.search.block import block_of
 from kedro_eeipu.search.paths import override
-from kedro_eeipu.search.stages import touches
 from kedro_eeipu.study.pipeline_state import PipelineState
 
 __all__ = ["Project"]
@@ -218,6 +217,15 @@ class Project:
     def _needed(self) -> frozenset[str]:
         return frozenset(node.name for node in self.pipeline.nodes)
 
+    @functools.cached_property
+    def _measured(self) -> frozenset[str]:
+        """Names of the nodes that run where a held out value is measured."""
+        if self.space.holdout is None:
+            return self._needed
+        catalog = catalog_of(self.session.load_context(self.runtime_params))
+        space = replace(self.space, also=(*self.space.also, self.space.holdout.dataset))
+        return needed_nodes(self.registered, space, catalog, self.block_place)
+
     @property
     def left_out(self) -> list[str]:
         """Names of the nodes that no trial runs, in the order in which `kedro run` runs them."""
@@ -251,7 +259,8 @@ class Project:
             try:
                 with catalog_errors(context):
                     catalog: CatalogProtocol = catalog_of(context)
-                    check_files(self.registered, self.pipeline, catalog)
+                    measured = keep_nodes(self.registered, self._measured)
+                    check_files(self.registered, measured, catalog)
                     check_value_kinds(catalog, self.space)
                 self._dry = self.planner.plan(
                     self.registered,
@@ -303,22 +312,6 @@ class Project:
         """
         check_store(self.store, self.settings)
 
-    def node_plan(self) -> list[dict[str, Any]]:
-        """What ``kedro eeipu plan --format json`` says of each node."""
-        graph = self.stage_graph()
-        return [
-            {
-                "name": name,
-                "stage": graph[graph.stage_of(name)].id,
-                "parameters": [
-                    p for p in self.space.paths if touches(action.node, p, self.parameters)
-                ],
-                "cacheable": action.identity is not None,
-                "why_not": action.why_not,
-            }
-            for name, action in self.dry_plan().actions.items()
-        ]
-
     def plan(self, catalog: CatalogProtocol, carried: CarriedState | None = None) -> RunPlan:
         """What a run of the whole pipeline would find in the cache; nothing is run or kept.
 
@@ -345,8 +338,22 @@ class Project:
         """The directory of the run with this id."""
         return RunDirectory(ensure_home(self.path) / "runs" / run_id, hide=self.redactor.text)
 
-    def new_run(self, run_id: str, meta: Mapping[str, Any], gate: Gate | None = None) -> PlannedRun:
-        """A run through the cache, to be started with `execute`."""
+    def new_run(
+        self,
+        run_id: str,
+        meta: Mapping[str, Any],
+        gate: Gate | None = None,
+        *,
+        holdout: bool = False,
+    ) -> PlannedRun:
+        """A run through the cache, to be started with `execute`.
+
+        Args:
+            run_id: Kedro's id of the run.
+            meta: What new records say of the run.
+            gate: Ends it early.
+            holdout: Whether the held out value is computed, too.
+        """
         return PlannedRun(
             run_id,
             self.planner,
@@ -354,7 +361,7 @@ class Project:
             meta=dict(meta),
             gate=gate,
             seeded=self.seeded,
-            nodes=self._needed,
+            nodes=self._measured if holdout else self._needed,
         )
 
     def execute(

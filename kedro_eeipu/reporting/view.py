@@ -12,6 +12,7 @@ from kedro_eeipu.reporting.drawing import safe
 from kedro_eeipu.reporting.parameters import Column, columns
 from kedro_eeipu.reporting.spending import StageTotals, stage_label
 from kedro_eeipu.study.beliefs import StudyBeliefs
+from kedro_eeipu.study.gain import Gain, gain_of
 from kedro_eeipu.wording import scalar
 
 if TYPE_CHECKING:
@@ -77,6 +78,11 @@ class StudyView:
         sign = -1.0 if self.maximize else 1.0
         complete = [t for t in self.current if t.value is not None]
         return sorted(complete, key=lambda t: (sign * (t.value or 0.0), t.number))
+
+    @cached_property
+    def gain(self) -> Gain | None:
+        """The best trial beside the defaults, ``None`` where no trial is complete."""
+        return gain_of(self.current, self.space, self.maximize)
 
     @cached_property
     def columns(self) -> list[Column]:

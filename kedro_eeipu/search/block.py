@@ -18,7 +18,7 @@ __all__ = ["block_of", "is_block", "parse_budget", "parse_space", "parse_trials"
 
 _KEYS = {
     *("objective", "space", "budget", "trials", "report", "also", "max_failures", "timeout"),
-    "confirm",
+    *("confirm", "holdout"),
 }
 
 
@@ -74,10 +74,12 @@ def parse_space(
     warnings: list[str] = []
     ranges = parse_ranges(ranges_block, parameters, where_block, warnings)
     objective = _parse_objective(block.get("objective"), where_block)
+    reports = _parse_reports(block.get("report"), objective.direction, where_block)
     return SearchSpace(
         ranges=in_order_of_conditions(ranges, where_block),
         objective=objective,
-        reports=_parse_reports(block.get("report"), objective.direction, where_block),
+        reports=reports,
+        holdout=_parse_holdout(block.get("holdout"), (objective, *reports), where_block),
         also=_parse_also(block.get("also"), f"{where_block}.also"),
         tolerance=_parse_tolerance(block.get("confirm"), f"{where_block}.confirm"),
         budget=parse_budget(block.get("budget"), f"{where_block}.budget"),
@@ -174,6 +176,30 @@ def _parse_reports(specs: Any, direction: str, where_block: str) -> tuple[Object
             dataset, key = spec["dataset"], _parse_key(spec.get("key"), where)
         reports.append(Objective(dataset, key, direction, "report", where_block))
     return tuple(reports)
+
+
+def _parse_holdout(spec: Any, searched: Sequence[Objective], where_block: str) -> Objective | None:
+    """A value that the search never sees; better is the way of the objective."""
+    where = f"{where_block}.holdout"
+    if spec is None:
+        return None
+    if not isinstance(spec, Mapping) or not isinstance(spec.get("dataset"), str):
+        raise ConfigurationError(
+            "`holdout` names no dataset",
+            where=where,
+            remedy="Write for example: holdout: {dataset: test_metrics, key: accuracy}",
+        )
+    refuse_unknown_keys(spec, {"dataset", "key"}, where)
+    key = _parse_key(spec.get("key"), f"{where}.key")
+    holdout = Objective(spec["dataset"], key, searched[0].direction, "holdout", where_block)
+    for value in searched:
+        if str(value) == str(holdout):
+            raise ConfigurationError(
+                f"{holdout} is the {value.role}, too, so the search sees it",
+                where=where,
+                remedy="Name a value that is computed from other data.",
+            )
+    return holdout
 
 
 def _parse_also(names: Any, where: str) -> tuple[str, ...]:

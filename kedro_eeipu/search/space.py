@@ -138,7 +138,7 @@ class Objective:
         key: What leads to the value inside it: a text with dots, or exact keys. Empty when the
             dataset is the number itself.
         direction: ``maximize`` or ``minimize``.
-        role: What it is in the ``eeipu`` block: ``objective`` or ``report``.
+        role: What it is in the ``eeipu`` block: ``objective``, ``report`` or ``holdout``.
         where: The file and the block that declare it, as errors name them.
     """
 
@@ -226,6 +226,7 @@ class SearchSpace:
         reports: Values on the way that may end a trial early.
         also: Nodes, tags and datasets that trials run besides what these values need.
         tolerance: How far the objective may be from a trial's that is confirmed.
+        holdout: A value that the search never sees, ``None`` for none.
         warnings: What is odd but no reason to stop.
         where: The file and the block that declare it, as errors name them.
     """
@@ -239,6 +240,7 @@ class SearchSpace:
     reports: tuple[Objective, ...] = ()
     also: tuple[str, ...] = ()
     tolerance: float = 0.0
+    holdout: Objective | None = None
     warnings: tuple[str, ...] = field(default=(), compare=False)
     where: str = field(default="parameters.yml: eeipu", compare=False)
 
@@ -247,6 +249,12 @@ class SearchSpace:
 
     def __len__(self) -> int:
         return len(self.ranges)
+
+    @property
+    def values(self) -> tuple[Objective, ...]:
+        """All values that are read from datasets."""
+        held_out = () if self.holdout is None else (self.holdout,)
+        return (self.objective, *self.reports, *held_out)
 
     @property
     def paths(self) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kedro_eeipu.states import NodeState
 from kedro_eeipu.study.audit import Audit, audit_in
 from kedro_eeipu.study.confirmation import Confirmation, confirmation_in
+from kedro_eeipu.study.holdout import HeldOut, holdout_in
 
 if TYPE_CHECKING:
     from kedro_eeipu.search import SearchSpace
@@ -106,6 +107,7 @@ class TrialRecord:
         confirmation: What came out when it ran once more, ``None`` if it did not, or if that was
             not asked for.
         audit: What was checked of what it reused, likewise.
+        holdout: What it came to on data that the search never sees, likewise.
     """
 
     number: int
@@ -126,6 +128,7 @@ class TrialRecord:
     reported: Mapping[int, float] = field(default_factory=dict)
     confirmation: Confirmation | None = None
     audit: Audit | None = None
+    holdout: HeldOut | None = None
 
     @classmethod
     def stored(
@@ -214,6 +217,7 @@ def with_confirmations(
             t,
             confirmation=confirmation_in(attributes, t.number),
             audit=audit_in(attributes, t.number),
+            holdout=holdout_in(attributes, t.number),
         )
         for t in trials
     ]

@@ -12,9 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-)
+from optuna.distributions import BaseDistribution
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
@@ -32,6 +30,7 @@ from kedro_eeipu.study.database_wait import StudyFile, file_of
 from kedro_eeipu.study.driver import beginning_alone, driver_ended
 from kedro_eeipu.study.frozen import name_metric, record_of
 from kedro_eeipu.study.heartbeat import Heartbeat
+from kedro_eeipu.study.holdout import HeldOut, holdout_attribute
 from kedro_eeipu.study.kept_states import KeptStates
 from kedro_eeipu.study.limits import counted_trials
 from kedro_eeipu.study.pipeline_state import Comparison, PipelineState
@@ -259,26 +258,32 @@ class TrialStudy:
 
     def confirmed(self, trials: Sequence[TrialRecord]) -> Sequence[TrialRecord]:
         """These trials, with what came out when they or what they reused ran once more."""
-        return with_confirmations(trials, self._file.use(lambda: self.optuna.user_attrs))
+        return with_confirmations(trials, self._notes())
 
     def confirm(self, number: int, result: Confirmation) -> None:
         """Record what came out when a trial ran once more."""
-        name, value = attribute_of(number), result.to_json()
-        self._file.use(lambda: self.optuna.set_user_attr(name, value))
+        self._note(attribute_of(number), result.to_json())
 
     def audited(self, number: int, audit: audits.Audit) -> None:
         """Record what was checked of what a trial reused, beside what was checked before."""
-        earlier = (
-            audits.audit_in(self._file.use(lambda: self.optuna.user_attrs), number)
-            or audits.Audit()
-        )
-        name, value = audits.audit_attribute(number), earlier.with_more(audit).to_json()
-        self._file.use(lambda: self.optuna.set_user_attr(name, value))
+        earlier = audits.audit_in(self._notes(), number) or audits.Audit()
+        value = earlier.with_more(audit).to_json()
+        self._note(audits.audit_attribute(number), value)
         self._refuted |= {number} if value["refuted"] else frozenset()
 
     def audited_seconds(self) -> float:
         """Seconds that audits took so far."""
-        return audits.audited_seconds(self._file.use(lambda: self.optuna.user_attrs))
+        return audits.audited_seconds(self._notes())
+
+    def hold_out(self, number: int, result: HeldOut) -> None:
+        """Record what a trial came to on held out data."""
+        self._note(holdout_attribute(number), result.to_json())
+
+    def _notes(self) -> dict[str, Any]:
+        return self._file.use(lambda: self.optuna.user_attrs)
+
+    def _note(self, name: str, value: dict[str, Any]) -> None:
+        self._file.use(lambda: self.optuna.set_user_attr(name, value))
 
     def reported(self) -> tuple[Mapping[int, float], ...]:
         """What each complete trial of the present state has reported on the way, by step."""

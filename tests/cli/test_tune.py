@@ -20,8 +20,9 @@ def test_tune_says_what_happens_and_what_came_out(shell: Shell) -> None:
     assert lines[0].startswith("trial   0")
     assert "ran 5, reused 0 of 5 nodes" in lines[0]
     assert any("reused" in line and "ran score" in line for line in lines)
-    assert "Best: metrics[loss]" in result.stdout
-    assert "with the defaults." in result.stdout
+    best = shell.json("best")
+    assert f"Trial {best['number']}: metrics[loss] {best['value']:.6g}, " in result.stdout
+    assert "better than the defaults (23)." in result.stdout
     assert "clean.scale" in result.stdout
     assert "0.5 … 2" in result.stdout
     assert "node executions" in result.stdout
@@ -30,12 +31,12 @@ def test_tune_says_what_happens_and_what_came_out(shell: Shell) -> None:
 
 def test_value_of_the_defaults_is_told_only_of_a_trial_that_ran_with_them(shell: Shell) -> None:
     block(shell.project, space={"shift": {"low": 0.0, "high": 50.0}})
-    assert "23 with the defaults." in shell("tune", "--trials", "1").stdout
+    assert "23, with the defaults: no trial is better." in shell("tune", "--trials", "1").stdout
     block(shell.project, space={"shift": {"low": 10.0, "high": 50.0}})
-    assert "23 with the defaults." in shell("tune", "--trials", "1").stdout
+    assert "23, with the defaults: no trial is better." in shell("tune", "--trials", "1").stdout
     moved = shell("tune", "--study", "moved", "--trials", "1")
     assert moved.exit_code == 0, moved.stderr
-    assert "with the defaults" not in moved.stdout
+    assert "There is no trial with the defaults." in moved.stdout
 
 
 def test_tune_goes_on_and_says_so(shell: Shell) -> None:
@@ -169,7 +170,7 @@ def test_live_view_in_a_terminal(project: Any) -> None:
     text = seen.decode()
     assert "node time" in text
     assert "choosing the next trial" in text
-    assert "Best: metrics[loss]" in text
+    assert "better than the defaults (23)" in text
 
 
 def test_project_path_with_spaces(project: Any, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from kedro_eeipu.errors import ConfigurationError
-from kedro_eeipu.project.left_out import seconds_left_out
+from kedro_eeipu.project.description import node_plan, seconds_left_out
 
 NODES = """
 from pathlib import Path
@@ -90,7 +90,7 @@ def test_only_ancestors_of_the_objective_run(project: Any) -> None:
     write(project)
     loaded = project.load()
     assert loaded.left_out == ["check", "plot", "describe"]
-    assert {n["name"] for n in loaded.node_plan()} == {"prepare", "score"}
+    assert {n["name"] for n in node_plan(loaded)} == {"prepare", "score"}
     assert {n for s in loaded.stage_graph() for n in s.nodes} == {"prepare", "score"}
     assert ran(project) == ["prepare", "score"]
     assert ran(project, q=3) == ["score"]
