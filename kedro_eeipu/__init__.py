@@ -6,14 +6,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kedro_eeipu.cli.notebook import load_ipython_extension
+    from kedro_eeipu.notebook.magic import load_ipython_extension
+    from kedro_eeipu.notebook.study import load_study
+    from kedro_eeipu.notebook.tuning import tune
 
-__all__ = ["__version__", "load_ipython_extension"]
+__all__ = ["__version__", "load_ipython_extension", "load_study", "tune"]
 
 __version__ = "0.1.0"
 
 # The module that holds each public name: it is imported when the name is asked for.
-_MODULES = {"load_ipython_extension": "kedro_eeipu.cli.notebook"}
+_MODULES = {
+    "load_ipython_extension": "kedro_eeipu.notebook.magic",
+    "load_study": "kedro_eeipu.notebook.study",
+    "tune": "kedro_eeipu.notebook.tuning",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -23,6 +23,10 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")  # all but tabs and ends of l
 class EEIPUError(Exception):
     """Something a user can fix; its text says what is wrong, where, and what to do."""
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows in the place of a traceback."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class ConfigurationError(EEIPUError):
     """Wrong usage or configuration (exit code 2).

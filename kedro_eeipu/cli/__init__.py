@@ -15,6 +15,7 @@ from kedro_eeipu.cli import (
     init,
     plan,
     report,
+    studies,
     trials,
     tune,
     viz,
@@ -44,6 +45,7 @@ for command in (
     compare.compare,
     report.report,
     viz.viz,
+    studies.studies,
     explain.explain,
     cache.cache,
 ):

@@ -17,6 +17,8 @@ from kedro_eeipu.cli.recorded import (
 
 if TYPE_CHECKING:
     from kedro_eeipu.project.selection import Selection
+    from kedro_eeipu.search import SearchSpace
+    from kedro_eeipu.study.gain import Gain
 
 __all__ = ["best"]
 
@@ -24,7 +26,7 @@ __all__ = ["best"]
 @click.command()
 @any_state_option
 @study_query
-def best(selection: Selection, any_state: bool, form: str) -> None:
+def best(selection: Selection, any_state: bool, form: str) -> tuple[Gain, SearchSpace, str]:
     """Show the best trial of a study beside the defaults.
 
     Trials from before an edit do not count.
@@ -34,20 +36,22 @@ def best(selection: Selection, any_state: bool, form: str) -> None:
     changes = opened.changes(trial)
     (trial,) = opened.confirmed([trial])
     gain = gain_over_defaults(project, opened, trial)
+    command = confirm_command(project, opened)
+    shown = (gain, project.space, verdict(trial, command))
     if form == "json":
         from kedro_eeipu.study.explain import History, trial_json
 
         document = trial_json(History(opened.trials()), trial)
         print_json({**document, "changed_since": list(changes), "gain": gain.listed()})
-        return
+        return shown
     from kedro_eeipu.cli.tables import values_table
     from kedro_eeipu.study.pipeline_state import in_few_words
 
-    command = confirm_command(project, opened)
     first, *others = gain.in_words(command)
     click.echo(first)
     if changes:
         click.echo(f"Changed since then: {in_few_words(changes)}")
     make_console().print(values_table(project.space, trial))
-    for line in (*others, verdict(trial, command)):
+    for line in (*others, shown[-1]):
         click.echo(line)
+    return shown

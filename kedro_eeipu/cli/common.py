@@ -21,13 +21,11 @@ from kedro_eeipu.project.selection import DEFAULT_PIPELINE, Selection
 
 if TYPE_CHECKING:
     from kedro.framework.startup import ProjectMetadata
-    from kedro.runner import AbstractRunner
 
 __all__ = [
     "as_csv",
     "format_option",
     "interrupt_on_sigterm",
-    "kedro_runner",
     "make_console",
     "place_options",
     "print_csv",
@@ -120,25 +118,6 @@ def study_query(command: Callable[..., Any]) -> Callable[..., Any]:
     return project_options(study_option(format_option()(selecting(command))))
 
 
-def kedro_runner(name: str) -> AbstractRunner:
-    """A runner of Kedro's by its name, or one of the project's by its dotted path.
-
-    Raises:
-        ConfigurationError: There is none.
-    """
-    from kedro.utils import load_obj
-
-    try:
-        runner: AbstractRunner = load_obj(name, "kedro.runner")()
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigurationError(
-            f"there is no runner '{name}' ({error})",
-            where="--runner",
-            remedy="Known: SequentialRunner, ThreadRunner, ParallelRunner, or a dotted path.",
-        ) from None
-    return runner
-
-
 def interrupt_on_sigterm() -> None:
     """Let a polite kill end the running trial as Ctrl-C does."""
 
@@ -149,11 +128,14 @@ def interrupt_on_sigterm() -> None:
 
 
 def make_console(quiet: bool = False) -> Any:
-    """Where tables go: cut at the width of a terminal, and whole into a pipe or a file."""
+    """Where tables go: cut at the width of a terminal, and whole into a pipe or a file.
+
+    In a notebook, too, they are text: rich would put each line into a block of its own.
+    """
     from rich.console import Console
 
-    console = Console(quiet=quiet)
-    if not console.is_terminal and not console.is_jupyter:
+    console = Console(quiet=quiet, force_jupyter=False)
+    if not console.is_terminal:
         console.width = _UNCUT
     return console
 
@@ -187,7 +169,7 @@ def print_json_lines(entries: Iterable[Any]) -> None:
 
 
 def write_page(page: str, target: Path, name: str) -> None:
-    """Write an HTML page.
+    """Write a page or another text.
 
     Raises:
         ConfigurationError: It cannot be written.

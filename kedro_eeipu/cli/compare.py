@@ -12,7 +12,6 @@ import click
 from kedro_eeipu.cli.common import (
     format_option,
     interrupt_on_sigterm,
-    kedro_runner,
     make_console,
     print_json,
     project_options,
@@ -85,6 +84,7 @@ def compare(
     from kedro_eeipu.comparison import Comparison, as_json
     from kedro_eeipu.comparison.page import comparison_html
     from kedro_eeipu.comparison.table import terminal_tables, verdict
+    from kedro_eeipu.tuning.options import kedro_runner
 
     given = parsed_budget(budget)
     project = selection.load_project()

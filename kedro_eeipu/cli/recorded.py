@@ -41,18 +41,15 @@ def recorded_study(selection: Selection) -> RecordedStudy:
     """The trials of a study, which may be of a pipeline that no longer loads."""
     from kedro_eeipu.config.opening import study_storage
     from kedro_eeipu.config.redaction import Redactor
-    from kedro_eeipu.study.fast_read import RecordedStudy, read_study
+    from kedro_eeipu.study.fast_read import read_study
 
     context, settings = selection.open_settings()
     storage, name = study_storage(context, settings), selection.study_name
     recorded = read_study(storage, name)
     if recorded is None:
-        from kedro_eeipu.study.storage import open_study
+        from kedro_eeipu.study.shelf import read_any_study
 
-        opened = open_study(storage, name)
-        recorded = RecordedStudy(
-            list(opened.confirmed(opened.trials())), opened.states.all(), opened.maximize
-        )
+        recorded = read_any_study(storage, name)
     redactor = Redactor.of(context)  # what an earlier version recorded may hold secrets
     trials = [t.redacted(redactor.text, redactor.value) for t in recorded.trials]
     return replace(recorded, trials=trials)

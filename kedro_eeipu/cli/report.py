@@ -26,7 +26,7 @@ __all__ = ["report"]
     help="File to write (default: .eeipu/report.html in the project).",
 )
 @selecting
-def report(selection: Selection, output: Path | None) -> None:
+def report(selection: Selection, output: Path | None) -> Path:
     """Write one HTML page about a study.
 
     Convergence against cost, what was reused, where the seconds went, which ranges matter.
@@ -47,3 +47,4 @@ def report(selection: Selection, output: Path | None) -> None:
     target = output or project.home / "report.html"
     write_page(page, target, "the report")
     click.echo(str(target))
+    return target

@@ -17,6 +17,7 @@ from kedro_eeipu.wording import counted, duration, in_bytes, scalar
 if TYPE_CHECKING:
     from kedro_eeipu.search.space import SearchSpace
     from kedro_eeipu.search.stages import PipelineStage, StageGraph
+    from kedro_eeipu.study.shelf import StudySummary
     from kedro_eeipu.tuning.runner import Outcome
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "plan_tables",
     "print_outcome",
     "print_trials",
+    "studies_table",
     "values_table",
 ]
 
@@ -124,6 +126,31 @@ def entries_table(entries: Sequence[Mapping[str, Any]]) -> Table:
             duration(entry["seconds"]),
             duration(entry["age_seconds"]),
             str(len(entry["trials"])),
+        )
+    return table
+
+
+def studies_table(studies: Sequence[StudySummary], now: float) -> Table:
+    """One row per study.
+
+    Args:
+        studies: The studies.
+        now: The time, in seconds since 1970.
+    """
+    table = Table(**_PLAIN)
+    table.add_column("study", no_wrap=True, overflow="ellipsis")
+    for name in ("trials", "complete", "best", "node time", "last trial"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for study in studies:
+        table.add_row(
+            Text(study.name),
+            str(study.trials),
+            str(study.complete),
+            "-" if study.best is None else f"{study.best:.6g}",
+            duration(study.cost_seconds),
+            "-" if study.last is None else f"{duration(max(0.0, now - study.last))} ago",
+            f"{study.direction}{', running' if study.running else ''}",
         )
     return table
 

@@ -7,14 +7,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from kedro_eeipu.cli.common import (
     interrupt_on_sigterm,
-    kedro_runner,
     make_console,
     project_options,
     selecting,
@@ -52,6 +50,13 @@ __all__ = ["tune"]
     default=None,
     help="Stop, too, when another trial is not worth its cost any more.",
 )
+@click.option(
+    "--try",
+    "own",
+    multiple=True,
+    metavar="FILE|a.b=1,…",
+    help="Try these values first, whatever the limits; can be given several times.",
+)
 @click.option("--sampler", type=click.Choice(SAMPLERS), default=EEIPU, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the sampler.")
 @click.option("--runner", "-r", default="SequentialRunner", show_default=True, help="Kedro runner.")
@@ -64,6 +69,7 @@ def tune(
     trials: int | None,
     budget: str | None,
     stop: str | None,
+    own: tuple[str, ...],
     sampler: str,
     seed: int,
     runner: str,
@@ -78,49 +84,30 @@ def tune(
     from kedro_eeipu.cli.confirm import confirm_best
     from kedro_eeipu.cli.progress import LiveView, PlainView
     from kedro_eeipu.cli.tables import print_outcome
-    from kedro_eeipu.search.block import parse_budget, parse_trials
-    from kedro_eeipu.study.driver import check_name
-    from kedro_eeipu.study.limits import Limits
-    from kedro_eeipu.study.storage import open_study
     from kedro_eeipu.tuning.holdout import measure_holdout, unmeasured
-    from kedro_eeipu.tuning.runner import EEIPURunner
+    from kedro_eeipu.tuning.options import TuneOptions
 
-    given = trials is not None or budget is not None
-    asked = (parse_trials(trials), parse_budget(budget))
     began, used = time.perf_counter(), time.process_time()
     project = selection.load_project()
     starting = time.process_time()  # about what a fresh process takes to get here
     # With other work on the machine, it waits for so many seconds a second.
     waiting = (time.perf_counter() - began) / max(starting - used, 0.01)
-    check_name(project.storage, selection.study_name)
     space = project.space
-    numbers = asked if given else (space.trials, space.budget)
-    limits = Limits(
-        *numbers, auto=stop == "auto", max_failures=space.max_failures, where=space.where
+    options = TuneOptions(
+        trials, budget, stop == "auto", own, sampler, seed, runner, workers, scheduler
     )
-    warn(project.warnings)
     console = make_console(quiet=quiet)
+    make_view = LiveView if console.is_terminal and not quiet else PlainView
+    tuner = options.prepare(
+        project,
+        selection.study_name,
+        lambda limits: make_view(console, limits),
+        starting * max(1.0, waiting),
+    )
+    opened, view, limits = tuner.study, tuner.listener, tuner.limits
+    warn(project.warnings)
     if quiet:
         logging.disable(logging.WARNING)
-    view = (LiveView if console.is_terminal and not quiet else PlainView)(console, limits)
-    opened = open_study(project.storage, selection.study_name, space, create=True)
-    make: Any = EEIPURunner
-    if workers is not None or scheduler is not None or project.has_timeouts:
-        from kedro_eeipu.tuning.cluster import opener
-        from kedro_eeipu.tuning.cluster_runner import ClusterRunner
-
-        cluster = opener(workers, scheduler, project.settings.cluster.resources)
-        make = partial(ClusterRunner, open_cluster=cluster)
-    tuner = make(
-        project,
-        opened,
-        limits,
-        sampler=sampler,
-        seed=seed,
-        runner=kedro_runner(runner),
-        listener=view,
-        audit={"starting": starting * max(1.0, waiting)},
-    )
     if opened.trials():
         opened.compare_with(project.state)
         warn(list(_edits(opened)))

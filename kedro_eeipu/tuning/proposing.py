@@ -46,6 +46,7 @@ class Proposer:
         seed: Seed of everything random.
         choose: The sampler that is asked for the trial of a number. By default always the one
             named by `sampler`.
+        own: Values that the user wants to be tried before any are proposed, each once.
 
     Attributes:
         payoffs: What each model-based proposal so far was expected to be worth, see
@@ -61,6 +62,7 @@ class Proposer:
         sampler: str = EEIPU,
         seed: int = 0,
         choose: Callable[[int], BaseSampler] | None = None,
+        own: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         self.observer = observer
         self.sampler = sampler
@@ -68,6 +70,7 @@ class Proposer:
         self._project = project
         self._study = study
         self._seed = seed
+        self._own = [dict(values) for values in own]
         self._choose = choose or self._named_sampler
         self._finite = all(r.levels for r in project.space)
         self._listing = Listing(project.store)
@@ -77,8 +80,8 @@ class Proposer:
     def propose(self, running: Collection[Mapping[str, Any]] = ()) -> Proposed:
         """Parameters for the next trial.
 
-        An interrupted one's, the defaults, the best of the pipeline before an edit, or the
-        sampler's.
+        An interrupted one's, the defaults, the user's own, the best of the pipeline before an
+        edit, or the sampler's.
 
         Args:
             running: Parameters of trials whose end is awaited.
@@ -90,6 +93,9 @@ class Proposer:
         defaults = self._project.space.defaults()
         if not trials or self._failed_before_an_edit(defaults, trials):
             return Proposed(defaults)
+        untried = self.untried(trials)
+        if untried:
+            return Proposed(untried[0])
         former = self._former_best(trials)
         if former is not None:
             return Proposed(former)
@@ -103,6 +109,19 @@ class Proposer:
             return Proposed(params)
         self.payoffs.append(sampler.last_proposal.info.get("payoff", math.inf))
         return Proposed(params, self._exhausted(params, trials, running))
+
+    def untried(self, trials: Sequence[TrialRecord]) -> list[dict[str, Any]]:
+        """The user's own values that no trial has, running ones counted in.
+
+        Args:
+            trials: The trials of today's pipeline.
+        """
+        tried = [t.params for t in trials]
+        return [values for values in self._own if values not in tried]
+
+    def is_own(self, params: Mapping[str, Any]) -> bool:
+        """Whether the user wants these values to be tried."""
+        return params in self._own
 
     def eeipu(self) -> EEIPUSampler:
         """The EEIPU sampler, with what the cache holds now."""

@@ -82,6 +82,7 @@ class EEIPURunner:
         meta: What new records in the cache say of a run, besides its study and trial.
         charge: What is recorded of a trial's nodes, given what happened to them; by default that.
         audit: What audits are made with, as `Auditor` takes it; ``None`` for no audits.
+        own: Values that the user wants to be tried, each once, whatever the limits.
 
     Attributes:
         on_worker: Whether trials run on workers of a cluster.
@@ -106,6 +107,7 @@ class EEIPURunner:
         meta: Mapping[str, Any] | None = None,
         charge: Callable[[Sequence[NodeRecord]], Sequence[NodeRecord]] = tuple,
         audit: Mapping[str, Any] | None = MappingProxyType({}),
+        own: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         self.project = project
         self.study = study
@@ -113,7 +115,7 @@ class EEIPURunner:
         self.runner = runner or SequentialRunner()
         self.listener = listener or Listener()
         self.proposer = proposer or Proposer(
-            project, study, Observer(project), sampler=sampler, seed=seed
+            project, study, Observer(project), sampler=sampler, seed=seed, own=own
         )
         if limits.auto and self.proposer.sampler != EEIPU:
             raise ConfigurationError(
@@ -234,6 +236,9 @@ class EEIPURunner:
             self.recover()
         audited = 0.0 if self.auditor is None else self.auditor.seconds
         return self.limits.reached(self.study.current(), audited)
+        trials = self.study.current()
+        # Values that the user has asked for by name are tried whatever the limits.
+        return "" if self.proposer.untried(trials) else self.limits.reached(trials)
 
     def _not_to_be_run(self, proposed: Proposed) -> str:
         """Why a proposal ends the study instead of beginning a trial; empty if it does not."""
@@ -275,7 +280,7 @@ class EEIPURunner:
             ),
         }
         self.study.states.keep(self.project.state)
-        most = self.limits.trials
+        most = None if self.proposer.is_own(params) else self.limits.trials
         return self.study.begin(params, self._distributions, run_id, attributes, most), run_id
 
     def _plan_anew(self) -> None:

@@ -26,6 +26,23 @@ def test_study_in_a_notebook(shell: Any, capsys: pytest.CaptureFixture[str]) -> 
     assert [t["number"] for t in json.loads(capsys.readouterr().out)] == [0, 1]
 
 
+def test_best_and_report_return_what_a_notebook_shows(
+    shell: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shell.run_line_magic("eeipu", "tune --trials 2 --sampler random --quiet")
+    capsys.readouterr()
+    best = shell.run_line_magic("eeipu", "best")
+    assert best.params.keys() == {"clean.scale", "left.weight", "right.power", "shift"}
+    assert "metrics[loss]" in repr(best)
+    assert "<table>" in best._repr_html_()
+    assert not capsys.readouterr().out, "it is shown once"
+    page = shell.run_line_magic("eeipu", "report")
+    assert page._repr_html_().startswith('<iframe srcdoc="&lt;!')
+    capsys.readouterr()
+    assert shell.run_line_magic("eeipu", "best --format json") is None
+    assert json.loads(capsys.readouterr().out)["number"] == best.number
+
+
 @pytest.mark.parametrize(
     ("line", "told"),
     [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import shlex
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,14 @@ from kedro.framework.startup import bootstrap_project
 from kedro.utils import find_kedro_project
 
 from kedro_eeipu.errors import ConfigurationError
+from kedro_eeipu.notebook.display import Best, Page
 
 __all__ = ["load_ipython_extension"]
 
 # They end with a click of their own, or wait for Ctrl-C.
 _NOT_HERE = ("viz",)
+# With them `best` prints what it is asked for.
+_AS_TEXT = {"--format", "--format=json", "--format=text", "--help"}
 
 
 def load_ipython_extension(ipython: Any) -> None:
@@ -23,11 +28,14 @@ def load_ipython_extension(ipython: Any) -> None:
     ipython.register_magic_function(eeipu, magic_kind="line", magic_name="eeipu")
 
 
-def eeipu(line: str) -> None:
+def eeipu(line: str) -> Any:
     """Run a command of ``kedro eeipu`` in this process, on the project around the notebook.
 
     ``%eeipu tune --trials 20``, ``%eeipu trials``, ``%eeipu report``: all that the command line
     takes but ``viz``, which would not return. Interrupt the kernel as you would press Ctrl-C.
+
+    Returns:
+        Of ``report`` the page, of ``best`` the best trial, else nothing.
     """
     from kedro_eeipu.cli import commands
 
@@ -45,15 +53,22 @@ def eeipu(line: str) -> None:
                 f"{arguments[0]} would not return",
                 remedy=f"Type `kedro eeipu {line}` in a terminal.",
             )
-        commands.main(
-            ["eeipu", *arguments],
-            prog_name="kedro",
-            obj=bootstrap_project(Path(path)),
-            standalone_mode=False,
-        )
+        is_best = arguments[:1] == ["best"] and not _AS_TEXT & set(arguments)
+        with redirect_stdout(io.StringIO()) if is_best else nullcontext():
+            result = commands.main(
+                ["eeipu", *arguments],
+                prog_name="kedro",
+                obj=bootstrap_project(Path(path)),
+                standalone_mode=False,
+            )
+        if is_best:
+            return Best(*result)
+        if arguments[:1] == ["report"] and isinstance(result, Path):
+            return Page(result.read_text(encoding="utf-8"))
     except click.ClickException as error:
         error.show()
     except ConfigurationError as error:
         click.echo(f"Error: {error}", err=True)
     except SystemExit:  # the command has said why
         pass
+    return None
