@@ -32,6 +32,7 @@ _MARKS = {
 }
 # Share of a study that must be done before the time left is estimated.
 _ESTIMATE_SHARE = 0.03
+_ROOM_FOR_SECONDS = 8  # behind the name of a running node
 _SPARKS = "▁▂▃▄▅▆▇█"
 
 
@@ -109,10 +110,13 @@ class LiveView(PlainView):
         self._run: PlannedRun | None = None
         self._number = 0
         self._params: Mapping[str, Any] = {}
-        self._elsewhere: dict[int, tuple[Mapping[str, Any], float]] = {}
+        self._why = ""
+        self._elsewhere: dict[int, tuple[Mapping[str, Any], str, float]] = {}
+        self._node_since: dict[str, float] = {}  # when a node was first seen running
         self._trials: list[TrialRecord] = []
         self._headed = False
         self._since: tuple[float | None, float] = (None, 0.0)
+        self._earlier = 0.0  # seconds that the trials of earlier calls took
         self._live = Live(
             console=console, get_renderable=self._render, refresh_per_second=8, transient=True
         )
@@ -128,16 +132,21 @@ class LiveView(PlainView):
     def study_started(self, study: TrialStudy) -> None:
         super().study_started(study)
         self._since = (self._share(self.spent), time.monotonic())
+        self._earlier = busy_seconds(self._trials)
         self._live.refresh()  # what is known at once, however short the trials are
 
     def recounted(self, study: TrialStudy) -> None:
         super().recounted(study)
         self._trials = study.current()
 
+    def proposed(self, why: str) -> None:
+        self._why = why
+
     def trial_started(self, number: int, params: Mapping[str, Any], run: PlannedRun | None) -> None:
+        self._node_since = {}
         self._number, self._params, self._run = number, params, run
         if run is None:
-            self._elsewhere[number] = params, time.monotonic()
+            self._elsewhere[number] = params, self._why, time.monotonic()
 
     def trial_finished(self, trial: TrialRecord) -> None:
         self._run = None
@@ -166,7 +175,7 @@ class LiveView(PlainView):
         grid.add_row("used", self._progress(spent))
         share = self._share(spent)
         began, at = self._since
-        grid.add_row("left", time_left(began, share, time.monotonic() - at))
+        grid.add_row("left", time_left(began, share, time.monotonic() - at, self._earlier))
         if share is not None:
             width = self._width() - 6
             grid.add_row("", ProgressBar(1.0, share, width, complete_style="cyan"))
@@ -188,16 +197,19 @@ class LiveView(PlainView):
             mark, style = _MARKS[state]
             count = sum(s == state for s in states.values())
             counts.append(f"{mark} {count} {state}   ", style=style)
-        tried = Text.assemble((f"trial {self._number}", "bold"), "  ", self._tried(self._params))
+        tried = Text.assemble(
+            (f"trial {self._number}", "bold"), "  ", self._tried(self._params, self._why)
+        )
         tried.truncate(2 * self._width() - 4, overflow="ellipsis")
         return [tried, self._nodes(states), counts]
 
-    def _tried(self, params: Mapping[str, Any]) -> Text:
-        """The values of a trial that are not the best trial's."""
+    def _tried(self, params: Mapping[str, Any], why: str) -> Text:
+        """Where the values of a trial come from, and those that are not the best trial's."""
         best = {} if self.best is None else self.best.params
         differs = {p: v for p, v in params.items() if p not in best or best[p] != v}
         text = "  ".join(f"{p}={scalar(v)}" for p, v in differs.items())
-        return Text(text, style="magenta", overflow="ellipsis", no_wrap=True)
+        said = Text(f"{why}  " if why else "", style="dim", overflow="ellipsis", no_wrap=True)
+        return said.append(text, style="not dim magenta")
 
     def _on_workers(self) -> Table:
         """The trials that workers have: for how long, and what each tries."""
@@ -205,13 +217,13 @@ class LiveView(PlainView):
         grid.add_column(no_wrap=True, style="bold")
         grid.add_column(no_wrap=True, justify="right")
         grid.add_column(no_wrap=True, overflow="ellipsis")
-        for number, (params, since) in list(self._elsewhere.items()):
+        for number, (params, why, since) in list(self._elsewhere.items()):
             seconds = duration(time.monotonic() - since)
-            grid.add_row(f"trial {number}", seconds, self._tried(params))
+            grid.add_row(f"trial {number}", seconds, self._tried(params, why))
         return grid
 
     def _nodes(self, states: Mapping[str, str]) -> Table:
-        columns = max(1, self._width() // (max(map(len, states)) + 4))
+        columns = max(1, self._width() // (max(map(len, states)) + 4 + _ROOM_FOR_SECONDS))
         most = columns * max(3, self.console.height - 10)
         if len(states) > most:  # the counts below tell of the others
             busy = {n: s for n, s in states.items() if s not in (NodeState.REUSED, "waiting")}
@@ -219,7 +231,11 @@ class LiveView(PlainView):
         cells = []
         for name, state in states.items():
             mark, style = _MARKS[state]
-            cells.append(Text(f"{mark} {name}", style=style, no_wrap=True, overflow="ellipsis"))
+            text = f"{mark} {name}"
+            if state == NodeState.RUNNING:
+                now = time.monotonic()
+                text += f" {duration(now - self._node_since.setdefault(name, now))}"
+            cells.append(Text(text, style=style, no_wrap=True, overflow="ellipsis"))
         grid = Table.grid(padding=(0, 0, 0, 2), pad_edge=True)
         for i in range(0, len(cells), columns):
             grid.add_row(*cells[i : i + columns])
@@ -280,16 +296,37 @@ def _row(trial: TrialRecord, better: bool) -> Text:
     return text
 
 
-def time_left(began: float | None, share: float | None, seconds: float) -> str:
+def busy_seconds(trials: Sequence[TrialRecord]) -> float:
+    """Wall seconds in which some trial was chosen or ran; times between two calls left out."""
+    spans = sorted(
+        (t.started - t.proposing, t.finished)
+        for t in trials
+        if t.started is not None and t.finished is not None
+    )
+    total, until = 0.0, 0.0
+    for start, end in spans:
+        total += max(0.0, end - max(start, until))
+        until = max(until, end)
+    return total
+
+
+def time_left(
+    began: float | None, share: float | None, seconds: float, earlier: float = 0.0
+) -> str:
     """How long a study will go on, if it goes on as it went.
 
     Args:
         began: Share of the study that was done when this process took it up.
         share: Share that is done now.
         seconds: Between the two.
+        earlier: Seconds that the share took that was done before.
     """
-    if began is None or share is None or share - began < _ESTIMATE_SHARE:
+    if began is None or share is None:
         return "not known yet"
+    if share - began < _ESTIMATE_SHARE:
+        if began < _ESTIMATE_SHARE or not earlier:
+            return "not known yet"
+        began, seconds = 0.0, earlier + seconds
     return f"about {duration(seconds * (1.0 - share) / (share - began))}"
 
 

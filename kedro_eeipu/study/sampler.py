@@ -89,6 +89,7 @@ class EEIPUSampler(BaseSampler):
         self.seed = seed
         self.observe = observe or self._read_attribute
         self.last_proposal: Proposal | None = None
+        self.warmup = 0  # trials before the first proposal of the model, once one was asked for
         self._distributions = distributions(space)
         self._independent = RandomSampler(seed=seed)
         self._asking = threading.Lock()
@@ -141,7 +142,7 @@ class EEIPUSampler(BaseSampler):
             available={i: o.available for i, o in enumerate(observations)},
             pending=[self.point(params) for params in pending],
         )
-        self.last_proposal = proposal
+        self.last_proposal, self.warmup = proposal, optimizer.warmup
         return self._values(proposal, [*(t.params for t in finished), *pending])
 
     def _proposed(self, running: FrozenTrial) -> Mapping[str, Any]:

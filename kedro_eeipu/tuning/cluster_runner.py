@@ -88,6 +88,7 @@ class ClusterRunner(EEIPURunner):
         if reason := self._not_to_be_run(proposed):
             return reason
         params = proposed.params
+        self.listener.proposed(proposed.why)
         number, run_id = self._begin(params, time.perf_counter() - started)
         self.listener.trial_started(number, params, None)
         project = self.project

@@ -28,6 +28,13 @@ class Listener:
     def recounted(self, study: TrialStudy) -> None:
         """Some trials no longer count: an audit has found that they were served wrongly."""
 
+    def proposed(self, why: str) -> None:
+        """The parameters of the next trial are chosen.
+
+        Args:
+            why: Where they come from, in a few words; empty for a proposal of the model.
+        """
+
     def trial_started(self, number: int, params: Mapping[str, Any], run: PlannedRun | None) -> None:
         """A trial is running.
 

@@ -29,10 +29,12 @@ class Proposed:
     Attributes:
         params: Values by dotted path, of the active parameters.
         exhausted: Whether they repeat an earlier trial because a finite space has nothing else.
+        why: Where they come from, in a few words; empty for a proposal of the model.
     """
 
     params: dict[str, Any]
     exhausted: bool = False
+    why: str = ""
 
 
 class Proposer:
@@ -89,16 +91,16 @@ class Proposer:
         trials = self._study.current()
         interrupted = self._interrupted(trials)
         if interrupted is not None:
-            return Proposed(interrupted)
+            return Proposed(interrupted, why="once more")
         defaults = self._project.space.defaults()
         if not trials or self._failed_before_an_edit(defaults, trials):
-            return Proposed(defaults)
+            return Proposed(defaults, why="the defaults")
         untried = self.untried(trials)
         if untried:
-            return Proposed(untried[0])
+            return Proposed(untried[0], why="your own values")
         former = self._former_best(trials)
         if former is not None:
-            return Proposed(former)
+            return Proposed(former, why="the best before the edit")
         frozen = self._study.frozen()
         sampler = self._choose(len(frozen))
         if not isinstance(sampler, EEIPUSampler):  # which learns costs from the others
@@ -107,8 +109,11 @@ class Proposer:
         params = propose(sampler, frozen, self._study.direction, self._project.space)
         if not isinstance(sampler, EEIPUSampler) or sampler.last_proposal is None:
             return Proposed(params)
-        self.payoffs.append(sampler.last_proposal.info.get("payoff", math.inf))
-        return Proposed(params, self._exhausted(params, trials, running))
+        info = sampler.last_proposal.info
+        self.payoffs.append(info.get("payoff", math.inf))
+        place = f" {len(trials) + 1} of {sampler.warmup}" if len(trials) < sampler.warmup else ""
+        why = "" if info else f"warm-up{place}"
+        return Proposed(params, self._exhausted(params, trials, running), why)
 
     def untried(self, trials: Sequence[TrialRecord]) -> list[dict[str, Any]]:
         """The user's own values that no trial has, running ones counted in.

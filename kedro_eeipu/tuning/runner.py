@@ -223,6 +223,7 @@ class EEIPURunner:
             if reason := self._not_to_be_run(proposed):
                 return reason
             proposing = time.perf_counter() - started
+            self.listener.proposed(proposed.why)
             with contextlib.suppress(LimitReached):  # another process began the last trial first
                 self.evaluate(proposed.params, proposing)
             self.check_failures()
