@@ -236,10 +236,9 @@ class EEIPURunner:
         if self.study.shared and time.monotonic() - self._recovered > _RECOVER_SECONDS:
             self.recover()
         audited = 0.0 if self.auditor is None else self.auditor.seconds
-        return self.limits.reached(self.study.current(), audited)
         trials = self.study.current()
         # Values that the user has asked for by name are tried whatever the limits.
-        return "" if self.proposer.untried(trials) else self.limits.reached(trials)
+        return "" if self.proposer.untried(trials) else self.limits.reached(trials, audited)
 
     def _not_to_be_run(self, proposed: Proposed) -> str:
         """Why a proposal ends the study instead of beginning a trial; empty if it does not."""
