@@ -240,42 +240,56 @@ class Plots:
         """Seconds that each stage ran and saved."""
         return self._drawn("stages")
 
-    def importance(self) -> go.Figure:
-        """How much each parameter matters."""
-        return self._drawn("importance")
+    def importance(self, stages: bool = False) -> go.Figure:
+        """How much each parameter matters.
+
+        Args:
+            stages: Whether stages are shown instead.
+        """
+        return self._drawn("importance", stages)
 
     def slice(self, paths: Sequence[str] | None = None) -> go.Figure:
-        """The values of the trials against each parameter.
+        """What the model believes of each parameter around the best trial.
 
         Args:
             paths: Parameters to show; all by default.
         """
-        return self._drawn("slice", paths)
+        return self._drawn("slice", self._known(paths))
 
     def pairs(self, paths: Sequence[str] | None = None) -> go.Figure:
-        """The trials over each pair of parameters, coloured by their value.
+        """What the model believes of each pair of parameters around the best trial.
 
         Args:
             paths: Parameters to pair; the most important ones by default.
         """
-        return self._drawn("pairs", paths)
+        return self._drawn("pairs", self._known(paths))
 
     def parallel(self) -> go.Figure:
         """Parallel coordinates of the parameters and the value."""
         return self._drawn("parallel")
 
-    def _drawn(self, name: str, paths: Sequence[str] | None = None) -> go.Figure:
+    def predictions(self) -> go.Figure:
+        """What the model predicts of each trial that it has not seen, against what came out."""
+        return self._drawn("predictions")
+
+    def _drawn(self, name: str, *arguments: Any) -> go.Figure:
         from kedro_eeipu.reporting import figures
 
-        view = self._study._view()
-        if paths is None:
-            return getattr(figures, name)(view)
-        unknown = [path for path in paths if path not in view.space.paths]
-        if unknown:
-            raise ConfigurationError(
-                f"'{unknown[0]}' is not tuned", remedy=f"Known: {', '.join(view.space.paths)}."
-            )
-        return getattr(figures, name)(view, paths)
+        return getattr(figures, name)(self._study._view(), *arguments)
+
+    def _known(self, paths: Sequence[str] | None) -> Sequence[str] | None:
+        """Paths as they are asked for.
+
+        Raises:
+            ConfigurationError: One of them is not tuned.
+        """
+        known = self._study.project.space.paths
+        for path in paths or ():
+            if path not in known:
+                raise ConfigurationError(
+                    f"'{path}' is not tuned", remedy=f"Known: {', '.join(known)}."
+                )
+        return paths
 
     def __repr__(self) -> str:
         names = [name for name in vars(Plots) if not name.startswith("_")]
