@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 __all__ = ["report_html"]
 
 _BEST_TRIALS = 10
+_GAIN_HEIGHT = 420
 
 
 def report_html(
@@ -160,7 +161,7 @@ def _gain(view: StudyView) -> str:
     """The best parameters beside the defaults, and what the search and reuse have gained."""
     best, space, defaults = view.ranked[0], view.space, view.space.defaults()
     first = with_defaults(view.ranked, space, best)
-    rows = [row("th", ["parameter", "default", f"trial {best.number}, the best"])]
+    rows = [row("th", ["parameter", "default", f"best: trial {best.number}"])]
     rows.append(row("td", [view.objective, _value(first) if first else "–", _value(best)], "value"))
     for path in space.paths:
         cells = [path, written(defaults, path), written(best.params, path)]
@@ -170,12 +171,13 @@ def _gain(view: StudyView) -> str:
         gained = f" {_value(best)} instead of {_value(first)} with the defaults."
     notes = "".join(f"<p>{escape(s)}</p>" for s in ends_of_ranges(best, space))
     curve = spending.best_against_seconds(view.current, view.maximize, view.objective)
+    curve["layout"]["height"] = _GAIN_HEIGHT
     return section(
         "What was gained",
         f"The best parameters beside the defaults.{gained} The dotted line is the same trials at "
         "the price of running every node.",
-        f'<div class="beside">{table(rows)}{notes}</div>',
-        figure_html("Best value against node seconds", curve, "broad"),
+        f'<div class="beside half">{table(rows)}{notes}</div>',
+        figure_html("Best value against node seconds", curve, "half"),
     )
 
 

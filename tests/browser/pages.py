@@ -317,7 +317,7 @@ def draw(project_path: Path, target: Path) -> None:
     report = target / "report.html"
     report.write_text(
         report_html(
-            study.trials(),
+            study.confirmed(study.trials()),
             project.stage_graph(),
             project.space,
             study=study.name,
@@ -330,6 +330,12 @@ def draw(project_path: Path, target: Path) -> None:
     wait_for(page.figures, "figures")
     settle()
     page.picture(target / "report.png")
+    page.run(
+        "[...document.querySelectorAll('h2')].find((e) => e.textContent.startsWith('Which'))"
+        ".scrollIntoView()"
+    )
+    settle()
+    page.picture(target / "report-beliefs.png")
     report.unlink()
     page.driver.quit()
 

@@ -158,9 +158,14 @@
     }
   }
 
-  /** The parameters of a trial, the one that matches a query first. */
+  /** The parameters of a trial: the one that matches a query, then those that differ from the best. */
   function described(trial, match, between = "  ") {
-    const told = Object.entries(trial.params).map(([path, v]) => `${path}=${written(v)}`);
+    // Of the best itself, what differs from the defaults.
+    const other = (trial === best() ? numbered(study.defaults) : best())?.params || {};
+    const same = ([path, v]) => JSON.stringify(v) === JSON.stringify(other[path]);
+    const all = Object.entries(trial.params);
+    const told = [...all.filter((entry) => !same(entry)), ...all.filter(same)]
+      .map(([path, v]) => `${path}=${written(v)}`);
     return [...(match ? [match] : []), ...told.filter((text) => text !== match)].join(between);
   }
 
