@@ -179,7 +179,7 @@ def _parse_reports(specs: Any, direction: str, where_block: str) -> tuple[Object
 
 
 def _parse_holdout(spec: Any, searched: Sequence[Objective], where_block: str) -> Objective | None:
-    """A value that the search never sees; better is the way of the objective."""
+    """A value that the search never sees; by default better is the way of the objective."""
     where = f"{where_block}.holdout"
     if spec is None:
         return None
@@ -189,9 +189,16 @@ def _parse_holdout(spec: Any, searched: Sequence[Objective], where_block: str) -
             where=where,
             remedy="Write for example: holdout: {dataset: test_metrics, key: accuracy}",
         )
-    refuse_unknown_keys(spec, {"dataset", "key"}, where)
+    refuse_unknown_keys(spec, {"dataset", "key", "direction"}, where)
     key = _parse_key(spec.get("key"), f"{where}.key")
-    holdout = Objective(spec["dataset"], key, searched[0].direction, "holdout", where_block)
+    direction = spec.get("direction", searched[0].direction)
+    if direction not in ("maximize", "minimize"):
+        raise ConfigurationError(
+            f"direction is '{direction}', not maximize or minimize",
+            where=where,
+            remedy="Leave it out if it is that of the objective.",
+        )
+    holdout = Objective(spec["dataset"], key, direction, "holdout", where_block)
     for value in searched:
         if str(value) == str(holdout):
             raise ConfigurationError(

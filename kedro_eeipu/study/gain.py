@@ -83,6 +83,7 @@ class Gain:
         noise: How much executions with the same values differ, ``None`` if that is not known.
         seconds: Node seconds that the study has spent.
         holdout: What the value on held out data is, empty if none is declared.
+        maximize_holdout: Whether larger ones of these are better.
     """
 
     objective: str
@@ -92,6 +93,7 @@ class Gain:
     noise: Noise | None
     seconds: float
     holdout: str = ""
+    maximize_holdout: bool = True
 
     @property
     def difference(self) -> float | None:
@@ -175,9 +177,12 @@ class Gain:
         if defaults is None or defaults.value is None or defaults is best:
             yield f"{text}."
             return
-        sign = 1 if self.maximize else -1
+        sign = 1 if self.maximize_holdout else -1
         improvement = sign * (best.value - defaults.value)
-        word = "better" if improvement >= 0 else "worse"
+        if not improvement:
+            yield f"{text}, as with the defaults."
+            return
+        word = "better" if improvement > 0 else "worse"
         yield f"{text}, {abs(improvement):.4g} {word} than the defaults ({defaults.value:.6g})."
 
     def listed(self) -> dict[str, Any]:
@@ -235,4 +240,5 @@ def gain_of(
         noise=noise_of(complete),
         seconds=sum(t.cost for t in current),
         holdout="" if space.holdout is None else str(space.holdout),
+        maximize_holdout=space.holdout is None or space.holdout.direction == "maximize",
     )

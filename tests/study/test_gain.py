@@ -81,6 +81,8 @@ def test_held_out_value_of_another_declaration_does_not_count() -> None:
     assert gain(first, best, **of).in_words()[-1] == (
         "Held out test_metrics[loss]: 0.62, 0.02 worse than the defaults (0.6)."
     )
+    of["holdout"] = replace(of["holdout"], direction="maximize")
+    assert ", 0.02 better than the defaults" in gain(first, best, **of).in_words()[-1]
     stale = replace(best, holdout=HeldOut("other[loss]", 0.1))
     assert gain(first, stale, **of).held_out[0] is None
 

@@ -79,7 +79,7 @@ def test_node_that_fails_says_so(held_out: Any) -> None:
         ({"dataset": "metrics", "key": "loss"}, "is the objective, too"),
         ({"dataset": "tset", "key": "loss"}, "eeipu.holdout: no node"),
         ({"key": "loss"}, "names no dataset"),
-        ({"dataset": "test", "direction": "maximize"}, "unknown key 'direction'"),
+        ({"dataset": "test", "direction": "up"}, "direction is 'up'"),
     ],
 )
 def test_what_is_refused(held_out: Any, holdout: dict[str, str], words: str) -> None:

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 import yaml
 
-from kedro_eeipu.cli.common import kedro_runner
 from kedro_eeipu.errors import ConfigurationError, ObjectiveError, StudyStopped
 from kedro_eeipu.study.limits import Limits
 from kedro_eeipu.study.storage import open_study
+from kedro_eeipu.tuning.options import kedro_runner
 
 DEFAULTS = {"clean.scale": 1.0, "left.weight": 2.0, "right.power": 2, "shift": 3.0}
 
