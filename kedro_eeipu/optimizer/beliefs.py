@@ -48,6 +48,7 @@ _NINETY = 1.6449
 _FEATURES, _FEWEST_FEATURES = 384, 64
 # Draws see at most so many components times trials, trials evenly spaced: they take that long.
 _MOST_PAIRS = 1_500
+_MANY_COLUMNS, _MANY_TRIALS = 12, 100
 # How far beyond the trials' targets a draw is believed, in parts of their range.
 _BEYOND = 0.25
 
@@ -86,6 +87,11 @@ class Beliefs:
     def components(self) -> int:
         """Of the kernel."""
         return len(self._data.groups)
+
+    @property
+    def large(self) -> bool:
+        """Whether draws take so long that there can only be few."""
+        return self.space.d > _MANY_COLUMNS and len(self._data.y) > _MANY_TRIALS
 
     def at(self, z: Tensor) -> Spread:
         """What is believed of latent points `B x d`."""

@@ -42,9 +42,10 @@ Grid = tuple[float, float, int]
 
 # Prior chance that a parameter has no effect.
 _NO_EFFECT = 0.5
-# Sweeps that are left out, and between draws; one each where there are many hyperparameters.
-# Then fewer points have to do.
-_BURN_IN, _BETWEEN, _MANY, _FEW_POINTS = 6, 2, 30, 80
+# Sweeps that are left out, and between draws.
+_BURN_IN, _BETWEEN = 6, 2
+# Where hyperparameters times the square of points are more, one sweep each and fewer points do.
+_MANY, _FEW_POINTS = 300_000, 80
 # Smallest and largest value of each grid, and its length.
 _LENGTHSCALES, _OUTPUTSCALES = (0.05, 4.0, 9), (1e-3, 1e2, 9)
 _NOISES, _EXECUTIONS = (1e-5, 3.0, 10), (1e-4, 3.0, 8)
@@ -66,8 +67,12 @@ def draw_hyperparameters(
         count: Of the draws.
         generator: Of everything random.
     """
+    size = len(fit.lengthscale) + len(data.groups) + len(data.executions)
+    keep = fitted_points(len(data.y))
+    many = size * len(keep) ** 2 > _MANY
+    keep = keep[:: 1 + len(keep) // _FEW_POINTS] if many else keep
+    data = replace(data, features=data.features[keep], y=data.y[keep])
     chain = _Chain(data, fit, feature_column, generator)
-    many = chain.size > _MANY
     for _ in range(1 if many else _BURN_IN):
         chain.sweep()
     drawn = []
@@ -92,10 +97,7 @@ class _Chain:
         feature_column: Tensor,
         generator: torch.Generator,
     ) -> None:
-        size = len(fit.lengthscale) + len(data.groups) + len(data.executions)
-        keep = fitted_points(len(data.y))
-        keep = keep[:: 1 + len(keep) // _FEW_POINTS] if size > _MANY else keep
-        x, self.y = data.features[keep], data.y[keep]
+        x, self.y = data.features, data.y
         self.state, self.generator = fit, generator
         n, d = len(x), len(fit.lengthscale)
         difference = (x[:, None] - x[None]).square()
@@ -107,11 +109,6 @@ class _Chain:
         self.same = torch.zeros(len(data.executions), n, n, dtype=torch.float64)
         for s, columns in enumerate(data.executions):
             self.same[s] = (self.differences[sorted(columns)] == 0).all(0)
-
-    @property
-    def size(self) -> int:
-        """Number of hyperparameters."""
-        return len(self.used) + len(self.shares) + len(self.same) + 1
 
     def sweep(self) -> None:
         """Draw each hyperparameter anew."""

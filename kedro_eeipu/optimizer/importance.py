@@ -30,8 +30,8 @@ from kedro_eeipu.optimizer.unit_cube import Space
 
 __all__ = ["Importance", "Share", "importance"]
 
-# Sets of hyperparameters and draws under each; fewer where there are many columns.
-_FITS, _EACH, _FEWEST_FITS, _MANY_COLUMNS = 16, 4, 4, 12
+# Sets of hyperparameters and draws under each; fewer where draws take long.
+_FITS, _EACH, _FEWEST_FITS = 16, 4, 4
 _POOL = 1024
 # Changed points per base point over the range, and among the best, which may be a narrow place;
 # points in all, from which the number of base points follows.
@@ -86,9 +86,11 @@ def _importance(
     sets = [frozenset({j}) for j in range(beliefs.space.d)]
     sets += [g for g in dict.fromkeys(groups) if len(g) > 1]
     # Each set of hyperparameters has points of its own: what they leave open shows in the interval.
-    fits = _FITS if beliefs.space.d <= _MANY_COLUMNS else _FEWEST_FITS
+    fits = _FEWEST_FITS if beliefs.large else _FITS
+    points = 0 if beliefs.large else _POINTS
     parts = [
-        _drawn(draws, sets, seed + i) for i, draws in enumerate(beliefs.draws(fits, _EACH, seed))
+        _drawn(draws, sets, points, seed + i)
+        for i, draws in enumerate(beliefs.draws(fits, _EACH, seed))
     ]
     regions = []
     for region in range(2):
@@ -101,7 +103,9 @@ def _importance(
     return regions[0], regions[1]
 
 
-def _drawn(draws: Draws, sets: Sequence[frozenset[int]], seed: int) -> list[tuple[Tensor, Tensor]]:
+def _drawn(
+    draws: Draws, sets: Sequence[frozenset[int]], points: int, seed: int
+) -> list[tuple[Tensor, Tensor]]:
     """Totals of sets of columns and what columns are alone, by draw, in both regions."""
     space = draws.space
     generator = torch.Generator().manual_seed(seed)
@@ -112,9 +116,8 @@ def _drawn(draws: Draws, sets: Sequence[frozenset[int]], seed: int) -> list[tupl
     best = values >= values.quantile(1 - _BEST, dim=0)
     regions = []
     for region, changes in zip((torch.ones_like(best), best), _CHANGES, strict=True):
-        count = int(_POINTS / (2 * changes * len(sets)))
-        few = space.d > _MANY_COLUMNS
-        count = _FEWEST_BASES if few else min(_MOST_BASES, max(_FEWEST_BASES, count))
+        count = int(points / (2 * changes * len(sets)))
+        count = min(_MOST_BASES, max(_FEWEST_BASES, count))
         bases, weight = _bases(region.sum(1).double(), count, generator)
         weights = region[bases] * weight[:, None]  # N x S
         floor = torch.where(region, values, torch.inf).amin(0)
