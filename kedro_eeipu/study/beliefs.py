@@ -126,7 +126,8 @@ class StudyBeliefs:
         """Values of a range for an axis: all of a short one, else evenly spaced."""
         count = r.levels if r.kind == "categorical" or 0 < r.levels <= most else most
         units = np.linspace(0, 1, count) if count > 1 else np.zeros(1)
-        return list(dict.fromkeys(from_unit(r, float(u)) for u in units))
+        values = [from_unit(r, float(u)) for u in units]
+        return list({repr(v): v for v in values}.values())  # choices may be lists and mappings
 
     @cached_property
     def _fitted(self) -> Any:
