@@ -208,8 +208,8 @@ class LiveView(PlainView):
         best = {} if self.best is None else self.best.params
         differs = {p: v for p, v in params.items() if p not in best or best[p] != v}
         text = "  ".join(f"{p}={scalar(v)}" for p, v in differs.items())
-        said = Text(f"{why}  " if why else "", style="dim", overflow="ellipsis", no_wrap=True)
-        return said.append(text, style="not dim magenta")
+        line = Text(f"{why}  " if why else "", style="dim", overflow="ellipsis", no_wrap=True)
+        return line.append(text, style="not dim magenta")
 
     def _on_workers(self) -> Table:
         """The trials that workers have: for how long, and what each tries."""

@@ -47,16 +47,16 @@ def ls(selection: Selection, form: str) -> None:
     from kedro_eeipu.study.shelf import read_any_study, study_names, summary
 
     storage = _storage(selection)
-    found = [summary(n, read_any_study(storage, n)) for n in study_names(storage)]
+    summaries = [summary(n, read_any_study(storage, n)) for n in study_names(storage)]
     if form == "json":
-        print_json([asdict(entry) for entry in found])
+        print_json([asdict(entry) for entry in summaries])
         return
-    if not found:
+    if not summaries:
         click.echo("There is no study yet: `kedro eeipu tune` begins one.")
         return
     from kedro_eeipu.cli.tables import studies_table
 
-    make_console().print(studies_table(found, time.time()))
+    make_console().print(studies_table(summaries, time.time()))
 
 
 @studies.command()
@@ -75,10 +75,10 @@ def rm(selection: Selection, names: tuple[str, ...], yes: bool) -> None:
     there = study_names(storage)
     for name in names:
         if name not in there:
-            known = f"There is: {', '.join(there)}." if there else "There is none."
+            listed = f"There is: {', '.join(there)}." if there else "There is none."
             hint = did_you_mean(name, there)
             raise ConfigurationError(
-                f"there is no study '{name}'", remedy=" ".join(filter(None, (hint, known)))
+                f"there is no study '{name}'", remedy=" ".join(filter(None, (hint, listed)))
             )
     for name in dict.fromkeys(names):
         held = counted(len(read_any_study(storage, name).trials), "trial")

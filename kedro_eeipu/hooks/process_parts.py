@@ -94,7 +94,7 @@ class _Modules:
     """What is in ``sys.modules``: thousands of entries, looked through only when they differ."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, Any] = {}
+        self._looked_at: dict[str, Any] = {}
         self._imported, self._others = 0, dict[str, int]()
 
     def imported(self) -> int:
@@ -108,11 +108,11 @@ class _Modules:
         return self._others
 
     def _look(self) -> None:
-        if sys.modules == self._seen:  # by identity, and fast
+        if sys.modules == self._looked_at:  # by identity, and fast
             return
-        self._seen = dict(sys.modules)
-        self._others = {name: id(m) for name, m in self._seen.items() if not _is_imported(m)}
-        self._imported = len(self._seen) - len(self._others)
+        self._looked_at = dict(sys.modules)
+        self._others = {name: id(m) for name, m in self._looked_at.items() if not _is_imported(m)}
+        self._imported = len(self._looked_at) - len(self._others)
 
 
 def _is_imported(module: object) -> bool:

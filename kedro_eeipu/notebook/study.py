@@ -283,11 +283,11 @@ class Plots:
         Raises:
             ConfigurationError: One of them is not tuned.
         """
-        known = self._study.project.space.paths
+        paths = self._study.project.space.paths
         for path in paths or ():
-            if path not in known:
+            if path not in paths:
                 raise ConfigurationError(
-                    f"'{path}' is not tuned", remedy=f"Known: {', '.join(known)}."
+                    f"'{path}' is not tuned", remedy=f"Known: {', '.join(paths)}."
                 )
         return paths
 

@@ -71,8 +71,8 @@ def tune(
         ("stop", stop, (None, "auto")),
     ):
         if given not in allowed:
-            known = ", ".join(repr(a) for a in allowed)
-            raise ConfigurationError(f"{name} is {given!r}", remedy=f"Known: {known}.")
+            choices = ", ".join(repr(a) for a in allowed)
+            raise ConfigurationError(f"{name} is {given!r}", remedy=f"Known: {choices}.")
     selection = selected(study, project, pipeline, env, params, conf_source)
     logs_to_stderr()
     loaded = selection.load_project()

@@ -164,8 +164,8 @@ class _Model:
         """Covariance of the smooth function, `B x n`."""
         total = torch.zeros(len(x), len(other), dtype=torch.float64)
         for weight, scale in zip(self.weight, self.fit.outputscale.tolist(), strict=True):
-            seen = weight > 0
-            t = SQRT5 * torch.cdist(x[:, seen] * weight[seen], other[:, seen] * weight[seen])
+            used = weight > 0
+            t = SQRT5 * torch.cdist(x[:, used] * weight[used], other[:, used] * weight[used])
             total += scale * (1 + t + t * t / 3) * torch.exp(-t)
         return total
 

@@ -135,8 +135,8 @@ def pair(
 ) -> Figure:
     """What is expected of two parameters, the others as in the best trial; the trials on it."""
     drawn = pair_of(a, b, maximize)
-    known = all(c.range.path in best.params and c.follows_range for c in (a, b))
-    if beliefs is None or not known:
+    drawable = all(c.range.path in best.params and c.follows_range for c in (a, b))
+    if beliefs is None or not drawable:
         return drawn
     axes = [(c.range, beliefs.values_of(c.range, _PAIR_STEPS)) for c in (a, b)]
     believed = beliefs.around(best.params, axes)
@@ -190,9 +190,9 @@ def predictions(beliefs: StudyBeliefs, objective: str) -> Figure:
     """The value of each trial against what the model fitted to all others expects."""
     believed = beliefs.left_out()
     measured = np.array([t.value for t in beliefs.trials], dtype=float)
-    seen = np.concatenate([measured, believed.middle])
-    room = 0.05 * (float(np.ptp(seen)) or 1.0)
-    ends = [float(seen.min()) - room, float(seen.max()) + room]
+    values = np.concatenate([measured, believed.middle])
+    room = 0.05 * (float(np.ptp(values)) or 1.0)
+    ends = [float(values.min()) - room, float(values.max()) + room]
     diagonal = line(ends, ends, "as expected", GREY)
     diagonal |= {"hoverinfo": "skip", "line": {"color": GREY, "width": 1, "dash": "dot"}}
     dots = {

@@ -232,10 +232,10 @@ def parallel(
 def _short_labels(paths: Sequence[str]) -> list[str]:
     """The ends of dotted paths that tell them apart, short enough to stand beside each other."""
     ends = [path.rpartition(".")[2] for path in paths]
-    told = [path if ends.count(end) > 1 else end for path, end in zip(paths, ends, strict=True)]
+    ticks = [path if ends.count(end) > 1 else end for path, end in zip(paths, ends, strict=True)]
     longest = _LONGEST_LABEL
     return [
-        safe(text if len(text) <= longest else f"…{text[1 - longest :]}", longest) for text in told
+        safe(text if len(text) <= longest else f"…{text[1 - longest :]}", longest) for text in ticks
     ]
 
 

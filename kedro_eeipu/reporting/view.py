@@ -92,8 +92,8 @@ class StudyView:
     @cached_property
     def beliefs(self) -> StudyBeliefs | None:
         """What the optimizer's surrogate believes, ``None`` while there are too few trials."""
-        found = StudyBeliefs(self.current, self.graph, self.space, self.maximize)
-        return found if found.enough else None
+        beliefs = StudyBeliefs(self.current, self.graph, self.space, self.maximize)
+        return beliefs if beliefs.enough else None
 
     @cached_property
     def ranking(self) -> list[Column]:

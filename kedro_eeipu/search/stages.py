@@ -143,7 +143,7 @@ def holds(name: str, path: str, parameters: Mapping[str, Any] | None = None) -> 
     chains = [key_chains(parameters, p) for p in (own, path)]
     if not all(chains):
         return inside
-    shorter, longer = sorted((found[-1] for found in chains), key=len)
+    shorter, longer = sorted((chain[-1] for chain in chains), key=len)
     return longer[: len(shorter)] == shorter
 
 

@@ -118,9 +118,9 @@ class StudyBeliefs:
         points = np.broadcast_to(base, (*mesh.shape[:-1], len(base))).copy()
         points[..., columns] = mesh
         spread = self._fitted.at(torch.from_numpy(points.reshape(-1, len(base))))
-        found = self._believed(spread)
+        believed = self._believed(spread)
         shape = mesh.shape[:-1]
-        return Believed(*(a.reshape(shape) for a in (found.middle, found.low, found.high)))
+        return Believed(*(a.reshape(shape) for a in (believed.middle, believed.low, believed.high)))
 
     def values_of(self, r: Range, most: int = _STEPS) -> list[Any]:
         """Values of a range for an axis: all of a short one, else evenly spaced."""

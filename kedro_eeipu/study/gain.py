@@ -122,8 +122,8 @@ class Gain:
         """What the best trial and the defaults come to on held out data, where that is known."""
 
         def of(trial: TrialRecord | None) -> HeldOut | None:
-            known = None if trial is None else trial.holdout
-            return known if known is not None and known.of == self.holdout else None
+            measured = None if trial is None else trial.holdout
+            return measured if measured is not None and measured.of == self.holdout else None
 
         return of(self.best), of(self.defaults)
 

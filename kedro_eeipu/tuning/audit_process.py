@@ -220,8 +220,8 @@ def serve(given: IO[bytes], answers: IO[bytes]) -> None:
             task: Task = pickle.load(given)
         except EOFError:
             return
-        for made in folders - {task.earlier}:
-            shutil.rmtree(made, ignore_errors=True)
+        for old in folders - {task.earlier}:
+            shutil.rmtree(old, ignore_errors=True)
         folders &= {task.earlier}
         folder = orders.folder / f"audit-{os.getpid()}-{number}"
         if _FORKS:

@@ -125,31 +125,31 @@ def _run_node(project: Project, task: NodeTask, folder: Path) -> Answer:
         before=task.before,
     )
     project.execute(run, task.params, SequentialRunner())
-    made = [output.blob for output in run.outputs]
+    outputs = [output.blob for output in run.outputs]
     recorded = [Blob(digest, size, 0.0) for digest, size in task.outputs]
     scratch = run.directory.scratch
     answer = Answer(
-        same=same_outputs(scratch, made, project.store, recorded),
+        same=same_outputs(scratch, outputs, project.store, recorded),
         seconds=sum(e["seconds"] for e in run.directory.nodes().values()),
         folder=str(folder),
         place=project.world.place,
     )
-    _keep(made, folder)
-    return replace(answer, as_earlier=_as_earlier(scratch, made, task.earlier))
+    _keep(outputs, folder)
+    return replace(answer, as_earlier=_as_earlier(scratch, outputs, task.earlier))
 
 
-def _keep(made: Sequence[Blob], folder: Path) -> None:
+def _keep(outputs: Sequence[Blob], folder: Path) -> None:
     """Note which outputs lie in the folder, for a comparison later."""
-    (folder / _OUTPUTS).write_text("\n".join(f"{b.digest} {b.size}" for b in made))
+    (folder / _OUTPUTS).write_text("\n".join(f"{b.digest} {b.size}" for b in outputs))
 
 
-def _as_earlier(store: Store, made: Sequence[Blob], folder: str) -> bool | None:
+def _as_earlier(store: Store, outputs: Sequence[Blob], folder: str) -> bool | None:
     """Whether a node returned what it did in an earlier execution."""
     if not folder:
         return None
     lines = (Path(folder) / _OUTPUTS).read_text().splitlines()
     earlier = [Blob(digest, int(size), 0.0) for digest, size in map(str.split, lines)]
-    return same_outputs(store, made, Store(str(Path(folder) / "scratch")), earlier)
+    return same_outputs(store, outputs, Store(str(Path(folder) / "scratch")), earlier)
 
 
 def _replay(project: Project, task: ReplayTask, folder: Path) -> Answer:

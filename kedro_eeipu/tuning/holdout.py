@@ -38,9 +38,9 @@ def unmeasured(
         return []
     trials = [best, with_defaults(study.current(), project.space, best)]
     different = {t.number: t for t in trials if t is not None}
-    known = study.confirmed(list(different.values()))
+    confirmed = study.confirmed(list(different.values()))
     of = str(project.space.holdout)
-    return [t for t in known if again or t.holdout is None or t.holdout.of != of]
+    return [t for t in confirmed if again or t.holdout is None or t.holdout.of != of]
 
 
 def measure_holdout(

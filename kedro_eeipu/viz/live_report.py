@@ -51,11 +51,11 @@ class LiveReport:
         self._project, self._study = project, study
         self._lock = threading.Lock()
         self._page, self._tag = "", ""
-        self._made, self._took = 0.0, 0.0
+        self._written, self._took = 0.0, 0.0
 
     def tag(self) -> str:
         """The state of the study that a page asked for now would show."""
-        rested = time.monotonic() - self._made > _REST * self._took
+        rested = time.monotonic() - self._written > _REST * self._took
         return self._present() if rested or not self._page else self._tag
 
     def page(self) -> str:
@@ -65,11 +65,11 @@ class LiveReport:
             if tag != self._tag or not self._page:
                 started = time.monotonic()
                 self._page, self._tag = report_of(self._project, self._study, tag), tag
-                self._made = time.monotonic()
-                self._took = self._made - started
+                self._written = time.monotonic()
+                self._took = self._written - started
             return self._page
 
     def _present(self) -> str:
         trials = self._study.confirmed(self._study.trials())
-        told = [(t.number, t.state, t.value, t.confirmation is None) for t in trials]
-        return hashlib.sha1(repr(told).encode()).hexdigest()
+        shown = [(t.number, t.state, t.value, t.confirmation is None) for t in trials]
+        return hashlib.sha1(repr(shown).encode()).hexdigest()
