@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from kedro_eeipu.study.limits import Limits
 from kedro_eeipu.study.records import NodeRecord, TrialRecord
@@ -60,6 +61,20 @@ def test_trial_that_comes_out_alike_is_confirmed(project: Any, here: None) -> No
     assert project.files() == before, "the user's files are untouched"
     assert sorted((project.path / ".eeipu/runs").iterdir()) == runs
     assert len(tuner.study.trials()) == 4, "it is no trial"
+
+
+def test_study_in_postgresql_with_its_cache_in_a_bucket(
+    project: Any, here: None, postgresql: Any, s3: Any
+) -> None:
+    project.keep_in_bucket(s3)
+    credentials = yaml.safe_load((project.path / "conf/local/credentials.yml").read_text())
+    cache = yaml.safe_load((project.path / "conf/base/eeipu.yml").read_text())["cache"]
+    project.study_in(postgresql, cache=cache)
+    database = yaml.safe_load((project.path / "conf/local/credentials.yml").read_text())
+    project.write_credentials({**credentials, **database})
+    tuner = project.tuner(sampler="random", limits=Limits(trials=2))
+    tuner.run()
+    assert confirmed(tuner, 1).confirmed
 
 
 def test_wrong_record_is_named_with_its_node(
