@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import decimal
 import gc
@@ -16,6 +17,8 @@ import warnings
 from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any, NamedTuple
+
+from kedro_eeipu.cache.identity.origin import loaded_modules
 
 __all__ = ["ABSENT", "MODULES", "OF_IMPORTS", "SETTINGS", "Part", "of_library"]
 
@@ -103,14 +106,15 @@ class _Modules:
         return self._imported
 
     def others(self) -> dict[str, int]:
-        """Entries that no import has made."""
-        self._look()
+        """Entries that no import had made when imports were counted."""
         return self._others
 
     def _look(self) -> None:
-        if sys.modules == self._looked_at:  # by identity, and fast
-            return
-        self._looked_at = dict(sys.modules)
+        now = loaded_modules()
+        with contextlib.suppress(Exception):  # of modules that are compared in ways of their own
+            if now == self._looked_at:  # by identity, and fast
+                return
+        self._looked_at = now
         self._others = {name: id(m) for name, m in self._looked_at.items() if not _is_imported(m)}
         self._imported = len(self._looked_at) - len(self._others)
 

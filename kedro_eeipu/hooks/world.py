@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from kedro_eeipu.cache.identity.canonical import combine
-from kedro_eeipu.cache.identity.origin import origin_of
+from kedro_eeipu.cache.identity.origin import loaded_modules, origin_of
 from kedro_eeipu.config.frozen import ConfigurationSnapshot
 
 __all__ = ["World", "short", "world_of"]
@@ -110,7 +110,7 @@ def _source_files() -> set[Path]:
     from kedro.framework.project import PACKAGE_NAME
 
     files = set()
-    for name, module in list(sys.modules.items()):
+    for name, module in loaded_modules().items():
         file = getattr(module, "__file__", None)
         if isinstance(file, str) and origin_of(name).is_project and not _is_pythons(file):
             files.add(Path(file))

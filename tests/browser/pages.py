@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-_WAIT_SECONDS = 30
+_WAIT_SECONDS = 90
 _FRAME = "const frame = document.querySelectorAll('iframe')[arguments[0]];"
 _DOCUMENT = f"{_FRAME} const doc = frame.contentDocument;"
 

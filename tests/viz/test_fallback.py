@@ -25,7 +25,7 @@ from kedro_eeipu.viz.fallback import LARGEST_PORT
 
 DEFAULTS = {"clean.scale": 1.0, "left.weight": 2.0, "right.power": 2, "shift": 3.0}
 SECRET = "hunter2-correct-horse"
-WAIT_SECONDS = 40
+WAIT_SECONDS = 150
 # The command, as if no release of Kedro-Viz had been tested.
 UNTESTED = """
 from packaging.specifiers import SpecifierSet

@@ -16,7 +16,15 @@ from typing import Any
 
 import kedro_eeipu
 
-__all__ = ["PYTHON", "Origin", "is_compiled", "is_project_object", "library_module_of", "origin_of"]
+__all__ = [
+    "PYTHON",
+    "Origin",
+    "is_compiled",
+    "is_project_object",
+    "library_module_of",
+    "loaded_modules",
+    "origin_of",
+]
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -178,12 +186,21 @@ def _library_version(top: str) -> str:
 _modules_of: dict[int, tuple[Any, str]] = {}
 
 
+def loaded_modules() -> dict[str, Any]:
+    """What is in ``sys.modules`` now; threads may import while it is looked at."""
+    while True:
+        try:
+            return sys.modules.copy()
+        except RuntimeError:  # one of them did just now
+            continue
+
+
 def library_module_of(name: str, obj: Any) -> str | None:
     """The library module that holds an object under a name, None if there is none."""
     remembered = _modules_of.get(id(obj))
     if remembered is not None:
         return remembered[1]
-    for module_name, module in sorted(sys.modules.items()):
+    for module_name, module in sorted(loaded_modules().items()):
         if (
             getattr(module, "__dict__", {}).get(name) is obj
             and not origin_of(module_name).is_project

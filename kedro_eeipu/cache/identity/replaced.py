@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from kedro_eeipu.cache.identity.bytecode import assignments
 from kedro_eeipu.cache.identity.canonical import Unidentifiable
-from kedro_eeipu.cache.identity.origin import is_project_object, origin_of
+from kedro_eeipu.cache.identity.origin import is_project_object, loaded_modules, origin_of
 
 __all__ = ["Replaced", "replaced_in_libraries"]
 
@@ -92,7 +92,7 @@ def _project_modules() -> tuple[str, ...]:
     global _listed
     last = next(reversed(sys.modules.values()))
     if _listed[0] != len(sys.modules) or _listed[1] is not last:
-        names = tuple(n for n, m in list(sys.modules.items()) if _is_of_project(n, m))
+        names = tuple(n for n, m in loaded_modules().items() if _is_of_project(n, m))
         _listed = (len(sys.modules), last, names)
     return _listed[2]
 
