@@ -166,16 +166,13 @@ def _gain(view: StudyView) -> str:
     for path in space.paths:
         cells = [path, written(defaults, path), written(best.params, path)]
         rows.append(row("td", cells, "" if cells[1] == cells[2] else "changed"))
-    gained = ""
-    if first is not None:
-        gained = f" {_value(best)} instead of {_value(first)} with the defaults."
+    gained = " ".join(map(escape, view.gain.in_words())) if view.gain else ""
     notes = "".join(f"<p>{escape(s)}</p>" for s in ends_of_ranges(best, space))
     curve = spending.best_against_seconds(view.current, view.maximize, view.objective)
     curve["layout"]["height"] = _GAIN_HEIGHT
     return section(
         "What was gained",
-        f"The best parameters beside the defaults.{gained} The dotted line is the same trials at "
-        "the price of running every node.",
+        f"{gained} The dotted line is the same trials at the price of running every node.",
         f'<div class="beside half">{table(rows)}{notes}</div>',
         figure_html("Best value against node seconds", curve, "half"),
     )
