@@ -283,11 +283,11 @@ class Plots:
         Raises:
             ConfigurationError: One of them is not tuned.
         """
-        paths = self._study.project.space.paths
+        tuned = self._study.project.space.paths
         for path in paths or ():
-            if path not in paths:
+            if path not in tuned:
                 raise ConfigurationError(
-                    f"'{path}' is not tuned", remedy=f"Known: {', '.join(paths)}."
+                    f"'{path}' is not tuned", remedy=f"Known: {', '.join(tuned)}."
                 )
         return paths
 
