@@ -1,4 +1,4 @@
-"""Measure samplers on the demo's three pipelines and write the tables of docs/promise.md.
+"""Measure samplers on the demo's three pipelines and write the tables of docs/pages/promise.md.
 
     python tests/benchmarks/promise.py [--seeds 5] [--pipelines ml vision language]
     python tests/benchmarks/promise.py --table
@@ -22,7 +22,7 @@ from kedro_eeipu.comparison.table import described, markdown_table
 
 ROOT = Path(__file__).parents[2]
 RESULTS = Path(__file__).parent / "promise"
-PAGE = ROOT / "docs" / "promise.md"
+PAGE = ROOT / "docs" / "pages" / "promise.md"
 BEGIN, END = "<!-- tables -->", "<!-- end of tables -->"
 
 PIPELINES = {"ml": "__default__", "vision": "vision", "language": "language"}

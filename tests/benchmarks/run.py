@@ -1,4 +1,4 @@
-"""Compare samplers on synthetic pipelines and write docs/benchmark.md.
+"""Compare samplers on synthetic pipelines and write docs/pages/benchmark.md.
 
     python tests/benchmarks/run.py                            # everything, resumes where it was
     python tests/benchmarks/run.py --problems chain5 --seeds 3 --samplers "EEIPU (ours)"
@@ -23,7 +23,7 @@ from scipy.stats import wilcoxon
 from simulate import WARMUP, simulate, warmup_seconds
 
 RESULTS = Path(__file__).with_name("results.jsonl")
-TABLE = Path(__file__).parents[2] / "docs" / "benchmark.md"
+TABLE = Path(__file__).parents[2] / "docs" / "pages" / "benchmark.md"
 OURS = "EEIPU (ours)"
 EVERY = SAMPLERS | ABLATIONS
 Runs = dict[tuple[str, str, int], dict[str, Any]]
@@ -120,7 +120,7 @@ def section(problem: Problem, names: Iterable[str], reference: str, runs: Runs) 
 
 
 def write_table() -> None:
-    """All finished runs as docs/benchmark.md."""
+    """All finished runs as docs/pages/benchmark.md."""
     runs = load()
     lines = [
         "# Benchmark",

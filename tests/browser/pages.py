@@ -2,7 +2,7 @@
 
     python tests/browser/pages.py STUDIED_PROJECT
 
-takes a project that has been tuned and draws ``docs/images/*.png``.
+takes a project that has been tuned and draws ``docs/pages/images/*.png``.
 """
 
 from __future__ import annotations
@@ -347,4 +347,4 @@ def settle() -> None:
 
 if __name__ == "__main__":
     os.environ.setdefault("DO_NOT_TRACK", "1")
-    draw(Path(sys.argv[1]).resolve(), Path(__file__).parents[2] / "docs" / "images")
+    draw(Path(sys.argv[1]).resolve(), Path(__file__).parents[2] / "docs" / "pages" / "images")

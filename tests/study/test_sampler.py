@@ -187,7 +187,7 @@ def test_trials_that_teach_nothing_are_told_of() -> None:
 
 
 def test_example_of_the_documentation() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "optimizer.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "pages" / "optimizer.md").read_text()
     (code,) = (c for c in re.findall(r"```python\n(.*?)```", page, re.S) if "create_study" in c)
     told: dict[str, Any] = {}
     exec(code.replace("n_trials=40", "n_trials=20"), told)

@@ -1,7 +1,7 @@
 """Make terminal.svg: `kedro eeipu tune` of the demo as a terminal shows it.
 
     pip install pyte
-    python docs/images/terminal.py
+    python docs/terminal.py
 
 The command runs in a copy of the demo without a cache, under a pseudo-terminal; the picture is
 what stands on its screen while a later trial runs.
@@ -55,9 +55,7 @@ def main() -> None:
     """Run the command and write the picture."""
     with tempfile.TemporaryDirectory() as folder:
         demo = Path(folder) / "demo_project"
-        shutil.copytree(
-            HERE.parents[1] / "demo_project", demo, ignore=shutil.ignore_patterns(".eeipu")
-        )
+        shutil.copytree(HERE.parent / "demo_project", demo, ignore=shutil.ignore_patterns(".eeipu"))
         seen = watch(demo)
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), highlight=False)
     console.print(Text.assemble(("$ ", "green"), " ".join(COMMAND)))
@@ -66,7 +64,7 @@ def main() -> None:
     picture = console.export_svg(title=" ".join(COMMAND[:3]), theme=THEME)
     # Pages that show a picture let it fetch no fonts.
     picture = re.sub(r"@font-face \{.*?\}", "", picture, flags=re.DOTALL)
-    (HERE / "terminal.svg").write_text(
+    (HERE / "pages" / "images" / "terminal.svg").write_text(
         "\n".join(line.rstrip() for line in picture.splitlines() if line.strip()) + "\n"
     )
 
