@@ -28,10 +28,13 @@ class Doubt:
     Attributes:
         reason: In words.
         never: Whether the node is never served again. Otherwise its key holds the project's world.
+        unit: Where it depends on what other nodes leave behind: the functions of all of them, by
+            `function_token`, sorted. They are reused together or not at all.
     """
 
     reason: str
     never: bool = False
+    unit: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As the store keeps it."""
@@ -40,7 +43,11 @@ class Doubt:
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Doubt:
         """As read back."""
-        return cls(str(stored.get("reason", "")), bool(stored.get("never", True)))
+        return cls(
+            str(stored.get("reason", "")),
+            bool(stored.get("never", True)),
+            tuple(map(str, stored.get("unit", ()))),
+        )
 
 
 class Doubts:

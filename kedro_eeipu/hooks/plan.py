@@ -22,6 +22,7 @@ from kedro_eeipu.hooks.process_state import CarriedState
 from kedro_eeipu.hooks.pruning import Gate
 from kedro_eeipu.hooks.run_directory import RunDirectory
 from kedro_eeipu.hooks.stand_ins import StandIns
+from kedro_eeipu.hooks.units import split_units
 from kedro_eeipu.hooks.world import World
 
 __all__ = ["Planner", "RunPlan"]
@@ -161,6 +162,9 @@ class Planner:
             write_through=write_through,
         )
         plan.reused = self._served(plan, records)
+        while split := split_units(plan.actions, plan.reused):
+            records = {name: record for name, record in records.items() if name not in split}
+            plan.reused = self._served(plan, records)
         for name, action in plan.actions.items():
             if name in plan.reused:
                 action.serve(records[name])

@@ -30,12 +30,13 @@ from kedro_eeipu.hooks.declared import (
     private_copy,
     shares_value,
 )
-from kedro_eeipu.hooks.doubts import Doubts
+from kedro_eeipu.hooks.doubts import Doubt, Doubts
 from kedro_eeipu.hooks.inputs import dataset_identity
 from kedro_eeipu.hooks.key import Identity, identify
 from kedro_eeipu.hooks.process_state import CarriedState
 from kedro_eeipu.hooks.pruning import Gate
 from kedro_eeipu.hooks.run_directory import RunDirectory
+from kedro_eeipu.hooks.units import UnitAction, latest_of
 from kedro_eeipu.hooks.world import World
 
 __all__ = ["StandIns"]
@@ -108,7 +109,8 @@ class StandIns:
         """
         inputs = {name: self._input(name) for name in node.inputs}
         outputs: dict[str, Callable[..., MemoizedDataset]] = {}
-        identity, why_not = self._identity(node, inputs)
+        doubt = self._doubts.of(node)
+        identity, why_not = self._identity(node, inputs, doubt)
         if inspect.isgeneratorfunction(node.func):
             for name in node.outputs:
                 self.streamed[name] = self._stream(name)
@@ -137,7 +139,7 @@ class StandIns:
                 )
                 for name, dataset in declared.items()
             }
-        action = self.actions[node.name] = NodeAction(
+        action = (UnitAction if doubt and doubt.unit else NodeAction)(
             node,
             identity,
             inputs,
@@ -151,11 +153,14 @@ class StandIns:
             carried=self._carried,
             on_finished=self._check(node),
         )
+        if doubt and isinstance(action, UnitAction):
+            action.unit, action.after = doubt.unit, latest_of(doubt.unit, self.actions)
+        self.actions[node.name] = action
         self.datasets.update(action.outputs)
         return action
 
     def _identity(
-        self, node: Node, inputs: Mapping[str, AbstractDataset]
+        self, node: Node, inputs: Mapping[str, AbstractDataset], doubt: Doubt | None
     ) -> tuple[Identity | None, str | None]:
         """What is known of the node's key, or why it is never cached."""
         free = {n: d for n, d in inputs.items() if n not in self.datasets}
@@ -169,8 +174,10 @@ class StandIns:
             identity = identify(
                 node, free, self._catalog, self._settings, self._project, self._hooks
             )
-            if doubt := self._doubts.of(node):
-                if doubt.never or self._world is None:
+            if doubt and doubt.never:
+                raise Unidentifiable(doubt.reason)
+            if doubt and not doubt.unit:
+                if self._world is None:
                     raise Unidentifiable(doubt.reason)
                 identity = replace(identity, world=self._world.whole)
         except Unidentifiable as reason:

@@ -19,6 +19,7 @@ from kedro_eeipu.hooks.action import NodeAction
 from kedro_eeipu.hooks.doubts import Doubts
 from kedro_eeipu.hooks.plan import Planner, RunPlan
 from kedro_eeipu.hooks.state_parts import connections, parameter_token, parts_without_key
+from kedro_eeipu.hooks.units import UnitAction
 from kedro_eeipu.hooks.world import short
 from kedro_eeipu.search import SearchSpace
 from kedro_eeipu.search.block import is_block
@@ -86,10 +87,12 @@ def pipeline_state(
     doubted = {
         node.name: "" if doubt.never or world is None else short(world.digest)
         for node in pipeline.nodes
-        if (doubt := doubts.of(node))
+        if (doubt := doubts.of(node)) and not doubt.unit
     }
+    actions = [plan.actions[node.name] for node in pipeline.nodes]
+    units = {a.node.name: a.part for a in actions if isinstance(a, UnitAction) and a.part}
     keys = fixed_parts(plan, space, parameters)
-    return PipelineState(graph, parts, fixed, tuned, keys, doubted)
+    return PipelineState(graph, parts, fixed, tuned, keys, doubted, units)
 
 
 def _graph(

@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Any
 
 from kedro_eeipu.study.audit import REFUTED
-from kedro_eeipu.study.records import TrialRecord
+from kedro_eeipu.study.records import NodeRecord, TrialRecord
 from kedro_eeipu.wording import counted
 
 __all__ = [
@@ -52,6 +52,8 @@ class PipelineState:
             trials that an earlier version of the plugin recorded are compared by them.
         doubted: Of each node whose key the audit found to be not enough, the project's world as
             trials hold it; empty for a node that is never served again. Not stored either.
+        units: Of each node that depends on what another leaves behind, the part of its key that
+            stands for that. Not stored either.
     """
 
     graph: str
@@ -60,6 +62,7 @@ class PipelineState:
     defaults: Mapping[str, str]
     key_parts: Mapping[str, Mapping[str, str]] = field(default_factory=dict, compare=False)
     doubted: Mapping[str, str] = field(default_factory=dict, compare=False)
+    units: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @cached_property
     def digest(self) -> str:
@@ -174,14 +177,19 @@ class Comparison:
         whose key and world are not enough, only those count that were computed without a key.
         """
         refuted = (REFUTED,) if trial.audit is not None and trial.audit.refuted else ()
-        if not self.now.doubted:
+        if not self.now.doubted and not self.now.units:
             return refuted
         return refuted or tuple(
             f"what node `{node.name}` was served"
             for node in trial.nodes
-            if node.name in self.now.doubted and node.key is not None
-            if not self.now.doubted[node.name] or self.now.doubted[node.name] != node.world
+            if node.key is not None and self._is_doubted(node)
         )
+
+    def _is_doubted(self, node: NodeRecord) -> bool:
+        if part := self.now.units.get(node.name):
+            return part not in node.parts
+        world = self.now.doubted.get(node.name)
+        return world is not None and (not world or world != node.world)
 
     def changed_parameters(self, trial: TrialRecord) -> list[str]:
         """Paths of the parameters that have changed since a trial, but for its own."""

@@ -40,7 +40,9 @@ class Consequences:
 
     def is_settled(self, node: NodeRecord) -> bool:
         """Whether a node varies, or its record was verified in today's world."""
-        if self.varies(node):
+        # By itself, a node of a unit says nothing.
+        doubt = self._doubt_of(self._function(node.name))
+        if self.varies(node) or (doubt and doubt.unit):
             return True
         note = None if node.key is None else self._notes.get(VERIFIED, node.key)
         return note is not None and note.get("world") == self._project.world.digest
@@ -93,7 +95,7 @@ class Consequences:
         never = not self.is_inferred(node) or "world" in node.parts
         reason = "an audit found that it depends on something that its key does not hold"
         edits = self._edits(finding.key)
-        self._doubt(Doubt(reason, never), finding.node)
+        self._doubt(Doubt(reason, never), self._function(finding.node))
         since = f" Since it was recorded there changed: {', '.join(edits)}." if edits else ""
         if never:
             from_now_on = (
@@ -117,16 +119,26 @@ class Consequences:
     def _passed_on(self, finding: Finding) -> str:
         others = ", ".join(finding.others)
         reason = f"an audit found that {finding.node} depends on what {others} leaves behind"
-        self._doubt(Doubt(reason, never=True), finding.node, *finding.others)
+        functions = {self._function(name) for name in (*finding.others, finding.node)}
+        earlier = [doubt for function in functions if (doubt := self._doubt_of(function))]
+        unit = functions.union(*(doubt.unit for doubt in earlier))
+        # Where one is a unit already, or depends on the world, too, a unit is not enough.
+        never = any(set(doubt.unit) == unit or not doubt.unit for doubt in earlier)
+        self._doubt(Doubt(reason, never, () if never else tuple(sorted(unit))), *unit)
+        from_now_on = "run in every trial" if never else "are reused together or not at all"
         return (
             f"node {finding.node} depends on what {others} leaves in the process besides its "
-            "outputs. They run in every trial from now on, and trials that reused them no longer "
-            "count."
+            f"outputs. They {from_now_on} from now on, and trials that reused them no longer count."
         )
 
-    def _doubt(self, doubt: Doubt, *names: str) -> None:
-        for name in names:
-            self._notes.put(DOUBTS, self._function(name), doubt.to_json())
+    def _doubt_of(self, function: str) -> Doubt | None:
+        listed = function in self._notes.keys(DOUBTS)
+        stored = self._notes.get(DOUBTS, function) if listed else None
+        return None if stored is None else Doubt.from_json(stored)
+
+    def _doubt(self, doubt: Doubt, *functions: str) -> None:
+        for function in functions:
+            self._notes.put(DOUBTS, function, doubt.to_json())
         self._changed()
 
     def _function(self, name: str) -> str:

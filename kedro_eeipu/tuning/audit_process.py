@@ -22,7 +22,7 @@ from typing import IO, Any
 
 from kedro_eeipu._kedro import hook_manager
 from kedro_eeipu.config.opening import ensure_home
-from kedro_eeipu.errors import EEIPUError
+from kedro_eeipu.errors import EEIPUError, error_text
 from kedro_eeipu.hooks.random_generators import GENERATORS, draw_anew
 from kedro_eeipu.hooks.run_directory import plan_directory
 from kedro_eeipu.hooks.world import World
@@ -263,8 +263,7 @@ def _in_child(
         try:
             os.close(reading)
             with os.fdopen(writing, "wb") as out:
-                project.started = {**project.started, **draw_anew(seeded)}
-                out.write(pickle.dumps(run_task(project, task, folder)))
+                out.write(_answer(project, task, folder, seeded))
         finally:
             os._exit(0)
     os.close(writing)
@@ -278,9 +277,19 @@ def _in_child(
             if not part:
                 break
             answer += part
-    os.waitpid(child, 0)
+    _, status = os.waitpid(child, 0)
     try:
         result: Answer = pickle.loads(answer)
-    except Exception:
-        return Answer(error="its process died")
+    except (EOFError, pickle.UnpicklingError):  # it was killed before it had answered
+        code = os.waitstatus_to_exitcode(status)
+        how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+        return Answer(error=f"its process ended {how}")
     return result
+
+
+def _answer(project: Project, task: Task, folder: Path, seeded: Collection[str]) -> bytes:
+    try:
+        project.started = {**project.started, **draw_anew(seeded)}
+        return pickle.dumps(run_task(project, task, folder))
+    except Exception as error:
+        return pickle.dumps(Answer(error=project.redactor.text(error_text(error))))

@@ -15,6 +15,7 @@ import pytest
 
 from kedro_eeipu.config.settings import Settings
 from kedro_eeipu.errors import ConfigurationError
+from kedro_eeipu.hooks.units import UnitAction
 from kedro_eeipu.states import NodeState
 from kedro_eeipu.study.limits import Limits
 from kedro_eeipu.study.records import NodeRecord, TrialRecord
@@ -198,9 +199,62 @@ def test_what_nodes_pass_on_is_found_by_a_replay(project: Any, audited: Any) -> 
         tuner.listener.texts
     )
     assert tuner.study.changes(mixed)
-    again = trial(tuner, **{"left.weight": 5.0})
-    assert {n.name: n.status for n in again.nodes}["right"] == NodeState.RAN
+    assert states(again := trial(tuner, **{"left.weight": 5.0})) == {NodeState.RAN}
     assert again.value != mixed.value
+    assert states(trial(tuner, **{"left.weight": 7.0})) == {NodeState.RAN}
+    reused = trial(tuner, shift=4.0, **{"left.weight": 5.0})
+    assert states(reused) == {NodeState.REUSED}
+    assert outputs(reused) == outputs(again)
+
+
+def test_where_one_of_them_is_lost_all_of_them_run(project: Any, audited: Any) -> None:
+    tuner = audited(more=PASSES_ON)
+    trial(tuner)
+    trial(tuner, **{"left.weight": 5.0})
+    first = trial(tuner)
+    trial(tuner, **{"left.weight": 6.0})
+    keys = {n.name: n.key for n in first.nodes}
+    cache = project.path / ".eeipu" / "cache" / "ac"
+    next(cache.rglob(f"{keys['right']}.json")).unlink()
+    again = trial(tuner)
+    assert states(again) == {NodeState.RAN}
+    assert outputs(again) == outputs(first)
+    assert states(trial(tuner, shift=4.0)) == {NodeState.REUSED}
+
+
+def test_lost_output_of_one_of_them_is_computed_after_the_others(
+    project: Any, audited: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tuner = audited(more=PASSES_ON)
+    trial(tuner)
+    trial(tuner, **{"left.weight": 5.0})
+    first = trial(tuner)
+    trial(tuner, **{"left.weight": 6.0})
+    (lost,) = (n.outputs[0][0] for n in first.nodes if n.name == "right")
+    cas = project.path / ".eeipu" / "cache" / "cas"
+    serve = UnitAction.serve
+
+    def late(action: UnitAction, record: Any) -> None:
+        serve(action, record)
+        for path in cas.rglob(lost):
+            path.unlink()
+
+    monkeypatch.setattr(UnitAction, "serve", late)
+    # Another shift lets the node after it run, which loads what has just been lost.
+    expected = {3.0: first.value, 4.0: None}
+    again = trial(tuner, shift=4.0)
+    assert outputs(again)["right"] == outputs(first)["right"]
+    assert again.value != expected[3.0]
+    assert not list(tuner.listener.texts[1:])
+
+
+def states(record: TrialRecord) -> set[str]:
+    """The states of the two nodes of which one passes something on to the other."""
+    return {n.status for n in record.nodes if n.name in ("left", "right")}
+
+
+def outputs(record: TrialRecord) -> dict[str, Any]:
+    return {n.name: n.outputs for n in record.nodes if n.name in ("left", "right")}
 
 
 def test_node_that_is_not_deterministic_is_told_once(project: Any, audited: Any) -> None:
