@@ -6,6 +6,8 @@
 # make projects PROJECTS="PATH…"   tune checkouts of other people's projects, compare with plain runs
 # make matrix          try older and newer releases of Kedro and Optuna
 # make lint            check style and types
+# make docs            build the documentation into build/site
+# make reference       write again what is made from the code: pages, figures, schemas
 # make bench           compare the samplers on synthetic pipelines
 # make compare         compare them on the three pipelines of the demo project, in hours
 # make clean           remove the environments and what the tools left behind
@@ -20,7 +22,8 @@ export DO_NOT_TRACK = 1
 export OMP_NUM_THREADS = 1
 
 .DEFAULT_GOAL := demo
-.PHONY: demo demo-vision demo-language test prove projects matrix lint bench compare clean
+.PHONY: demo demo-vision demo-language test prove projects matrix lint docs reference bench \
+        compare clean
 
 demo: .venv/.installed
 	cd demo_project && ../.venv/bin/kedro eeipu tune
@@ -46,6 +49,12 @@ lint: .venv-test/.installed
 	.venv-test/bin/ruff format --check .
 	.venv-test/bin/mypy
 
+docs: .venv-docs/.installed
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet --config-file docs/mkdocs.yml
+
+reference: .venv-test/.installed
+	.venv-test/bin/python -W ignore docs/reference.py
+
 bench: .venv-test/.installed
 	.venv-test/bin/python tests/benchmarks/run.py
 
@@ -53,7 +62,7 @@ compare: .venv/.installed
 	.venv/bin/python tests/benchmarks/promise.py
 
 clean:
-	rm -rf .venv .venv-test .hypothesis .pytest_cache .mypy_cache .ruff_cache build dist
+	rm -rf .venv .venv-test .venv-docs .hypothesis .pytest_cache .mypy_cache .ruff_cache build dist
 	rm -rf .eeipu demo_project/.eeipu
 	git clean -fdXq demo_project/data
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -66,4 +75,9 @@ clean:
 .venv-test/.installed: $(REQUIREMENTS)
 	$(PYTHON) -m venv .venv-test
 	.venv-test/bin/python $(PIP_INSTALL) -e ".[dev]" -r demo_project/requirements.txt
+	touch $@
+
+.venv-docs/.installed: docs/requirements.txt constraints.txt
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python $(PIP_INSTALL) -r docs/requirements.txt
 	touch $@
