@@ -6,6 +6,10 @@ Each PATH is a checkout of a Kedro project (a rendered starter, say); its folder
 in `blocks.yml`. Of each a copy is made and gets the block. In the copy `plan` is run, 20 trials,
 and `apply`; then every trial's parameters are run by Kedro alone, each in a process of its own.
 The trials are run once more on everything that `plan` leaves out. Prints a table in Markdown.
+
+    python tests/projects/run.py --cost --trials 200 PATH…
+
+Instead, what it costs to prove the results: audits while the study runs, and `confirm` at its end.
 """
 
 from __future__ import annotations
@@ -21,13 +25,17 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 HERE = Path(__file__).parent
+COST = (
+    "| project | trials | node seconds | seconds saved | audits, wall seconds | of the node seconds "
+    "| `confirm`, wall seconds | of the node seconds | by default |\n" + "|---" * 9 + "|"
+)
 HEAD = (
     "| project | nodes | unmodified but for the block | reused | needless runs | wrong values "
     "| node seconds a trial | with all nodes |\n|---|---|---|---|---|---|---|---|"
@@ -39,30 +47,38 @@ def main() -> None:
     parser.add_argument("paths", nargs="+", type=Path)
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--blocks", type=Path, default=HERE / "blocks.yml")
+    parser.add_argument("--cost", action="store_true", help="What audits and confirm cost.")
     options = parser.parse_args()
     logging.disable(logging.WARNING)  # what plugins say when they are imported
     blocks = yaml.safe_load(options.blocks.read_text())
-    print(HEAD, flush=True)
+    print(COST if options.cost else HEAD, flush=True)
+    measure = cost if options.cost else measured
     for path in options.paths:
         known = blocks.get(path.name)
         if known is None:
             print(f"| {path.name} | no block in {options.blocks} |", flush=True)
             continue
-        show_row(path, path.name, known, options.trials)
+        if not options.cost or "seeded" not in known:
+            show_row(path, path.name, known, options.trials, measure)
         if "seeded" in known:
             changes = [*known.get("changes", ()), *known["seeded"]]
             needed = f"{known.get('needed', 'no:')}; a seed, 1 line".replace(":;", ":")
             seeded = {**known, "changes": changes, "needed": needed}
-            show_row(path, f"{path.name}, seeded", seeded, options.trials)
+            show_row(path, f"{path.name}, seeded", seeded, options.trials, measure)
 
 
-def show_row(path: Path, name: str, known: Mapping[str, Any], trials: int) -> None:
+Measure = Callable[[Path, Mapping[str, Any], int], list[str]]
+
+
+def show_row(
+    path: Path, name: str, known: Mapping[str, Any], trials: int, measure: Measure
+) -> None:
     """Print the row of a project, measured in a copy of it."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / path.name
         shutil.copytree(path, copy, ignore=shutil.ignore_patterns(".eeipu", ".git"))
         try:
-            row = measured(copy, known, trials)
+            row = measure(copy, known, trials)
         except RuntimeError as error:
             print(error, file=sys.stderr)
             row = [f"stopped: {str(error).strip().splitlines()[-1]}"]
@@ -71,16 +87,7 @@ def show_row(path: Path, name: str, known: Mapping[str, Any], trials: int) -> No
 
 def measured(project: Path, known: Mapping[str, Any], trials: int) -> list[str]:
     """A row of the table, from the second cell on."""
-    needs = [known["needed"]] if "needed" in known else []
-    if fit_to_environment(project):
-        needs.append("Kedro 1 in pyproject.toml")
-    for change in known.get("changes", ()):
-        texts = {file: file.read_text() for file in project.glob(change["file"])}
-        assert any(change["old"] in text for text in texts.values()), change
-        for file, text in texts.items():
-            file.write_text(text.replace(change["old"], change["new"]))
-    write_data(project, known.get("data"))
-    write_block(project, known["block"])
+    needs = prepare(project, known)
     pipeline = ("--pipeline", known["pipeline"]) if "pipeline" in known else ()
     plan = json.loads(kedro(project, "eeipu", "plan", *pipeline, "--format", "json"))
     left_out = [node["name"] for node in plan["left_out"]]
@@ -112,6 +119,45 @@ def measured(project: Path, known: Mapping[str, Any], trials: int) -> list[str]:
         f"{seconds(records):.3f}",
         whole or "nothing is left out",
     ]
+
+
+def cost(project: Path, known: Mapping[str, Any], trials: int) -> list[str]:
+    """A row of the table of costs, from the second cell on."""
+    prepare(project, known)
+    pipeline = ("--pipeline", known["pipeline"]) if "pipeline" in known else ()
+    records = tuned(project, trials, pipeline)
+    spent = sum(r["cost_seconds"] for r in records)
+    audits = sum(r["audit"]["seconds"] for r in records if r["audit"])
+    by_default = [r["confirmation"] for r in records if r["confirmation"]]
+    kedro(project, "eeipu", "confirm", *pipeline)
+    records = json.loads(kedro(project, "eeipu", "trials", "--format", "json", *pipeline))
+    confirmed = next(r["confirmation"] for r in records if r["confirmation"])
+    assert confirmed["confirmed"], confirmed
+    return [
+        str(len(records)),
+        f"{spent:.1f}",
+        f"{sum(r['saved_seconds'] for r in records):.1f}",
+        f"{audits:.1f}",
+        f"{audits / spent:.1%}",
+        f"{confirmed['seconds']:.1f}",
+        f"{confirmed['seconds'] / spent:.1%}",
+        "confirmed" if by_default else "`confirm` is named",
+    ]
+
+
+def prepare(project: Path, known: Mapping[str, Any]) -> list[str]:
+    """Write the block and what else it takes to tune a project; what that is, in words."""
+    needs = [known["needed"]] if "needed" in known else []
+    if fit_to_environment(project):
+        needs.append("Kedro 1 in pyproject.toml")
+    for change in known.get("changes", ()):
+        texts = {file: file.read_text() for file in project.glob(change["file"])}
+        assert any(change["old"] in text for text in texts.values()), change
+        for file, text in texts.items():
+            file.write_text(text.replace(change["old"], change["new"]))
+    write_data(project, known.get("data"))
+    write_block(project, known["block"])
+    return needs
 
 
 def fit_to_environment(project: Path) -> bool:
