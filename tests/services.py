@@ -1,4 +1,4 @@
-"""Real services on this machine that tests talk to: an S3 server, a PostgreSQL server."""
+"""Real services on this machine that tests talk to: an S3 server, PostgreSQL, a Dask cluster."""
 
 from __future__ import annotations
 
@@ -243,3 +243,35 @@ def wait_until_ready(server: PostgreSQL) -> None:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.1)
+
+
+class Dask:
+    """A scheduler and workers, as somebody starts them by hand."""
+
+    def __init__(self, project: Any, workers: int = 2, threads: int = 1) -> None:
+        port = free_port()
+        self.address = f"tcp://127.0.0.1:{port}"
+        self._folder, self._environment = project.path, project.environment()
+        self.processes = [self._start("scheduler", "--port", str(port), "--no-dashboard")]
+        wait_for_port(port, self.processes[0])
+        options = ("--nthreads", str(threads), "--no-dashboard")
+        self.processes += [self._start("worker", self.address, *options) for _ in range(workers)]
+
+    def _start(self, what: str, *arguments: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "dask", what, "--host", "127.0.0.1", *arguments],
+            cwd=self._folder,
+            env=self._environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def stop(self) -> None:
+        for process in self.processes:
+            process.terminate()
+        for process in self.processes:
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()

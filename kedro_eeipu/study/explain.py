@@ -162,7 +162,8 @@ class History:
                 f"{f'parameter {keys}' if keys else 'a parameter'} changed (it takes all of them)"
             )
         if not part.startswith("params:"):
-            return f"input {part} changed"
+            is_input = not part.endswith(" leaves behind")
+            return f"input {part} changed" if is_input else f"{part} changed"
         name = part.removeprefix("params:")
         keys = ", ".join(self._changed_keys(f"{name}.", then, now))
         return f"parameter {name} changed ({keys})" if keys else f"parameter {name} changed"

@@ -33,8 +33,10 @@ import yaml
 
 HERE = Path(__file__).parent
 COST = (
-    "| project | trials | node seconds | seconds saved | audits, wall seconds | of the node seconds "
-    "| `confirm`, wall seconds | of the node seconds | by default |\n" + "|---" * 9 + "|"
+    "| project | trials | node seconds | seconds saved | audits, wall seconds "
+    "| of the node seconds | `confirm`, wall seconds | of the node seconds | by default |\n"
+    + "|---" * 9
+    + "|"
 )
 HEAD = (
     "| project | nodes | unmodified but for the block | reused | needless runs | wrong values "

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 from kedro.runner import SequentialRunner
-from services import free_port, wait_for_port
+from services import Dask, free_port
 
 from kedro_eeipu.config.settings import Settings
 from kedro_eeipu.errors import ConfigurationError
@@ -167,38 +167,6 @@ def test_driver_that_ends_leaves_no_process_and_the_same_command_goes_on(
 
 
 # --- a cluster that is running --------------------------------------------------------------------
-
-
-class Dask:
-    """A scheduler and workers, as somebody starts them by hand."""
-
-    def __init__(self, project: Any, workers: int = 2, threads: int = 1) -> None:
-        port = free_port()
-        self.address = f"tcp://127.0.0.1:{port}"
-        self._folder, self._environment = project.path, project.environment()
-        self.processes = [self._start("scheduler", "--port", str(port), "--no-dashboard")]
-        wait_for_port(port, self.processes[0])
-        options = ("--nthreads", str(threads), "--no-dashboard")
-        self.processes += [self._start("worker", self.address, *options) for _ in range(workers)]
-
-    def _start(self, what: str, *arguments: str) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "dask", what, "--host", "127.0.0.1", *arguments],
-            cwd=self._folder,
-            env=self._environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-
-    def stop(self) -> None:
-        for process in self.processes:
-            process.terminate()
-        for process in self.processes:
-            try:
-                process.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
 
 
 @pytest.fixture
