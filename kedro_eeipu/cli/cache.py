@@ -102,6 +102,7 @@ def ls(opened: _Cache, form: str) -> None:
                     "age_seconds": max(0.0, now - float(record.meta.get("created", now))),
                     "trials": users.get(record.key, []),
                     "kept": opened.store.has(blob),
+                    "recipe": blob.is_recipe,
                     "key": record.key,
                     "digest": blob.digest,
                 }

@@ -122,12 +122,18 @@ def entries_table(entries: Sequence[Mapping[str, Any]]) -> Table:
         table.add_row(
             Text(str(entry["node"])),
             Text(str(entry["dataset"])),
-            in_bytes(entry["bytes"]) if entry["kept"] else "dropped",
+            _size(entry),
             duration(entry["seconds"]),
             duration(entry["age_seconds"]),
             str(len(entry["trials"])),
         )
     return table
+
+
+def _size(entry: Mapping[str, Any]) -> str:
+    if entry["recipe"]:
+        return "made again"
+    return in_bytes(entry["bytes"]) if entry["kept"] else "dropped"
 
 
 def studies_table(studies: Sequence[StudySummary], now: float) -> Table:

@@ -315,6 +315,8 @@ class Contestant:
         return price(self.study.trials()[trial.number])
 
     def _load_seconds(self, node: NodeRecord) -> float:
+        if node.has_recipes:
+            return node.seconds or node.saved
         return sum(self._load(digest, size) for digest, size in node.outputs)
 
     def _load(self, digest: str, size: int) -> float:

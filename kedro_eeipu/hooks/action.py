@@ -13,18 +13,26 @@ from typing import Any
 from kedro.io import CatalogProtocol
 from kedro.pipeline.node import Node
 
-from kedro_eeipu._kedro import copy_node, output_structure
+from kedro_eeipu._kedro import copy_node
 from kedro_eeipu.cache.store.store import Blob, CacheMiss, Record, Store
 from kedro_eeipu.errors import error_text
-from kedro_eeipu.hooks.dataset import MemoizedDataset, warn_once
-from kedro_eeipu.hooks.key import Identity, changed_inputs, key_in_state, key_parts, node_key
-from kedro_eeipu.hooks.process_state import (
-    CarriedState,
-    NodeEffects,
-    ProcessState,
-    cannot_be_restored,
-    take,
+from kedro_eeipu.hooks.dataset import MemoizedDataset
+from kedro_eeipu.hooks.key import (
+    Identity,
+    changed_inputs,
+    in_output_structure,
+    key_parts,
+    node_key,
 )
+from kedro_eeipu.hooks.node_state import StateOfNode
+from kedro_eeipu.hooks.process_state import CarriedState, ProcessState
+from kedro_eeipu.hooks.recipes import (
+    changed_sources,
+    code_with_sources,
+    recipe_of,
+    why_no_recipe,
+)
+from kedro_eeipu.hooks.recording import node_event, record_meta
 from kedro_eeipu.hooks.run_directory import Output, RunDirectory
 from kedro_eeipu.hooks.shared_state import names, reached
 from kedro_eeipu.hooks.sharing import (
@@ -32,7 +40,6 @@ from kedro_eeipu.hooks.sharing import (
     bypass_what_shares_state,
     bypass_what_was_changed,
 )
-from kedro_eeipu.hooks.world import short
 from kedro_eeipu.states import NodeState
 
 __all__ = ["NodeAction"]
@@ -84,36 +91,35 @@ class NodeAction:
         self.node = node
         self.identity = identity
         self.inputs = inputs
-        self.outputs = {
-            name: make(record=self.saved, rebuild=self.rebuild) for name, make in outputs.items()
-        }
+        self.outputs = {name: make(maker=self) for name, make in outputs.items()}
         self.catalog = catalog
         self.store = store
         self.run = run
         self.why_not = why_not
         self.meta = dict(meta or {})
         self._peers = peers
-        self._carried = carried
-        self._effects: NodeEffects | None = None
-        self._state: ProcessState = {}
+        self._state = StateOfNode(node.name, carried)
         self._on_finished = on_finished
         self._key: str | None = None
         self._seconds = 0.0
         self._saved: dict[str, Output] = {}
         self._served: Record | None = None
         self._finished = False
-        self._lock = threading.Lock()
-        self._lease = ExitStack()
+        self._is_recalled = False
+        self._prepare()
+
+    def _prepare(self) -> None:
+        self._lock, self._rebuilding, self._lease = threading.Lock(), threading.RLock(), ExitStack()
 
     def __getstate__(self) -> dict[str, Any]:
         # Another process has globals of its own.
-        state = {**self.__dict__, "_peers": {}, "_carried": None}
-        del state["_lock"], state["_lease"]
+        state = {**self.__dict__, "_peers": {}}
+        del state["_lock"], state["_rebuilding"], state["_lease"]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._lock, self._lease = threading.Lock(), ExitStack()
+        self._prepare()
 
     def key(self) -> str | None:
         """The node's key, ``None`` while the content of an input is not known."""
@@ -122,7 +128,7 @@ class NodeAction:
         return node_key(self.node, self.identity, self.inputs)
 
     def parts(self) -> dict[str, str]:
-        """What the key is made of, shortened, to tell later why two runs of a node differ."""
+        """What the key is made of, shortened, to tell why two runs of a node differ."""
         return {} if self.identity is None else key_parts(self.identity, self.inputs)
 
     def bypass(self, reason: str) -> None:
@@ -130,28 +136,34 @@ class NodeAction:
         self.identity = None
         self.why_not = reason
 
-    def serve(self, record: Record) -> None:
-        """Serve the node from its record: nothing of it is executed or loaded."""
-        self._served = record
+    def serve(self, record: Record, *, recall: bool = False) -> None:
+        """Serve the node from its record: nothing of it is executed or loaded.
+
+        Args:
+            record: The record.
+            recall: Whether its function is called all the same, for outputs that are recipes.
+        """
+        self._served, self._is_recalled = record, recall
         self._promise(record)
         self._tell(NodeState.REUSED, record=record)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self._finished:  # a node after it had to be computed again, and needed it already
-            values = {name: output.value() for name, output in self.outputs.items()}
-            return self._returned(values)
+            saved = {name: output.value() for name, output in self.outputs.items()}
+            return in_output_structure(self.node, saved)
         self._resume_served_before()
+        if self._is_recalled:
+            return self._recalled(args, kwargs)
         self._key = self.key()
         if self._key is not None:
-            values = self._served_late()
+            values = self._served_late(args, kwargs)
             if values is not None:
                 return values
             with self.run.waiting(self.node.name):
                 ours = self._lease.enter_context(self.store.lease(self._key))
-            if not ours:
-                values = self._served_late()  # another has computed it meanwhile
-                if values is not None:
-                    return values
+            values = None if ours else self._served_late(args, kwargs)
+            if values is not None:  # another has computed it meanwhile
+                return values
         return self._execute(args, kwargs)
 
     def find(
@@ -165,30 +177,57 @@ class NodeAction:
             is_certain: Whether the generators will be in this state.
         """
         key = self.key()
-        record = None if key is None else self.store.get(key)
-        if self._carried is not None and key is not None:
-            draws = () if record is None else record.meta.get("draws", ())
-            if draws and not is_certain:
-                return None
-            token = self._carried.token(draws, state, seeded)
-            if token:
-                record = self.store.get(key_in_state(key, token))
+        if key is None:
+            return None
+        record = self._state.find(self.store, key, state, seeded, is_certain=is_certain)
         return record if record and len(record.outputs) == len(self.node.outputs) else None
 
     def _resume_served_before(self) -> None:
         """Leave generators as the nodes before did that were served."""
-        if self._carried is None:
-            return
-        for name, peer in self._peers.items():
+        for peer in self._peers.values():
             if peer is self:
                 break
-            if peer._served is not None and name not in self._carried.resumed:
-                self._carried.resume(name, peer._served.meta.get("left", {}))
+            if peer._served is not None:
+                peer._state.resume(peer._served)
 
-    def rebuild(self) -> None:
-        """Compute the outputs again, from inputs loaded anew (a planned blob has vanished)."""
-        for name, value in self._computed_again().items():
-            self.catalog.save(name, value)
+    def _recalled(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call the function of a node that is served, for outputs that are recipes."""
+        try:
+            result = self._timed(*args, **kwargs)
+        except BaseException as error:
+            self.failed(error)
+            raise
+        lazy = next(name for name, output in self.outputs.items() if output.is_lazy)
+        self.run.put_load(lazy, self._seconds)
+        return result
+
+    def recipe(self, name: str, value: Any) -> Blob | str:
+        """What stands for an output of which there are no bytes, or why nothing does."""
+        if self.identity is None or self._key is None:
+            return ""
+        if self._state.draws:
+            return "it draws random numbers, so another call would give another value"
+        reason = why_no_recipe(value, self.node, self.identity)
+        key = self._state.key_of_record(self._key)
+        return reason or recipe_of(key, self.node.outputs.index(name))
+
+    def rebuild(self, name: str) -> None:
+        """Compute outputs again, from inputs loaded anew (a planned blob has vanished).
+
+        Args:
+            name: The output that somebody needs.
+        """
+        if not self.outputs[name].is_lazy:
+            for output, value in self._computed_again().items():
+                self.catalog.save(output, value)
+            return
+        with self._rebuilding:
+            if self.outputs[name].is_held:
+                return
+            inputs = {name: self.catalog.load(name) for name in self.inputs}
+            for output, value in copy_node(self.node).run(inputs).items():
+                if self.outputs[output].is_lazy:
+                    self.outputs[output].hold(value)
 
     def deliver(self) -> Any:
         """The outputs of the record, as the function would return them, for Kedro to save."""
@@ -198,7 +237,7 @@ class NodeAction:
         except CacheMiss as miss:
             logger.warning("%s is computed again: %s", self.node.name, miss)
             values = self._computed_again()
-        return self._returned(values)
+        return in_output_structure(self.node, values)
 
     def _computed_again(self) -> dict[str, Any]:
         # Of several outputs that are not made alike twice, none may stay from the record.
@@ -241,9 +280,9 @@ class NodeAction:
 
     def _execute(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         self._tell(NodeState.RUNNING)
-        before = reached(self.node)
+        before = code_with_sources(reached(self.node), self.inputs, now=True)
         bypass_what_was_changed(self, before)
-        self._state = take() if self._carried is not None else {}
+        self._state.begin()
         try:
             result = self._timed(*args, **kwargs)
         except BaseException as error:
@@ -273,20 +312,10 @@ class NodeAction:
 
     def _note_effects(self) -> None:
         """Note what the node left in the process; what changes its settings is never recorded."""
-        if self._carried is None:
-            return
-        self._carried.resumed.add(self.node.name)
-        self._effects = self._carried.effects(self.node.name, self._state, take())
-        if self._effects.settings and len(self._peers) > 1:
-            changes = ", ".join(sorted(self._effects.settings))
+        changes = self._state.end()
+        if changes and len(self._peers) > 1:
             self.bypass(f"it changes {changes}, which live on for the nodes after it")
-            if left := cannot_be_restored(self._effects.settings):
-                warn_once(
-                    "%s changes %s for the trials after it, too: their values may differ from those"
-                    " of plain runs",
-                    self.node.name,
-                    ", ".join(left),
-                )
+            self._state.warn_of_what_stays()
 
     @property
     def is_decided(self) -> bool:
@@ -296,6 +325,7 @@ class NodeAction:
     def reachable(self, candidates: set[str]) -> set[str]:
         """Which of these names the node's code reaches; all where that cannot be told."""
         code = self.identity.code if self.identity else reached(self.node)
+        code = code_with_sources(code, self.inputs, now=False)
         return candidates if code is None else candidates & names(code)
 
     def _timed(self, *args: Any, **kwargs: Any) -> Any:
@@ -307,24 +337,22 @@ class NodeAction:
         finally:
             self._seconds = clock() - started
 
-    def _served_late(self) -> Any:
+    def _served_late(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The outputs of a record that could not be planned, in the shape the function has."""
-        if self._carried is None:
-            record = self.find({}, set())
-        else:
-            record = self.find(take(), self._carried.seeded)
-        if record is None:
+        record = None if self._key is None else self._state.find_now(self.store, self._key)
+        if record is None or len(record.outputs) != len(self.node.outputs):
             return None
+        recalled = any(blob.is_recipe for blob in record.outputs)
         try:
-            values = self._loaded(record)
+            is_whole = recalled and all(map(self.store.has, record.outputs))
+            values = {} if is_whole else self._loaded(record)
         except CacheMiss:
             return None
         self._served, self._key = record, record.key
         self._promise(record)
         self._tell(NodeState.REUSED, record=record)
-        if self._carried is not None:
-            self._carried.resume(self.node.name, record.meta.get("left", {}))
-        return self._returned(values)
+        self._state.resume(record)
+        return self._recalled(args, kwargs) if recalled else in_output_structure(self.node, values)
 
     def _loaded(self, record: Record) -> dict[str, Any]:
         return dict(zip(self.node.outputs, map(self.store.load, record.outputs), strict=True))
@@ -339,59 +367,33 @@ class NodeAction:
             return
         if any(output.scratch for output in self._saved.values()):
             return
-        if changes := changed_inputs(self.identity):
+        if changes := [*changed_inputs(self.identity), *changed_sources(self.inputs)]:
             logger.warning(
                 "%s is not recorded: its input changed while it ran (%s)",
                 self.node.name,
                 ", ".join(changes),
             )
             return
-        meta = {
-            **self.meta,
-            "node": self.node.name,
-            "datasets": list(self.node.outputs),
-            "seconds": self._seconds,
-            "created": round(time.time(), 3),
-            "code": self.identity.code.parts,
-            "parts": self.parts(),
-        }
-        if self._carried is not None and self._effects is not None:
-            meta.update(draws=list(self._effects.draws), left=self._effects.left)
-            token = self._carried.token(self._effects.draws, self._state, self._carried.seeded)
-            key = self.key()
-            if token and key is not None:
-                if self._effects.draws:  # to be looked for by the state of generators, too
-                    self.store.put(key, (), {**self.meta, "draws": list(self._effects.draws)})
-                self._key = key_in_state(key, token)
         blobs = [self._saved[name].blob for name in self.node.outputs]
-        self.store.put(self._key, blobs, meta)
+        meta = record_meta(self.node, self.identity, self.meta, self._seconds, blobs, self.parts())
+        meta |= self._state.meta()
+        key = self._state.key_of_record(self._key)
+        if key != self._key and meta.get("draws"):  # to be looked for by the state of generators
+            self.store.put(self._key, (), {**self.meta, "draws": meta["draws"]})
+        self._key = key
+        self.store.put(key, blobs, meta)
 
     def _tell(self, status: str, record: Record | None = None, error: str = "") -> None:
-        event: dict[str, Any] = {
-            "status": status,
-            "seconds": 0.0 if record else self._seconds,
-            "saved": float(record.meta.get("seconds", 0.0)) if record else 0.0,
-            "key": self._key or (record.key if record else None),
-            "parts": {} if status == NodeState.RUNNING else self.parts(),
-            "world": short(str((record.meta if record else self.meta).get("world", ""))),
-        }
-        if self.why_not:
-            event["why_not"] = self.why_not
-        if error:
-            event["error"] = error
-        if record:
-            event["from"] = {k: record.meta[k] for k in ("study", "trial") if k in record.meta}
-            event["outputs"] = [[b.digest, b.size] for b in record.outputs]
-        elif self._finished:
-            event["outputs"] = [[o.blob.digest, o.blob.size] for o in self._ordered_outputs()]
+        names = self.node.outputs if self._finished else ()
+        event = node_event(
+            status,
+            seconds=self._seconds,
+            key=self._key,
+            parts={} if status == NodeState.RUNNING else self.parts(),
+            meta=self.meta,
+            record=record,
+            outputs=[self._saved[name].blob for name in names],
+            why_not=self.why_not,
+            error=error,
+        )
         self.run.put_node(self.node.name, event)
-
-    def _returned(self, values: Mapping[str, Any]) -> Any:
-        """Values of the outputs, by name, in the structure that the function returns."""
-        names = output_structure(self.node)
-        if isinstance(names, Mapping):
-            return {key: values[name] for key, name in names.items()}
-        return [values[name] for name in names] if isinstance(names, list) else values[names]
-
-    def _ordered_outputs(self) -> Iterator[Output]:
-        return (self._saved[name] for name in self.node.outputs)

@@ -39,7 +39,7 @@ class _Again(Planner):
         self.names = names
         self.records: dict[str, Record] = {}
 
-    def _served(self, plan: RunPlan, records: Mapping[str, Record]) -> set[str]:
+    def _served(self, plan: RunPlan, records: Mapping[str, Record]) -> tuple[set[str], set[str]]:
         self.records = {n: r for n, r in records.items() if n in self.names}
         for name in self.names:
             plan.actions[name].bypass("it is audited")
@@ -76,7 +76,7 @@ class AuditedRun(PlannedRun):
         record = planner.records.get(self.node)
         if record is None or record.key != self.key:
             raise NotAuditedError("its key is another one here")
-        if others := plan.actions.keys() - plan.reused - called:
+        if others := plan.actions.keys() - plan.reused - plan.recalled - called:
             raise NotAuditedError(f"{min(others)} would have to run, too")
         return plan
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Mapping
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol
 
 from kedro.io import AbstractDataset, MemoryDataset
+from kedro.pipeline.node import Node
 
 from kedro_eeipu._kedro import copy_mode, inferred_copy_mode
 from kedro_eeipu.cache.store.store import Blob, CacheMiss, Store, Unstorable
@@ -24,7 +26,7 @@ from kedro_eeipu.hooks.declared import (
 from kedro_eeipu.hooks.mutability import holds_mutable, holds_mutable_cells
 from kedro_eeipu.hooks.run_directory import Output, RunDirectory
 
-__all__ = ["MemoizedDataset", "TranscodedDataset", "warn_once"]
+__all__ = ["Maker", "MemoizedDataset", "TranscodedDataset", "warn_once"]
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +39,23 @@ def warn_once(message: str, name: str, reason: object) -> None:
     if (name, str(reason)) not in _warned:
         _warned.add((name, str(reason)))
         logger.warning(message, name, reason)
+
+
+class Maker(Protocol):
+    """What makes a dataset in a run: the action of a node."""
+
+    node: Node
+    identity: Any
+    inputs: Mapping[str, Any]
+
+    def saved(self, name: str, output: Output | None) -> None:
+        """Take note that an output has been saved; ``None`` where nothing stands for it."""
+
+    def recipe(self, name: str, value: Any) -> Blob | str:
+        """What stands for an output of which there are no bytes, or why nothing does."""
+
+    def rebuild(self, name: str) -> None:
+        """Compute an output again, and save or hold it."""
 
 
 class MemoizedDataset(AbstractDataset[Any, Any]):
@@ -53,8 +72,8 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
         declared: What the user's catalog holds under this name.
         write_through: Whether values are also written to the declared dataset, and read back from
             it, as a plain run does; trials never do.
-        record: Called with the output once it is saved.
-        rebuild: Called when a planned blob has vanished, to compute it again.
+        maker: Is told once the output is saved, and computes it again when a planned blob has
+            vanished.
         kind_token: Token of the declared kind through which consumers see the value, ``None`` when
             it cannot be told: they are then never cached.
         stored: Whether the value goes to the shared store, or only to the run's own.
@@ -73,8 +92,7 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
         declared: AbstractDataset | None = None,
         *,
         write_through: bool = False,
-        record: Callable[[str, Output | None], None] | None = None,
-        rebuild: Callable[[], None] | None = None,
+        maker: Maker | None = None,
         kind_token: str | None = "",
         stored: bool = True,
         lies_in_file: bool = False,
@@ -84,14 +102,14 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
         self.run = run
         self.declared = declared
         self.write_through = write_through
-        self.record = record
-        self.rebuild = rebuild
+        self.maker = maker
         self.kind_token = kind_token
         self.stored = stored
         self.lies_in_file = lies_in_file or is_persistent(declared)
         self.planned: Output | None = None
         self._memory: MemoryDataset | None = None
         self._shared_digest: str | None = None
+        self._written: set[str | None] = set()  # private files with the content
         self.is_altered = False
         self.unstorable = ""
 
@@ -103,6 +121,12 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
     def promise(self, blob: Blob | None) -> None:
         """Plan to serve this content, or take the plan back."""
         self.planned = None if blob is None else Output(blob)
+
+    @property
+    def is_lazy(self) -> bool:
+        """Whether its readers evaluate it, or call what it refers to, while they run."""
+        output = self.output
+        return output is not None and output.blob.is_recipe
 
     @property
     def delivers(self) -> bool:
@@ -124,7 +148,7 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
         if self._memory is None:
             self.run.put_load(self.name, perf_counter() - started)
             if self._copies_share(value):
-                self._hold(value)
+                self.hold(value)
         if self._memory is not None and self._shared_digest is None and self._copies_share(value):
             self._shared_digest = self._digest_in_memory()
             return self._memory.load()
@@ -145,7 +169,7 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
         if self._memory is None:
             return None
         try:
-            return self.store.digest(self._memory.load()).digest
+            return self.store.digest(self._memory.load(), recipes=True).digest
         except Unstorable:
             return None
 
@@ -157,6 +181,11 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
         if mode == "deepcopy":  # of which pandas' own copies do without the cells
             return holds_mutable_cells(value)
         return mode == "assign" or (mode == "copy" and holds_mutable(value))
+
+    def _shares_parts(self, value: Any) -> bool:
+        """Whether Kedro's copies of a value have something in common that can be changed in it."""
+        mode = copy_mode(self.declared) or inferred_copy_mode(value)
+        return mode != "assign" and self._copies_share(value)
 
     def value(self) -> Any:
         """The content as the node returned it."""
@@ -171,7 +200,7 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
             CacheMiss: It is no longer in the cache.
         """
         output = self.output
-        if output is not None:
+        if output is not None and not (output.blob.is_recipe and self.is_held):
             value = (self.run.scratch if output.scratch else self.store).load(output.blob)
         elif self._memory is not None:
             value = self._memory.load()
@@ -182,22 +211,31 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
     def keep(self) -> None:
         """Let the content be loaded still when the run's directory is gone."""
         output = self.planned = self.output
-        if output is not None and output.scratch and not self.delivers:
-            self._hold(self._from_store())
+        if output is None or self._memory is not None or self.delivers:
+            return
+        if output.scratch or output.blob.is_recipe:
+            self.hold(self._from_store())
 
     def save(self, data: Any) -> None:
         deliver = self.delivers and not self.delivered
+        self._written.clear()
         output = self.planned or (None if shares_value(self.declared) else self._dump(data))
-        if output is None or self._copies_share(data):
-            self._hold(data)
+        if output is None or output.blob.is_recipe or self._copies_share(data):
+            self.hold(data)
         if deliver and self.declared is not None:
             self.declared.save(data)
         if output is not None:
             self.run.put_output(self.name, output)
-        if self.record is not None:
-            self.record(self.name, output)
+        if self.maker is not None:
+            self.maker.saved(self.name, output)
 
-    def _hold(self, value: Any) -> None:
+    @property
+    def is_held(self) -> bool:
+        """Whether the value is in this process."""
+        return self._memory is not None
+
+    def hold(self, value: Any) -> None:
+        """Keep the value in this process, for its readers."""
         self._memory = MemoryDataset(copy_mode=copy_mode(self.declared))
         try:
             self._memory.save(value)
@@ -213,9 +251,17 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
         if self.stored:
             try:
                 return Output(self.store.dump(data))
-            except Unstorable as reason:
+            except Unstorable as error:
+                reason = error.reason
+                if error.no_bytes and self.maker is not None and not self._shares_parts(data):
+                    recipe = self.maker.recipe(self.name, data)
+                    if isinstance(recipe, Blob):
+                        return Output(recipe)
+                    reason = recipe or reason
                 self.unstorable = f": {reason}"
                 warn_once("%s is not cached: %s", self.name, reason)
+                if error.no_bytes:
+                    return None
         try:
             return Output(self.run.scratch.dump(data), scratch=True)
         except Unstorable as reason:
@@ -230,10 +276,11 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
                     raise CacheMiss("it has not been produced in this run")
                 return (self.run.scratch if output.scratch else self.store).load(output.blob)
             except CacheMiss as miss:
-                if attempt or self.rebuild is None:
+                if attempt or self.maker is None:
                     raise
-                logger.warning("%s is computed again: %s", self.name, miss)
-                self.rebuild()
+                level = logging.DEBUG if self.is_lazy else logging.WARNING
+                logger.log(level, "%s is computed again: %s", self.name, miss)
+                self.maker.rebuild(self.name)
                 if self._memory is not None:
                     return self._memory.load()
         raise AssertionError("unreachable")
@@ -245,17 +292,25 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
         if self.declared is None or not changes_content(self.declared):
             return value
         config = file_config(self.declared)
+        path = None if config is None else self.run.private_path(self.name, config)
         try:
-            if config is None:
+            if config is None or path is None:
                 private = private_memory(self.declared, self.name)
             else:
-                private = private_copy(config, self.name, self.run.private_path(self.name, config))
+                private = private_copy(config, self.name, path)
         except Exception as error:
             warn_once("%s is passed on as it is: %s", self.name, error)
             return value
-        # What cannot be written or read back fails here as it does in a plain run.
-        private.save(value)
+        # What cannot be written or read back fails here as it does in a plain run. A file is
+        # written once: what was loaded from it may be read only later.
+        if path is None or not self._is_written(path):
+            private.save(value)
+            self._written.add(path)
         return private.load()
+
+    def _is_written(self, path: str) -> bool:
+        """Whether a private file holds the content."""
+        return path in self._written and os.path.exists(path)
 
     def _copied(self, value: Any) -> Any:
         """An array in the order of Kedro's copy, on which the last digits of a sum depend."""
@@ -295,12 +350,17 @@ class TranscodedDataset(MemoizedDataset):
             declared,
             write_through=source.write_through,
             kind_token=kind_token,
+            maker=source.maker,
         )
         self.source = source
 
     @property
     def output(self) -> Output | None:
         return self.source.output
+
+    @property
+    def is_lazy(self) -> bool:
+        return self.source.is_lazy
 
     @property
     def delivered(self) -> bool:
@@ -317,5 +377,7 @@ class TranscodedDataset(MemoizedDataset):
         assert written is not None
         assert read is not None
         path = self.run.private_path(self.name, written)
-        private_copy(written, self.source.name, path).save(value)
+        if not self._is_written(path):
+            private_copy(written, self.source.name, path).save(value)
+            self._written.add(path)
         return private_copy(read, self.name, path).load()

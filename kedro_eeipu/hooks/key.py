@@ -215,6 +215,14 @@ def in_input_structure(names: Any, tokens: Mapping[str, str]) -> Any:
     return [] if names is None else [tokens[names]]
 
 
+def in_output_structure(node: Node, values: Mapping[str, Any]) -> Any:
+    """Values of a node's outputs, by name, in the structure that its function returns."""
+    names = output_structure(node)
+    if isinstance(names, Mapping):
+        return {key: values[name] for key, name in names.items()}
+    return [values[name] for name in names] if isinstance(names, list) else values[names]
+
+
 def structure_of_outputs(names: Any) -> Any:
     """How a function returns its outputs, in the order in which a record holds them.
 

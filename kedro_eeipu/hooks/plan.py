@@ -12,12 +12,13 @@ from kedro.io import AbstractDataset, CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
-from kedro_eeipu._kedro import keep_nodes
+from kedro_eeipu._kedro import keep_nodes, strip_transcoding
 from kedro_eeipu.cache.store.store import Record, Store
 from kedro_eeipu.config.settings import CacheSettings
 from kedro_eeipu.hooks.action import NodeAction
 from kedro_eeipu.hooks.dataset import MemoizedDataset
 from kedro_eeipu.hooks.node_copies import calling_node, delivering_node
+from kedro_eeipu.hooks.node_state import left_by
 from kedro_eeipu.hooks.process_state import CarriedState
 from kedro_eeipu.hooks.pruning import Gate
 from kedro_eeipu.hooks.run_directory import RunDirectory
@@ -36,6 +37,8 @@ class RunPlan:
         pipeline: The nodes that it needs.
         actions: The action of every node, by node name, in the order in which they run.
         reused: Names of the nodes that are served from the cache without being called.
+        recalled: Names of the nodes that are served and called all the same, because a node that
+            runs needs an output of which no bytes are kept.
         datasets: What stands in the catalog for every produced dataset.
         streamed: What stands there for the outputs of generators, which are never cached.
         run: The run's directory.
@@ -47,6 +50,7 @@ class RunPlan:
     datasets: dict[str, MemoizedDataset]
     run: RunDirectory
     reused: set[str] = field(default_factory=set)
+    recalled: set[str] = field(default_factory=set)
     streamed: dict[str, AbstractDataset] = field(default_factory=dict)
     write_through: bool = False
 
@@ -147,7 +151,7 @@ class Planner:
             record = action.find(state, seeded, is_certain=is_certain)
             if record is not None:
                 records[node.name] = record
-                left = record.meta.get("left", {})
+                left = left_by(record)
                 state.update(left)
                 seeded.update(left)
                 # Known from the record alone: whether the content is there is asked when needed.
@@ -161,22 +165,23 @@ class Planner:
             streamed=stand_ins.streamed,
             write_through=write_through,
         )
-        plan.reused = self._served(plan, records)
+        plan.reused, plan.recalled = self._served(plan, records)
         while split := split_units(plan.actions, plan.reused):
             records = {name: record for name, record in records.items() if name not in split}
-            plan.reused = self._served(plan, records)
+            plan.reused, plan.recalled = self._served(plan, records)
         for name, action in plan.actions.items():
-            if name in plan.reused:
-                action.serve(records[name])
+            if name in plan.reused or name in plan.recalled:
+                action.serve(records[name], recall=name in plan.recalled)
             else:
                 for output in action.outputs.values():
                     output.promise(None)
         return plan
 
-    def _served(self, plan: RunPlan, records: Mapping[str, Record]) -> set[str]:
-        """Nodes with a record whose outputs, as far as anybody needs them, are there.
+    def _served(self, plan: RunPlan, records: Mapping[str, Record]) -> tuple[set[str], set[str]]:
+        """Nodes that are served: those that are not called, and those that are called for recipes.
 
-        Walked from the end: what is needed depends only on the nodes after.
+        They have a record, and their outputs, as far as anybody needs them, are there. Walked from
+        the end: what is needed depends only on the nodes after.
         """
         pipeline = plan.pipeline
         children: dict[str, set[str]] = {n.name: set() for n in pipeline.nodes}
@@ -184,13 +189,19 @@ class Planner:
             for parent in parents:
                 children[parent.name].add(child.name)
         served: set[str] = set()
+        recalled: set[str] = set()
+        loaded: set[str] = set()  # what the nodes that are called load
         for node in reversed(pipeline.nodes):
-            record = records.get(node.name)
-            if record is None:
-                continue
-            read = not children[node.name] or not children[node.name] <= served
-            if not (read or plan.delivers(node.name)) or all(
-                self.store.has(blob) for blob in record.outputs
-            ):
-                served.add(node.name)
-        return served
+            record, name = records.get(node.name), node.name
+            delivers = plan.delivers(name)
+            if record is not None:
+                read = not children[name] or not children[name] <= served
+                if not (read or delivers) or all(map(self.store.has, record.outputs)):
+                    outputs = zip(node.outputs, record.outputs, strict=True)
+                    recipes = {strip_transcoding(n) for n, blob in outputs if blob.is_recipe}
+                    if not recipes or not (delivers or recipes & loaded):
+                        served.add(name)
+                        continue
+                    recalled.add(name)
+            loaded.update(map(strip_transcoding, node.inputs))
+        return served, recalled

@@ -10,6 +10,7 @@ from kedro.pipeline.node import Node
 from kedro_eeipu.cache.identity.code import CodeIdentity
 from kedro_eeipu.hooks.dataset import MemoizedDataset, warn_once
 from kedro_eeipu.hooks.key import Identity
+from kedro_eeipu.hooks.recipes import code_with_sources
 from kedro_eeipu.hooks.shared_state import changed, is_noted, note, reached
 
 __all__ = ["bypass_what_shares_inputs", "bypass_what_shares_state", "bypass_what_was_changed"]
@@ -35,7 +36,9 @@ class Action(Protocol):
 
 def bypass_what_was_changed(action: Action, now: CodeIdentity | None) -> None:
     """Do not record a node if something that it reaches has changed since the run began."""
-    changes = changed(action.identity.code if action.identity else None, now, with_caches=False)
+    planned = action.identity.code if action.identity else None
+    planned = code_with_sources(planned, action.inputs, now=False)
+    changes = changed(planned, now, with_caches=False)
     if changes:
         reason = f"{min(changes)}, which it uses, was changed during the run"
         action.bypass(reason)
@@ -58,7 +61,7 @@ def bypass_what_shares_state(
         peers: All nodes of the run.
         before: What the node reached before it ran.
     """
-    changes = changed(before, reached(action.node))
+    changes = changed(before, code_with_sources(reached(action.node), action.inputs, now=True))
     if not changes:
         return
     note(changes)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kedro_eeipu.cache.identity.canonical import combine
+from kedro_eeipu.cache.store.store import Blob
 from kedro_eeipu.hooks.action import NodeAction
 
 __all__ = ["UnitAction", "latest_of", "split_units"]
@@ -53,7 +54,13 @@ class UnitAction(NodeAction):
         """Name of the part that stands for the nodes before it; empty for the first."""
         return "" if self.after is None else f"what {self.after.node.name} leaves behind"
 
-    def _served_late(self) -> Any:
+    def recipe(self, name: str, value: Any) -> Blob | str:
+        """What stands for an output of which there are no bytes; see `NodeAction.recipe`."""
+        if self.after is not None:
+            return f"it depends on what {self.after.node.name} leaves behind"
+        return super().recipe(name, value)
+
+    def _served_late(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Nothing: whether the unit is served was decided for all of it."""
         return None
 

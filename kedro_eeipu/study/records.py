@@ -33,7 +33,8 @@ class NodeRecord:
         load: Seconds that reading its outputs from the cache took.
         key: Its key in the cache.
         parts: Shortened tokens of what the key is made of, by name of code or input.
-        outputs: Digest and size in bytes of each output.
+        outputs: Digest and size in bytes of each output; of 0 bytes is what is only known by how
+            it was made.
         why_not: Why it is never cached.
         error: What it raised.
         world: Shortened digest of the project when its outputs were made.
@@ -55,6 +56,11 @@ class NodeRecord:
     def has_outputs(self) -> bool:
         """Whether its outputs were there in the end: it ran or was reused."""
         return self.status in (NodeState.RAN, NodeState.REUSED)
+
+    @property
+    def has_recipes(self) -> bool:
+        """Whether of an output no bytes are kept: who needs it has the node called again."""
+        return any(digest and not size for digest, size in self.outputs)
 
     @property
     def was_stored(self) -> bool:

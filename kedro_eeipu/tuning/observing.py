@@ -61,6 +61,8 @@ class Observer:
                 continue
             if all(n.status == NodeState.RAN for n in nodes):
                 costs[s] = sum(n.seconds for n in nodes)
+                if again := [n.seconds for n in nodes if n.has_recipes]:
+                    loads[s] = sum(again)
             if all(n.status == NodeState.REUSED for n in nodes):
                 loads[s] = sum(n.load for n in nodes)
             servable = (n.name not in outdated and _is_kept(n, kept) for n in nodes)
@@ -90,4 +92,4 @@ def _is_kept(node: NodeRecord, kept: Set[str]) -> bool:
     """Whether the cache holds what a node made, if it made something."""
     if not node.has_outputs or not node.outputs:
         return False
-    return all(digest in kept for digest, _ in node.outputs)
+    return all(digest in kept or (digest and not size) for digest, size in node.outputs)

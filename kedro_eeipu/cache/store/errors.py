@@ -8,11 +8,18 @@ __all__ = ["CacheMiss", "Unstorable", "in_words"]
 
 
 class Unstorable(Exception):
-    """A value or record that cannot be stored; ``reason`` says why, for a human."""
+    """A value or record that cannot be stored.
 
-    def __init__(self, reason: str) -> None:
+    Attributes:
+        reason: Why, for a human.
+        no_bytes: Whether there are no bytes that stand for the value: it is lazy, or cannot be
+            pickled.
+    """
+
+    def __init__(self, reason: str, *, no_bytes: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.no_bytes = no_bytes
 
 
 class CacheMiss(Exception):

@@ -74,18 +74,21 @@ class TooLarge(Exception):
     """The payload is larger than an entry may be."""
 
 
-def write(value: Any, file: IO[bytes], limit: int | None = None) -> tuple[str, int]:
+def write(
+    value: Any, file: IO[bytes], limit: int | None = None, *, recipes: bool = False
+) -> tuple[str, int]:
     """Serialise ``value`` into an unbuffered ``file``; return digest (in hex) and size in bytes.
 
     Raises:
         TooLarge: more than ``limit`` bytes.
-        Recipe: the value, or something in it, is lazy: a query, a graph, a file that is not read.
+        Recipe: the value, or something in it, is lazy: a query, a graph, a file that is not read;
+            unless ``recipes`` are asked for.
         Exception: whatever pickling the value or writing to ``file`` raises.
     """
     with ChunkWriter(file) as writer:
         out = _Limited(writer, limit)
         buffers: list[pickle.PickleBuffer] = []
-        pickler = _Pickler(out, buffers)
+        pickler = _Pickler(out, buffers, recipes)
         pickler.dump(_Copy().unshared(value))
         stream, pickled = writer.size, out.names
         lengths = [out.write(buffer.raw()) for buffer in buffers]
@@ -205,9 +208,12 @@ class _Pickler(pickle.Pickler):
         texts: the numbered strings.
     """
 
-    def __init__(self, file: Any, buffers: list[pickle.PickleBuffer]) -> None:
+    def __init__(
+        self, file: Any, buffers: list[pickle.PickleBuffer], recipes: bool = False
+    ) -> None:
         super().__init__(file, protocol=5, buffer_callback=self._keep_apart)
         self._buffers = buffers
+        self._recipes = recipes
         self._dtypes: dict[Any, Any] = {}
         self._left = _MOST_TEXTS
         self.code: set[str] = set()
@@ -230,7 +236,7 @@ class _Pickler(pickle.Pickler):
 
     def reducer_override(self, obj: Any) -> Any:
         recipe = _recipe(obj)
-        if recipe:
+        if recipe and not self._recipes:
             raise Recipe(
                 f"a {recipe} is a recipe, which is carried out on what its files hold by then"
             )

@@ -21,17 +21,23 @@ class InvalidRecord(Exception):
 
 @dataclass(frozen=True)
 class Blob:
-    """One stored value.
+    """One value, stored or known by how it was made.
 
     Attributes:
-        digest: sha256, in hex, of the serialised value and of the project code its classes run.
-        size: bytes.
+        digest: sha256, in hex, of the serialised value and of the project code its classes run; of
+            a recipe, of the key of what made it.
+        size: bytes; 0 of a recipe.
         seconds: time it took to serialise and write.
     """
 
     digest: str
     size: int
     seconds: float
+
+    @property
+    def is_recipe(self) -> bool:
+        """Whether no bytes are stored: who needs the value has it made again."""
+        return self.size == 0 and bool(self.digest)
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import logging
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -30,10 +28,9 @@ from kedro_eeipu.cache.store.notes import Notes
 from kedro_eeipu.cache.store.record import Blob, InvalidRecord, Record, decode, encode
 from kedro_eeipu.cache.store.serialising import Nowhere, serialise
 from kedro_eeipu.cache.store.upkeep import GcResult, Problem
+from kedro_eeipu.cache.store.warnings import Warnings
 
 __all__ = ["Blob", "CacheMiss", "GcResult", "Problem", "Record", "Store", "Unstorable"]
-
-logger = logging.getLogger(__name__)
 
 
 class Store:
@@ -68,8 +65,7 @@ class Store:
         self._prepare()
 
     def _prepare(self) -> None:
-        self._lock = threading.Lock()
-        self._warned: set[str] = set()
+        self._warnings = Warnings(self.root)
         self._dumped: set[str] = set()  # digests of blobs that nobody has read here yet
 
     def __repr__(self) -> str:
@@ -77,7 +73,7 @@ class Store:
 
     def __getstate__(self) -> dict[str, Any]:
         # Made anew where it arrives.
-        left_out = ("_lock", "_warned", "_dumped", "_files", "_usage", "notes")
+        left_out = ("_warnings", "_dumped", "_files", "_usage", "notes")
         return {name: value for name, value in self.__dict__.items() if name not in left_out}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -114,7 +110,7 @@ class Store:
     def notes(self) -> Notes:
         """What is noted of records, and of nodes."""
         is_trusted = lambda: self._distrust() is None  # noqa: E731
-        return Notes(lambda: self._files, self._secret, is_trusted, self._warn_unreadable)
+        return Notes(lambda: self._files, self._secret, is_trusted, self._warnings.unreadable)
 
     # --- blobs ------------------------------------------------------------------------------------
 
@@ -138,18 +134,22 @@ class Store:
         except Unstorable:
             raise
         except Exception as error:
-            raise self._unwritable(error) from error
+            raise self._warnings.unwritable(error) from error
         self._dumped.add(digest)
         return Blob(digest, size, time.perf_counter() - started)
 
-    def digest(self, value: Any) -> Blob:
+    def digest(self, value: Any, *, recipes: bool = False) -> Blob:
         """Return the blob that :meth:`dump` would return, without storing anything.
+
+        Args:
+            value: The value.
+            recipes: Whether a lazy value has the digest of its recipe.
 
         Raises:
             Unstorable: ``value`` cannot be pickled.
         """
         started = time.perf_counter()
-        digest, size = serialise(value, Nowhere(), None)
+        digest, size = serialise(value, Nowhere(), None, recipes=recipes)
         return Blob(digest, size, time.perf_counter() - started)
 
     def load(self, blob: Blob) -> Any:
@@ -160,6 +160,8 @@ class Store:
                 here, or of a class that was edited since.
         """
         self._require_trust(CacheMiss)
+        if blob.is_recipe:
+            raise CacheMiss("it is not kept, for it is lazy or cannot be pickled")
         path = layout.blob_path(blob.digest)
         try:
             with self._files.fetch(path) as file:
@@ -175,7 +177,7 @@ class Store:
             raise CacheMiss(str(error)) from error
         except Exception as error:
             reason = f"a blob in the cache at {self.root} cannot be loaded: {in_words(error)}"
-            self._warn(f"load {type(error).__name__}", reason)
+            self._warnings.once(f"load {type(error).__name__}", reason)
             raise CacheMiss(reason) from error
         if blob.digest in self._dumped:  # by the node after, in the run that made it
             self._dumped.discard(blob.digest)
@@ -184,13 +186,18 @@ class Store:
         return value
 
     def has(self, blob: Blob) -> bool:
-        """Whether the blob is there, with the right size. Its content is checked by loading."""
+        """Whether the blob is there, with the right size. Its content is checked by loading.
+
+        A recipe always is.
+        """
         if self._distrust() is not None:
             return False
+        if blob.is_recipe:
+            return True
         try:
             return self._files.size(layout.blob_path(blob.digest)) == blob.size
         except Exception as error:
-            self._warn_unreadable(error)
+            self._warnings.unreadable(error)
             return False
 
     def digests(self) -> frozenset[str]:
@@ -215,7 +222,7 @@ class Store:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except Exception as error:
-            self._warn_unreadable(error)
+            self._warnings.unreadable(error)
         return None
 
     def _decoded(self, path: str, data: bytes, key: str) -> Record | None:
@@ -239,7 +246,9 @@ class Store:
         record = Record(key, tuple(outputs), meta)
         path = layout.record_path(key)
         try:
-            stored = tuple(b.digest in self._dumped or self.has(b) for b in outputs)
+            stored = tuple(
+                not b.is_recipe and (b.digest in self._dumped or self.has(b)) for b in outputs
+            )
             data = encode(record, stored, self._secret)
         except (TypeError, ValueError) as error:
             raise Unstorable(f"the description of the result is not JSON: {error}") from error
@@ -252,7 +261,7 @@ class Store:
                 return earlier
             self._files.replace(path, data)
         except Exception as error:
-            raise self._unwritable(error) from error
+            raise self._warnings.unwritable(error) from error
         return record
 
     def lease(self, key: str, wait: float | None = None) -> AbstractContextManager[bool]:
@@ -280,7 +289,7 @@ class Store:
         try:
             contents = self._files.read_all([path for path, key in keys.items() if key])
         except Exception as error:
-            self._warn_unreadable(error)
+            self._warnings.unreadable(error)
             return
         for path, data in contents.items():
             record = self._decoded(path, data, str(keys[path]))
@@ -294,7 +303,7 @@ class Store:
         try:
             return {"root": self.root, **upkeep.statistics(self._files)}
         except Exception as error:
-            self._warn_unreadable(error)
+            self._warnings.unreadable(error)
             return {"root": self.root}
 
     def verify(self) -> list[Problem]:
@@ -323,7 +332,9 @@ class Store:
                     self._files, self._usage, self.records(), max_size, grace_seconds
                 )
         except Exception as error:
-            self._warn("gc", f"the cache at {self.root} cannot be cleaned: {in_words(error)}")
+            self._warnings.once(
+                "gc", f"the cache at {self.root} cannot be cleaned: {in_words(error)}"
+            )
         return GcResult((), 0, 0, 0, sum(entry.size for entry in self._list(layout.BLOBS)))
 
     def clear(self) -> None:
@@ -351,7 +362,7 @@ class Store:
         except Exception as error:
             reason = f"it cannot be examined ({in_words(error)})"
         if reason is not None:
-            self._warn(
+            self._warnings.once(
                 "distrust",
                 f"the cache at {self.root} is not used, because {reason} and loading from it "
                 "could run other people's code; give it a secret to sign its records "
@@ -365,7 +376,9 @@ class Store:
             raise refusal(f"the cache is not used, because {reason}")
 
     def _quarantine(self, path: str, reason: str) -> None:
-        self._warn(f"damaged {reason}", f"{path} in the cache at {self.root} is refused: {reason}")
+        self._warnings.once(
+            f"damaged {reason}", f"{path} in the cache at {self.root} is refused: {reason}"
+        )
         name = path.rpartition("/")[2]
         try:
             self._files.move(path, f"{layout.QUARANTINE}/{name}.{time.time_ns()}")
@@ -373,26 +386,9 @@ class Store:
             with contextlib.suppress(Exception):
                 self._files.delete(path)
 
-    def _unwritable(self, error: Exception) -> Unstorable:
-        reason = f"the cache at {self.root} cannot be written: {in_words(error)}"
-        self._warn(f"write {in_words(error)}", reason)
-        return Unstorable(reason)
-
-    def _warn_unreadable(self, error: Exception) -> None:
-        reason = f"the cache at {self.root} cannot be read: {in_words(error)}"
-        self._warn(f"read {in_words(error)}", reason)
-
-    def _warn(self, kind: str, message: str) -> None:
-        """Log a message, the first time that something of its kind happens."""
-        with self._lock:
-            if kind in self._warned:
-                return
-            self._warned.add(kind)
-        logger.warning("%s", message)
-
     def _list(self, folder: str) -> list[Entry]:
         try:
             return list(self._files.list(folder))
         except Exception as error:
-            self._warn_unreadable(error)
+            self._warnings.unreadable(error)
             return []

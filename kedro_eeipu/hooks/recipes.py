@@ -1,0 +1,114 @@
+"""Values of which no bytes are kept: they are known by the key of the node that made them.
+
+A lazy frame, a Spark frame, an Ibis expression, a Dask graph, a mapping of functions that load
+partitions, a model that cannot be pickled: no bytes stand for their content. The same function on
+the same inputs makes the same again, so the key of the node stands for it. Who needs the value has
+the node called again and gets what it returns, as Kedro hands it on.
+"""
+
+from __future__ import annotations
+
+import io
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from kedro.io.core import is_parameter
+from kedro.pipeline.node import Node
+
+from kedro_eeipu.cache.identity.canonical import combine
+from kedro_eeipu.cache.identity.code import CodeIdentity
+from kedro_eeipu.cache.store.store import Blob
+from kedro_eeipu.hooks.dataset import Maker, MemoizedDataset
+from kedro_eeipu.hooks.key import Identity, changed_inputs
+from kedro_eeipu.hooks.shared_state import reached
+
+__all__ = ["changed_sources", "code_with_sources", "recipe_of", "why_no_recipe"]
+
+# Handles of storage that nodes write to: two of them made alike may hold other data.
+_WRITABLE = frozenset({"zarr", "h5py", "netCDF4", "sqlite3", "tables"})
+
+
+def recipe_of(key: str, index: int) -> Blob:
+    """What stands for an output of a node in records and in the keys of the nodes after it.
+
+    Args:
+        key: The key of the node's record.
+        index: The place of the output among its outputs.
+    """
+    return Blob(combine(recipe=key, output=str(index)), 0, 0.0)
+
+
+def why_no_recipe(value: Any, node: Node, identity: Identity) -> str:
+    """Why the key of its node does not stand for a value, as the end of a sentence; empty if it
+    does.
+
+    Args:
+        value: What the node has returned.
+        node: The node.
+        identity: What its key is made of.
+    """
+    kind = type(value)
+    if isinstance(value, Iterator):
+        return f"a {kind.__name__} can be read only once"
+    if isinstance(value, types.ModuleType | io.IOBase):
+        return f"a {kind.__name__} is shared by all that use it"
+    if kind.__module__.partition(".")[0] in _WRITABLE:
+        return f"what a {kind.__name__} refers to may be written to"
+    if all(map(is_parameter, node.inputs)) and not identity.extra:
+        return (
+            "nothing that the catalog holds tells what data it is made from; state that in "
+            f"eeipu.yml as cache.nodes.{node.name}.depends_on or .version"
+        )
+    return ""
+
+
+def sources(inputs: Mapping[str, Any]) -> Iterator[Maker]:
+    """What has made the lazy inputs of a node: they are evaluated while the node runs.
+
+    Args:
+        inputs: The datasets that the node loads, by name.
+    """
+    for dataset in inputs.values():
+        if isinstance(dataset, MemoizedDataset) and dataset.is_lazy and dataset.maker is not None:
+            yield dataset.maker
+            yield from sources(dataset.maker.inputs)
+
+
+def changed_sources(inputs: Mapping[str, Any]) -> list[str]:
+    """What has changed of the data from which the lazy inputs of a node are made."""
+    changes: list[str] = []
+    for maker in sources(inputs):
+        if maker.identity is None:
+            changes.append(f"{maker.node.name} is not reused")
+        else:
+            changes += changed_inputs(maker.identity)
+    return changes
+
+
+def code_with_sources(
+    own: CodeIdentity | None, inputs: Mapping[str, Any], *, now: bool
+) -> CodeIdentity | None:
+    """A node's code together with that of its lazy inputs, which may run while it does.
+
+    Args:
+        own: What the node reaches.
+        inputs: The datasets that the node loads, by name.
+        now: Whether the others are asked what they reach now; else as of their keys.
+    """
+    if own is None:
+        return None
+    makers = {maker.node.name: maker for maker in sources(inputs)}
+    if not makers:
+        return own
+    parts, lazy, caches = dict(own.parts), set(own.lazy), dict(own.caches)
+    for name, maker in makers.items():
+        code = reached(maker.node) if now else maker.identity and maker.identity.code
+        if code is None:
+            continue
+        # Things of one name are numbered by each node for itself.
+        parts.update({f"{label} ({name})": digest for label, digest in code.parts.items()})
+        lazy |= code.lazy
+        caches.update(code.caches)
+    return replace(own, parts=parts, lazy=frozenset(lazy), caches=caches)

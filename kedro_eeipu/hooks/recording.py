@@ -1,0 +1,91 @@
+"""What is written down of a node: in its record, and for the trial."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kedro.pipeline.node import Node
+
+from kedro_eeipu.cache.store.store import Blob, Record
+from kedro_eeipu.hooks.key import Identity
+from kedro_eeipu.hooks.world import short
+
+__all__ = ["node_event", "record_meta"]
+
+
+def record_meta(
+    node: Node,
+    identity: Identity,
+    run: Mapping[str, Any],
+    seconds: float,
+    outputs: Sequence[Blob],
+    parts: Mapping[str, str],
+) -> dict[str, Any]:
+    """What the record of a node says besides its outputs.
+
+    Args:
+        node: The node.
+        identity: What its key is made of.
+        run: What records say of the run.
+        seconds: What it took.
+        outputs: What it has returned.
+        parts: What its key is made of, shortened.
+    """
+    meta = {
+        **run,
+        "node": node.name,
+        "datasets": list(node.outputs),
+        "seconds": seconds,
+        "created": round(time.time(), 3),
+        "code": identity.code.parts,
+        "parts": parts,
+    }
+    recipes = [n for n, blob in zip(node.outputs, outputs, strict=True) if blob.is_recipe]
+    return {**meta, "recipes": recipes} if recipes else meta
+
+
+def node_event(
+    status: str,
+    *,
+    seconds: float,
+    key: str | None,
+    parts: Mapping[str, str],
+    meta: Mapping[str, Any],
+    record: Record | None,
+    outputs: Sequence[Blob],
+    why_not: str | None,
+    error: str,
+) -> dict[str, Any]:
+    """What a run tells of a node.
+
+    Args:
+        status: What has become of it.
+        seconds: What it took.
+        key: Its key.
+        parts: What its key is made of, shortened.
+        meta: What records say of the run.
+        record: The record that serves it, ``None`` for none.
+        outputs: What it has returned, once all of it is saved.
+        why_not: Why it is never cached.
+        error: What it has raised.
+    """
+    event: dict[str, Any] = {
+        "status": status,
+        "seconds": 0.0 if record else seconds,
+        "saved": float(record.meta.get("seconds", 0.0)) if record else 0.0,
+        "key": key or (record.key if record else None),
+        "parts": parts,
+        "world": short(str((record.meta if record else meta).get("world", ""))),
+    }
+    if why_not:
+        event["why_not"] = why_not
+    if error:
+        event["error"] = error
+    if record:
+        event["from"] = {k: record.meta[k] for k in ("study", "trial") if k in record.meta}
+        event["outputs"] = [[b.digest, b.size] for b in record.outputs]
+    elif outputs:
+        event["outputs"] = [[b.digest, b.size] for b in outputs]
+    return event
