@@ -61,7 +61,7 @@ class Answers:
         self._not_previewed: set[str] = set()
         self._graph = self._describe()
         self._main = self._base()
-        self._names = {n["id"]: _full_name(n) for n in self._main["nodes"]}
+        self._names = {n["id"]: self._full_name(n) for n in self._main["nodes"]}
         self._kinds = {n["id"]: n["type"] for n in self._main["nodes"]}
         # A node and a dataset may have the same name.
         self._tasks, self._data, self._taken_in = (
@@ -78,7 +78,7 @@ class Answers:
         """The graph, for ``/api/main``."""
         parameters = self._parameters(trial)
         nodes = [
-            {**n, "parameters": self._taken(_full_name(n), parameters)}
+            {**n, "parameters": self._taken(self._names[n["id"]], parameters)}
             if n["type"] == "task"
             else n
             for n in self._main["nodes"]
@@ -223,6 +223,12 @@ class Answers:
         populate_data(manager, catalog, {PIPELINE: self.project.registered}, {})
         return manager
 
+    def _full_name(self, drawn: Mapping[str, Any]) -> str:
+        if drawn["type"] != "task":
+            return str(drawn["name"])
+        # Before Kedro-Viz 12.4, the answers do not hold it.
+        return str(self._graph.nodes.get_node_by_id(drawn["id"]).kedro_obj.name)
+
     def _base(self) -> dict[str, Any]:
         from kedro_viz.api.rest.responses.pipelines import GraphAPIResponse
         from kedro_viz.api.rest.responses.utils import get_encoded_response
@@ -334,10 +340,6 @@ class Answers:
 
     def _error(self, error: str | None) -> dict[str, str]:
         return {"message": self.redactor.text(error or "it failed"), "traceback": ""}
-
-
-def _full_name(node: Mapping[str, Any]) -> str:
-    return str(node["full_name"] if node["type"] == "task" else node["name"])
 
 
 def _value(parameters: Mapping[str, Any], declared: str) -> Any:

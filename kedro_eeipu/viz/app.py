@@ -43,7 +43,7 @@ __all__ = [
 
 # Kedro-Viz's page looks for this one, without which it offers no publishing of its own.
 PACKAGES = [{"package_name": "fsspec", "package_version": "", "is_compatible": False}]
-TESTED = SpecifierSet(">=12.5,<13")
+TESTED = SpecifierSet(">=12.3,<13")
 STATIC = Path(__file__).parent / "static"
 _OURS = '<script src="../static/view.js"></script><link rel="stylesheet" href="../static/view.css">'
 
