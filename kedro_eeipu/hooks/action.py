@@ -6,7 +6,7 @@ import functools
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any
 
@@ -19,7 +19,6 @@ from kedro_eeipu.errors import error_text
 from kedro_eeipu.hooks.dataset import MemoizedDataset
 from kedro_eeipu.hooks.key import (
     Identity,
-    changed_inputs,
     in_output_structure,
     key_parts,
     node_key,
@@ -27,7 +26,7 @@ from kedro_eeipu.hooks.key import (
 from kedro_eeipu.hooks.node_state import StateOfNode
 from kedro_eeipu.hooks.process_state import CarriedState, ProcessState
 from kedro_eeipu.hooks.recipes import (
-    changed_sources,
+    changed_meanwhile,
     code_with_sources,
     recipe_of,
     why_no_recipe,
@@ -97,15 +96,16 @@ class NodeAction:
         self.run = run
         self.why_not = why_not
         self.meta = dict(meta or {})
-        self._peers = peers
+        self.peers = peers
         self._state = StateOfNode(node.name, carried)
         self._on_finished = on_finished
         self._key: str | None = None
-        self._seconds = 0.0
+        self.seconds = 0.0
         self._saved: dict[str, Output] = {}
         self._served: Record | None = None
         self._finished = False
         self._is_recalled = False
+        self._kept = 0
         self._prepare()
 
     def _prepare(self) -> None:
@@ -113,7 +113,7 @@ class NodeAction:
 
     def __getstate__(self) -> dict[str, Any]:
         # Another process has globals of its own.
-        state = {**self.__dict__, "_peers": {}}
+        state = {**self.__dict__, "peers": {}}
         del state["_lock"], state["_rebuilding"], state["_lease"]
         return state
 
@@ -145,7 +145,7 @@ class NodeAction:
         """
         self._served, self._is_recalled = record, recall
         self._promise(record)
-        self._tell(NodeState.REUSED, record=record)
+        self.tell(NodeState.REUSED, record=record)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self._finished:  # a node after it had to be computed again, and needed it already
@@ -169,13 +169,7 @@ class NodeAction:
     def find(
         self, state: ProcessState, seeded: set[str], *, is_certain: bool = True
     ) -> Record | None:
-        """The record that serves the node if it begins in this state of the process.
-
-        Args:
-            state: Settings and random generators.
-            seeded: Generators that have been seeded by then.
-            is_certain: Whether the generators will be in this state.
-        """
+        """The record that serves the node if it begins in this state; see `StateOfNode.find`."""
         key = self.key()
         if key is None:
             return None
@@ -184,7 +178,7 @@ class NodeAction:
 
     def _resume_served_before(self) -> None:
         """Leave generators as the nodes before did that were served."""
-        for peer in self._peers.values():
+        for peer in self.peers.values():
             if peer is self:
                 break
             if peer._served is not None:
@@ -192,13 +186,14 @@ class NodeAction:
 
     def _recalled(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call the function of a node that is served, for outputs that are recipes."""
+        bypass_what_was_changed(self, code_with_sources(reached(self.node), self.inputs, now=True))
         try:
             result = self._timed(*args, **kwargs)
         except BaseException as error:
             self.failed(error)
             raise
-        lazy = next(name for name, output in self.outputs.items() if output.is_lazy)
-        self.run.put_load(lazy, self._seconds)
+        lazy = (name for name, output in self.outputs.items() if output.is_lazy)
+        self.run.put_load(next(lazy, self.node.outputs[0]), self.seconds)
         return result
 
     def recipe(self, name: str, value: Any) -> Blob | str:
@@ -212,12 +207,8 @@ class NodeAction:
         return reason or recipe_of(key, self.node.outputs.index(name))
 
     def rebuild(self, name: str) -> None:
-        """Compute outputs again, from inputs loaded anew (a planned blob has vanished).
-
-        Args:
-            name: The output that somebody needs.
-        """
-        if not self.outputs[name].is_lazy:
+        """Compute an output again that somebody needs, and what comes with it."""
+        if not self._is_recipe(name):
             for output, value in self._computed_again().items():
                 self.catalog.save(output, value)
             return
@@ -226,8 +217,12 @@ class NodeAction:
                 return
             inputs = {name: self.catalog.load(name) for name in self.inputs}
             for output, value in copy_node(self.node).run(inputs).items():
-                if self.outputs[output].is_lazy:
+                if self._is_recipe(output):
                     self.outputs[output].hold(value)
+
+    def _is_recipe(self, name: str) -> bool:
+        output = self.outputs[name].output
+        return output is not None and output.blob.is_recipe
 
     def deliver(self) -> Any:
         """The outputs of the record, as the function would return them, for Kedro to save."""
@@ -255,7 +250,7 @@ class NodeAction:
                 return
             if output is not None:
                 self._saved[name] = output
-                self._seconds += output.blob.seconds
+                self.seconds += output.blob.seconds
             else:
                 self.bypass(f"output '{name}' cannot be stored{self.outputs[name].unstorable}")
                 self._saved[name] = Output(Blob("", 0, 0.0), scratch=True)
@@ -264,22 +259,26 @@ class NodeAction:
             self._finished = True
         if self._served is None:
             self._record()
-            self._tell(NodeState.RAN)
+            self.tell(NodeState.RAN)
+        elif self._has_new_files() and not changed_meanwhile(self.identity, self.inputs):
+            self._commit_files(self._served)
         self._lease.close()
         if self._on_finished is not None:
             self._on_finished(self.outputs)
 
     def failed(self, error: BaseException) -> None:
         """The node raised, or one of its outputs could not be saved."""
-        self._tell(NodeState.FAILED, error=error_text(error))
+        self.tell(NodeState.FAILED, error=error_text(error))
         self._lease.close()
 
     def close(self) -> None:
         """Give the lease up, whatever happened."""
         self._lease.close()
+        for output in self.outputs.values():
+            output.drop_new_files()
 
     def _execute(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        self._tell(NodeState.RUNNING)
+        self.tell(NodeState.RUNNING)
         before = code_with_sources(reached(self.node), self.inputs, now=True)
         bypass_what_was_changed(self, before)
         self._state.begin()
@@ -289,31 +288,16 @@ class NodeAction:
             self.failed(error)
             raise
         self._note_effects()
-        bypass_what_shares_state(self, self._peers.values(), before)
-        bypass_what_shares_inputs(self, self._peers.values())
+        bypass_what_shares_state(self, self.peers.values(), before)
+        bypass_what_shares_inputs(self, self.peers.values())
         if not self.node.outputs:
-            self._tell(NodeState.RAN)
+            self.tell(NodeState.RAN)
         return result
-
-    def stream(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
-        """Run a generator node chunk by chunk, and time it; it is never cached."""
-        started = time.perf_counter()
-        self._tell(NodeState.RUNNING)
-        before = reached(self.node)
-        try:
-            yield from self.node.func(*args, **kwargs)
-        except BaseException as error:
-            self.failed(error)
-            raise
-        finally:
-            self._seconds = time.perf_counter() - started
-        bypass_what_shares_state(self, self._peers.values(), before)
-        self._tell(NodeState.RAN)
 
     def _note_effects(self) -> None:
         """Note what the node left in the process; what changes its settings is never recorded."""
         changes = self._state.end()
-        if changes and len(self._peers) > 1:
+        if changes and len(self.peers) > 1:
             self.bypass(f"it changes {changes}, which live on for the nodes after it")
             self._state.warn_of_what_stays()
 
@@ -335,27 +319,31 @@ class NodeAction:
         try:
             return self.node.func(*args, **kwargs)
         finally:
-            self._seconds = clock() - started
+            self.seconds = clock() - started
 
     def _served_late(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The outputs of a record that could not be planned, in the shape the function has."""
         record = None if self._key is None else self._state.find_now(self.store, self._key)
         if record is None or len(record.outputs) != len(self.node.outputs):
             return None
-        recalled = any(blob.is_recipe for blob in record.outputs)
+        outputs = zip(self.outputs.values(), record.outputs, strict=True)
+        recalled = any(blob.is_recipe and not output.has_files(blob) for output, blob in outputs)
+        self._promise(record)
         try:
             is_whole = recalled and all(map(self.store.has, record.outputs))
             values = {} if is_whole else self._loaded(record)
         except CacheMiss:
+            for output in self.outputs.values():
+                output.promise(None)
             return None
         self._served, self._key = record, record.key
-        self._promise(record)
-        self._tell(NodeState.REUSED, record=record)
+        self.tell(NodeState.REUSED, record=record)
         self._state.resume(record)
         return self._recalled(args, kwargs) if recalled else in_output_structure(self.node, values)
 
     def _loaded(self, record: Record) -> dict[str, Any]:
-        return dict(zip(self.node.outputs, map(self.store.load, record.outputs), strict=True))
+        outputs = zip(self.node.outputs, record.outputs, strict=True)
+        return {name: self.outputs[name].content_of(blob) for name, blob in outputs}
 
     def _promise(self, record: Record) -> None:
         for name, blob in zip(self.node.outputs, record.outputs, strict=True):
@@ -367,7 +355,9 @@ class NodeAction:
             return
         if any(output.scratch for output in self._saved.values()):
             return
-        if changes := [*changed_inputs(self.identity), *changed_sources(self.inputs)]:
+        if self._has_new_files() and self._state.has_moved():
+            return
+        if changes := changed_meanwhile(self.identity, self.inputs):
             logger.warning(
                 "%s is not recorded: its input changed while it ran (%s)",
                 self.node.name,
@@ -375,19 +365,28 @@ class NodeAction:
             )
             return
         blobs = [self._saved[name].blob for name in self.node.outputs]
-        meta = record_meta(self.node, self.identity, self.meta, self._seconds, blobs, self.parts())
+        meta = record_meta(self.node, self.identity, self.meta, self.seconds, blobs, self.parts())
         meta |= self._state.meta()
         key = self._state.key_of_record(self._key)
         if key != self._key and meta.get("draws"):  # to be looked for by the state of generators
             self.store.put(self._key, (), {**self.meta, "draws": meta["draws"]})
         self._key = key
-        self.store.put(key, blobs, meta)
+        self._commit_files(self.store.put(key, blobs, meta))
 
-    def _tell(self, status: str, record: Record | None = None, error: str = "") -> None:
+    def _has_new_files(self) -> bool:
+        has_new = any(output.has_new_files for output in self.outputs.values())
+        return has_new and self.identity is not None
+
+    def _commit_files(self, record: Record) -> None:
+        """Make the files that were written of lazy outputs part of the cache."""
+        for output, blob in zip(self.outputs.values(), record.outputs, strict=True):
+            self._kept += output.commit_files(blob, record)
+
+    def tell(self, status: str, record: Record | None = None, error: str = "") -> None:
         names = self.node.outputs if self._finished else ()
         event = node_event(
             status,
-            seconds=self._seconds,
+            seconds=self.seconds,
             key=self._key,
             parts={} if status == NodeState.RUNNING else self.parts(),
             meta=self.meta,
@@ -395,5 +394,6 @@ class NodeAction:
             outputs=[self._saved[name].blob for name in names],
             why_not=self.why_not,
             error=error,
+            kept=self._kept,
         )
         self.run.put_node(self.node.name, event)

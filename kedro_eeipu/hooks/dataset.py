@@ -5,15 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from dataclasses import replace
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any
 
 from kedro.io import AbstractDataset, MemoryDataset
-from kedro.pipeline.node import Node
 
 from kedro_eeipu._kedro import copy_mode, inferred_copy_mode
-from kedro_eeipu.cache.store.store import Blob, CacheMiss, Store, Unstorable
+from kedro_eeipu.cache.store.store import Blob, CacheMiss, Record, Store, Unstorable
 from kedro_eeipu.hooks.declared import (
     changes_content,
     file_config,
@@ -23,10 +22,12 @@ from kedro_eeipu.hooks.declared import (
     private_memory,
     shares_value,
 )
+from kedro_eeipu.hooks.kept_files import KeptFiles
+from kedro_eeipu.hooks.maker import Maker
 from kedro_eeipu.hooks.mutability import holds_mutable, holds_mutable_cells
 from kedro_eeipu.hooks.run_directory import Output, RunDirectory
 
-__all__ = ["Maker", "MemoizedDataset", "TranscodedDataset", "warn_once"]
+__all__ = ["MemoizedDataset", "warn_once"]
 
 logger = logging.getLogger(__name__)
 
@@ -39,23 +40,6 @@ def warn_once(message: str, name: str, reason: object) -> None:
     if (name, str(reason)) not in _warned:
         _warned.add((name, str(reason)))
         logger.warning(message, name, reason)
-
-
-class Maker(Protocol):
-    """What makes a dataset in a run: the action of a node."""
-
-    node: Node
-    identity: Any
-    inputs: Mapping[str, Any]
-
-    def saved(self, name: str, output: Output | None) -> None:
-        """Take note that an output has been saved; ``None`` where nothing stands for it."""
-
-    def recipe(self, name: str, value: Any) -> Blob | str:
-        """What stands for an output of which there are no bytes, or why nothing does."""
-
-    def rebuild(self, name: str) -> None:
-        """Compute an output again, and save or hold it."""
 
 
 class MemoizedDataset(AbstractDataset[Any, Any]):
@@ -78,6 +62,7 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
             it cannot be told: they are then never cached.
         stored: Whether the value goes to the shared store, or only to the run's own.
         lies_in_file: Whether the catalog declares it as one that outlives the process.
+        files: Where its files are kept if its value is lazy, ``None`` where none are.
 
     Attributes:
         is_altered: Whether a node was seen to change the content in place.
@@ -96,6 +81,7 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
         kind_token: str | None = "",
         stored: bool = True,
         lies_in_file: bool = False,
+        files: KeptFiles | None = None,
     ) -> None:
         self.name = name
         self.store = store
@@ -106,6 +92,7 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
         self.kind_token = kind_token
         self.stored = stored
         self.lies_in_file = lies_in_file or is_persistent(declared)
+        self.files = files
         self.planned: Output | None = None
         self._memory: MemoryDataset | None = None
         self._shared_digest: str | None = None
@@ -126,7 +113,11 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
     def is_lazy(self) -> bool:
         """Whether its readers evaluate it, or call what it refers to, while they run."""
         output = self.output
-        return output is not None and output.blob.is_recipe
+        return output is not None and output.blob.is_recipe and not self.has_files(output.blob)
+
+    def has_files(self, blob: Blob) -> bool:
+        """Whether files are kept of a lazy value."""
+        return self.files is not None and self.files.exist(blob)
 
     @property
     def delivers(self) -> bool:
@@ -144,7 +135,9 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
         if self.declared is not None and self.delivered:
             return self.declared.load()
         started = perf_counter()
-        value = self._copied(self._as_declared(self.value()))
+        is_kept, value = self.from_files()
+        if not is_kept:
+            value = self._copied(self._as_declared(self.value()))
         if self._memory is None:
             self.run.put_load(self.name, perf_counter() - started)
             if self._copies_share(value):
@@ -153,6 +146,51 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
             self._shared_digest = self._digest_in_memory()
             return self._memory.load()
         return value
+
+    @property
+    def has_new_files(self) -> bool:
+        """Whether this run has written files that are not part of the cache yet."""
+        return self.files is not None and self.files.are_new
+
+    def drop_new_files(self) -> None:
+        """Delete files that have not become part of the cache."""
+        if self.files is not None:
+            self.files.close()
+
+    def content_of(self, blob: Blob) -> Any:
+        """What is kept of a planned output.
+
+        Raises:
+            CacheMiss: It is no longer there.
+        """
+        is_kept, value = self.from_files() if blob.is_recipe else (False, None)
+        return value if is_kept else self.store.load(blob)
+
+    def commit_files(self, blob: Blob, record: Record) -> int:
+        """Make the files that were written part of the cache; returns their bytes."""
+        if self.files is None or not blob.is_recipe:
+            return 0
+        try:
+            return self.files.commit(blob, record.key, float(record.meta.get("seconds", 0.0)))
+        except OSError as error:
+            warn_once("The files of %s are not kept: %s", self.name, error)
+            return 0
+
+    def from_files(self) -> tuple[bool, Any]:
+        """Whether there are files of it, and what its dataset loads from them."""
+        output = self.output
+        path = None if self.files is None or output is None else self.files.path(output.blob)
+        if path is None:
+            return False, None
+        try:
+            return True, self._loaded(path)
+        except Exception as error:
+            warn_once("The files of %s that are kept cannot be loaded: %s", self.name, error)
+            return False, None
+
+    def _loaded(self, path: str) -> Any:
+        assert self.files is not None
+        return self.files.load(path)
 
     def look_for_changes(self) -> bool:
         """Whether a node has changed the content in place where other nodes see it.
@@ -200,6 +238,9 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
             CacheMiss: It is no longer in the cache.
         """
         output = self.output
+        is_kept, value = self.from_files()
+        if is_kept:
+            return value
         if output is not None and not (output.blob.is_recipe and self.is_held):
             value = (self.run.scratch if output.scratch else self.store).load(output.blob)
         elif self._memory is not None:
@@ -220,7 +261,9 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
         deliver = self.delivers and not self.delivered
         self._written.clear()
         output = self.planned or (None if shares_value(self.declared) else self._dump(data))
-        if output is None or output.blob.is_recipe or self._copies_share(data):
+        if output is not None and output.blob.is_recipe:
+            output = self._keep_files(data, output)
+        elif output is None or self._copies_share(data):
             self.hold(data)
         if deliver and self.declared is not None:
             self.declared.save(data)
@@ -228,6 +271,19 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
             self.run.put_output(self.name, output)
         if self.maker is not None:
             self.maker.saved(self.name, output)
+
+    def _keep_files(self, data: Any, output: Output) -> Output:
+        """Let its own dataset write a lazy value into the cache, or else hold it."""
+        if self.has_files(output.blob):
+            return output
+        if self.files is not None:
+            try:
+                self.files.write(data)
+                return replace(output, blob=replace(output.blob, seconds=self.files.seconds))
+            except Exception as error:  # what its dataset refuses fails where it is read
+                warn_once("%s is not kept: %s", self.name, error)
+        self.hold(data)
+        return output
 
     @property
     def is_held(self) -> bool:
@@ -328,56 +384,3 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
 
     def _describe(self) -> dict[str, Any]:
         return {"name": self.name}
-
-
-class TranscodedDataset(MemoizedDataset):
-    """A produced dataset that is read as another kind (``df@spark`` of a ``df@pandas``).
-
-    Args:
-        name: Name under which it is read.
-        source: What its producer saves.
-        declared: What the user's catalog holds under the name.
-        kind_token: Token of both kinds.
-    """
-
-    def __init__(
-        self, name: str, source: MemoizedDataset, declared: AbstractDataset, kind_token: str
-    ) -> None:
-        super().__init__(
-            name,
-            source.store,
-            source.run,
-            declared,
-            write_through=source.write_through,
-            kind_token=kind_token,
-            maker=source.maker,
-        )
-        self.source = source
-
-    @property
-    def output(self) -> Output | None:
-        return self.source.output
-
-    @property
-    def is_lazy(self) -> bool:
-        return self.source.is_lazy
-
-    @property
-    def delivered(self) -> bool:
-        return self.source.delivered
-
-    def value(self) -> Any:
-        return self.source.value()
-
-    def recorded_value(self) -> Any:
-        return self._as_declared(self.source.recorded_value())
-
-    def _as_declared(self, value: Any) -> Any:
-        written, read = file_config(self.source.declared), file_config(self.declared)
-        assert written is not None
-        assert read is not None
-        path = self.run.private_path(self.name, written)
-        if not self._is_written(path):
-            private_copy(written, self.source.name, path).save(value)
-            self._written.add(path)
-        return private_copy(read, self.name, path).load()

@@ -11,6 +11,7 @@ from kedro.pipeline.node import Node
 
 from kedro_eeipu._kedro import copy_node
 from kedro_eeipu.hooks.action import NodeAction
+from kedro_eeipu.hooks.streams import stream
 
 __all__ = ["calling_node", "delivering_node"]
 
@@ -24,7 +25,7 @@ def calling_node(action: NodeAction, confirms: bool) -> Node:
             checkpoint would move, and the next trial see no data.
     """
     streams = inspect.isgeneratorfunction(action.node.func)
-    func = _named(partial(NodeAction.stream, action), action) if streams else action
+    func = _named(partial(stream, action), action) if streams else action
     return copy_node(action.node, func=func, confirms=action.node.confirms if confirms else None)
 
 

@@ -13,6 +13,7 @@ from kedro_eeipu.hooks.process_state import (
     NodeEffects,
     ProcessState,
     cannot_be_restored,
+    differences,
     take,
 )
 
@@ -35,6 +36,7 @@ class StateOfNode:
         self._node = node
         self._carried = carried
         self._before: ProcessState = {}
+        self._after: ProcessState = {}
         self.effects: NodeEffects | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -51,7 +53,8 @@ class StateOfNode:
         if self._carried is None:
             return ""
         self._carried.resumed.add(self._node)
-        self.effects = self._carried.effects(self._node, self._before, take())
+        self._after = take()
+        self.effects = self._carried.effects(self._node, self._before, self._after)
         return ", ".join(sorted(self.effects.settings))
 
     def warn_of_what_stays(self) -> None:
@@ -64,6 +67,10 @@ class StateOfNode:
                 self._node,
                 ", ".join(left),
             )
+
+    def has_moved(self) -> bool:
+        """Whether something was changed since the node has ended, as saving lazy outputs may."""
+        return self.effects is not None and bool(differences(self._after, take()))
 
     @property
     def draws(self) -> bool:

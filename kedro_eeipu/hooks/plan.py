@@ -198,7 +198,11 @@ class Planner:
                 read = not children[name] or not children[name] <= served
                 if not (read or delivers) or all(map(self.store.has, record.outputs)):
                     outputs = zip(node.outputs, record.outputs, strict=True)
-                    recipes = {strip_transcoding(n) for n, blob in outputs if blob.is_recipe}
+                    recipes = {
+                        strip_transcoding(n)
+                        for n, blob in outputs
+                        if blob.is_recipe and not plan.actions[name].outputs[n].has_files(blob)
+                    }
                     if not recipes or not (delivers or recipes & loaded):
                         served.add(name)
                         continue

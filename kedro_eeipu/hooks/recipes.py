@@ -20,11 +20,12 @@ from kedro.pipeline.node import Node
 from kedro_eeipu.cache.identity.canonical import combine
 from kedro_eeipu.cache.identity.code import CodeIdentity
 from kedro_eeipu.cache.store.store import Blob
-from kedro_eeipu.hooks.dataset import Maker, MemoizedDataset
+from kedro_eeipu.hooks.dataset import MemoizedDataset
 from kedro_eeipu.hooks.key import Identity, changed_inputs
+from kedro_eeipu.hooks.maker import Maker
 from kedro_eeipu.hooks.shared_state import reached
 
-__all__ = ["changed_sources", "code_with_sources", "recipe_of", "why_no_recipe"]
+__all__ = ["changed_meanwhile", "code_with_sources", "recipe_of", "why_no_recipe"]
 
 # Handles of storage that nodes write to: two of them made alike may hold other data.
 _WRITABLE = frozenset({"zarr", "h5py", "netCDF4", "sqlite3", "tables"})
@@ -76,9 +77,14 @@ def sources(inputs: Mapping[str, Any]) -> Iterator[Maker]:
             yield from sources(dataset.maker.inputs)
 
 
-def changed_sources(inputs: Mapping[str, Any]) -> list[str]:
-    """What has changed of the data from which the lazy inputs of a node are made."""
-    changes: list[str] = []
+def changed_meanwhile(identity: Identity | None, inputs: Mapping[str, Any]) -> list[str]:
+    """What has changed, since the run began, of that from which a node's outputs are made.
+
+    Args:
+        identity: What the node's key is made of.
+        inputs: The datasets that it loads, by name.
+    """
+    changes = [] if identity is None else changed_inputs(identity)
     for maker in sources(inputs):
         if maker.identity is None:
             changes.append(f"{maker.node.name} is not reused")

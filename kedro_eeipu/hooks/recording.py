@@ -57,6 +57,7 @@ def node_event(
     outputs: Sequence[Blob],
     why_not: str | None,
     error: str,
+    kept: int,
 ) -> dict[str, Any]:
     """What a run tells of a node.
 
@@ -70,6 +71,7 @@ def node_event(
         outputs: What it has returned, once all of it is saved.
         why_not: Why it is never cached.
         error: What it has raised.
+        kept: Bytes of files that were kept of its lazy outputs.
     """
     event: dict[str, Any] = {
         "status": status,
@@ -83,6 +85,8 @@ def node_event(
         event["why_not"] = why_not
     if error:
         event["error"] = error
+    if kept:
+        event["kept"] = kept
     if record:
         event["from"] = {k: record.meta[k] for k in ("study", "trial") if k in record.meta}
         event["outputs"] = [[b.digest, b.size] for b in record.outputs]

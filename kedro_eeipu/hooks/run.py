@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -118,3 +119,5 @@ class PlannedRun:
             self._pipeline = None
         if self.plan is not None:
             self.plan.close()
+            with contextlib.suppress(Exception):  # they go when the process has ended
+                self.planner.store.folders.release(self.directory.owner)

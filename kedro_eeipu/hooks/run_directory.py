@@ -76,6 +76,11 @@ class RunDirectory:
             "_removed": False,
         }
 
+    @property
+    def owner(self) -> str:
+        """By what the run is known where it keeps something from being deleted."""
+        return _file_name(self.path.name)
+
     @functools.cached_property
     def scratch(self) -> Store:
         """A store that goes with the run: for outputs that the shared one does not take."""

@@ -22,7 +22,7 @@ from kedro_eeipu.config.settings import CacheSettings
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.hooks.action import NodeAction
 from kedro_eeipu.hooks.data_hooks import DataHooks
-from kedro_eeipu.hooks.dataset import MemoizedDataset, TranscodedDataset
+from kedro_eeipu.hooks.dataset import MemoizedDataset
 from kedro_eeipu.hooks.declared import (
     changes_content,
     file_config,
@@ -32,10 +32,12 @@ from kedro_eeipu.hooks.declared import (
 )
 from kedro_eeipu.hooks.doubts import Doubt, Doubts
 from kedro_eeipu.hooks.inputs import dataset_identity
+from kedro_eeipu.hooks.kept_files import KeptFiles
 from kedro_eeipu.hooks.key import Identity, identify
 from kedro_eeipu.hooks.process_state import CarriedState
 from kedro_eeipu.hooks.pruning import Gate
 from kedro_eeipu.hooks.run_directory import RunDirectory
+from kedro_eeipu.hooks.transcoded import TranscodedDataset
 from kedro_eeipu.hooks.units import UnitAction, latest_of
 from kedro_eeipu.hooks.world import World
 
@@ -136,6 +138,7 @@ class StandIns:
                     kind_token=kind_tokens[name],
                     stored=identity is not None,
                     lies_in_file=is_persistent(self._declared(name)),
+                    files=self._files(name, dataset, kind_tokens[name]),
                 )
                 for name, dataset in declared.items()
             }
@@ -203,6 +206,16 @@ class StandIns:
         # What nobody reads back need not make the trip through its file.
         read = strip_transcoding(name) in self._read
         return self._declared(name) if read or self._write_through else None
+
+    def _files(
+        self, name: str, declared: AbstractDataset | None, kind_token: str | None
+    ) -> KeptFiles | None:
+        """Where a lazy value of a declared dataset is kept, ``None`` where that cannot be."""
+        if self._write_through or not kind_token or file_config(declared) is None:
+            return None
+        if declared is None or not self._store.folders.are_possible:
+            return None
+        return KeptFiles(name, self._store, declared, kind_token, self._run.owner)
 
     def _input(self, name: str) -> AbstractDataset:
         """What a node loads: produced by the run, read as another kind, or from outside."""

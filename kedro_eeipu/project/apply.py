@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,7 @@ from kedro_eeipu.cache.store.store import Blob, CacheMiss
 from kedro_eeipu.config.loading import searches_in
 from kedro_eeipu.config.redaction import Redactor, without_hidden
 from kedro_eeipu.errors import ConfigurationError, EEIPUError
+from kedro_eeipu.hooks.kept_files import kept_value
 from kedro_eeipu.hooks.process_state import CarriedState
 from kedro_eeipu.project.parameters import read_parameters
 from kedro_eeipu.project.project import Project
@@ -222,21 +224,22 @@ class Adoption:
         runtime = {**self.trial.runtime_params, **override(project.parameters, self.trial.params)}
         catalog: Any = catalog_of(project.session.load_context(runtime))
         outputs = SavedOutputs()
-        for name, blobs in self._declared_outputs(catalog).items():
-            try:
-                value = self._cached(blobs)
-            except CacheMiss as reason:
-                outputs.missing[name] = str(reason)
-                continue
-            try:
-                catalog.save(name, value)
-            except Exception as error:  # a dataset may raise anything; the others can be saved
-                outputs.failed[name] = _root_cause(error)
-            else:
-                outputs.saved.append(name)
-                beside = _other_partitions(catalog[name], value)
-                if beside:
-                    outputs.beside[name] = beside
+        with ExitStack() as reading:
+            for name, blobs in self._declared_outputs(catalog).items():
+                try:
+                    value = self._cached(blobs, catalog[name], reading)
+                except CacheMiss as reason:
+                    outputs.missing[name] = str(reason)
+                    continue
+                try:
+                    catalog.save(name, value)
+                except Exception as error:  # a dataset may raise anything
+                    outputs.failed[name] = _root_cause(error)
+                else:
+                    outputs.saved.append(name)
+                    beside = _other_partitions(catalog[name], value)
+                    if beside:
+                        outputs.beside[name] = beside
         return outputs
 
     def _declared_outputs(self, catalog: Any) -> dict[str, list[Blob | None]]:
@@ -261,12 +264,14 @@ class Adoption:
                     blobs[name] = places
         return {n: b for n, b in blobs.items() if n in catalog and not is_ephemeral(catalog[n])}
 
-    def _cached(self, blobs: list[Blob | None]) -> Any:
+    def _cached(self, blobs: list[Blob | None], declared: Any, reading: ExitStack) -> Any:
         """The first of these values that the cache has.
 
         Args:
             blobs: Where it may be; ``None`` for a value that could not be stored, nothing where
                 the only one is from before an edit.
+            declared: What the catalog declares.
+            reading: Until it is closed, a lazy value can be read.
 
         Raises:
             CacheMiss: It has none.
@@ -276,7 +281,7 @@ class Adoption:
             try:
                 if blob is None:
                     raise CacheMiss("it cannot be stored in the cache")
-                return self.project.store.load(blob)
+                return reading.enter_context(kept_value(self.project.store, blob, declared))
             except CacheMiss as reason:
                 miss = reason
         raise miss

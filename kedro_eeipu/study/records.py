@@ -38,6 +38,7 @@ class NodeRecord:
         why_not: Why it is never cached.
         error: What it raised.
         world: Shortened digest of the project when its outputs were made.
+        kept: Bytes of files that were kept of its lazy outputs.
     """
 
     name: str
@@ -51,6 +52,7 @@ class NodeRecord:
     why_not: str | None = None
     error: str | None = None
     world: str = ""
+    kept: int = 0
 
     @property
     def has_outputs(self) -> bool:

@@ -318,6 +318,7 @@ class EEIPURunner:
             raise result.stop
         self._size_limit.written(
             sum(size for n in record.nodes if n.was_stored for _, size in n.outputs)
+            + sum(n.kept for n in record.nodes)
         )
         self.listener.trial_finished(record)
         if self.auditor is not None:

@@ -305,3 +305,63 @@ def test_input_that_changes_before_it_is_evaluated_is_not_recorded(polars: Any) 
         value, called = Trials(polars)(1, 0, 0)
         assert value == 7, "as in a plain run"
         assert "total" in called
+
+
+def folders(project: Any) -> list[Any]:
+    return list(project.load().store.folders.all())
+
+
+def test_declared_lazy_frames_are_kept_in_files(polars: Any) -> None:
+    write(polars, POLARS, raw=in_csv("raw"), x=in_csv("x"), y=in_csv("y"))
+    trial = Trials(polars)
+    assert trial(1, 0, 0) == (3, {"prepare", "feature", "total", "score"})
+    assert trial.last.nodes[0].kept > 0
+    assert trial(1, 5, 0) == (13, {"feature", "total", "score"}), "x is loaded from its file"
+    assert not (polars.path / "data" / "x.csv").exists()
+    kept = folders(polars)
+    assert len(kept) == 3
+    assert not any(folder.is_pinned for folder in kept)
+    store = polars.load().store
+    assert store.verify() == []
+    assert store.stats()["folders"] == 3
+    (polars.path / "data" / "raw.csv").write_text("x\n100\n200\n")
+    assert Trials(polars)(1, 5, 0)[0] == 310
+
+
+def test_files_that_are_gone_or_damaged_are_made_again(polars: Any) -> None:
+    write(polars, POLARS, raw=in_csv("raw"), x=in_csv("x"))
+    assert Trials(polars)(1, 0, 0)[0] == 3
+    files = list((polars.path / ".eeipu" / "cache" / "files").rglob("x.csv"))
+    assert len(files) == 1
+    files[0].write_text("x\n70\n80\n")
+    assert [p.detail for p in polars.load().store.verify()] == ["x.csv has another size"]
+    assert Trials(polars)(1, 5, 0) == (13, {"prepare", "feature", "total", "score"})
+    assert Trials(polars)(1, 7, 0)[0] == 17
+    assert files[0].read_text() == "x\n1\n2\n", "they are kept again"
+    assert Trials(polars)(1, 8, 0) == (19, {"feature", "total", "score"})
+    assert polars.load().store.gc(0).size == 0
+    assert folders(polars) == []
+    assert Trials(polars)(1, 9, 0) == (21, {"prepare", "feature", "total", "score"})
+
+
+def test_files_written_on_data_that_changed_meanwhile_do_not_stay(polars: Any) -> None:
+    write(polars, POLARS, raw=in_csv("raw"), x=in_csv("x"))
+    file = polars.path / "data" / "raw.csv"
+    changing = f'    Path({str(file)!r}).write_text("x\\n7\\n")\n'
+    polars.write_nodes(POLARS.replace('    ran("prepare")\n', '    ran("prepare")\n' + changing))
+    for _ in range(2):
+        file.write_text("x\n1\n2\n")
+        assert Trials(polars)(1, 0, 0)[0] == 7, "as in a plain run"
+        assert folders(polars) == []
+
+
+def test_apply_brings_what_is_kept_in_files(polars: Any) -> None:
+    from kedro_eeipu.project.apply import Adoption
+
+    write(polars, POLARS, raw=in_csv("raw"), x=in_csv("x"))
+    trial = Trials(polars)
+    assert trial(1, 0, 0)[0] == 3
+    saved = Adoption(polars.load(), trial.last, "default", "local").save_outputs()
+    assert {"x", "metrics"} <= set(saved.saved)
+    assert (polars.path / "data" / "x.csv").read_text() == "x\n1\n2\n"
+    assert not list((polars.path / ".eeipu" / "cache" / "pins").iterdir())

@@ -58,5 +58,8 @@ class Files(Protocol):
     def now(self) -> float:
         """The time on the clock that stamps the files."""
 
+    def local_path(self, path: str) -> str | None:
+        """Where a file lies on this machine, None if it lies elsewhere."""
+
     def drop_copy(self, path: str) -> bool:
         """Delete this machine's copy of a file that lies elsewhere; whether there was one."""

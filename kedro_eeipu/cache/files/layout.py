@@ -20,7 +20,8 @@ __all__ = [
 RECORDS, BLOBS, USAGE = "ac", "cas", "use"
 TEMPORARY, LEASES, QUARANTINE = "tmp", "leases", "quarantine"
 NOTES, VERIFIED, DOUBTS = "notes", "verified", "doubts"
-FOLDERS = (RECORDS, BLOBS, USAGE, TEMPORARY, LEASES, QUARANTINE, NOTES)
+FOLDERS_OF_FILES, PINS = "files", "pins"
+FOLDERS = (RECORDS, BLOBS, USAGE, TEMPORARY, LEASES, QUARANTINE, NOTES, FOLDERS_OF_FILES, PINS)
 INFLATION = "inflation.json"
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 
@@ -45,6 +46,10 @@ def record_path(key: str) -> str:
 
 def blob_path(digest: str) -> str:
     return f"{BLOBS}/{_fanned_out(digest)}"
+
+
+def folder_path(digest: str) -> str:
+    return f"{FOLDERS_OF_FILES}/{_fanned_out(digest)}"
 
 
 def usage_path(digest: str) -> str:

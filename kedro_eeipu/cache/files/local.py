@@ -131,6 +131,9 @@ class LocalFiles:
         finally:
             os.unlink(temporary)
 
+    def local_path(self, path: str) -> str | None:
+        return self._path(path)
+
     def drop_copy(self, path: str) -> bool:
         return False
 

@@ -89,6 +89,9 @@ class RemoteFiles:
         with contextlib.suppress(FileNotFoundError):
             self._fs.rm_file(self._path(path))
 
+    def local_path(self, path: str) -> str | None:
+        return None
+
     def drop_copy(self, path: str) -> bool:
         return False
 

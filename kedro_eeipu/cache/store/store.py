@@ -24,6 +24,7 @@ from kedro_eeipu.cache.files.opening import is_remote, open_files
 from kedro_eeipu.cache.store import lease, payload, upkeep
 from kedro_eeipu.cache.store.errors import CacheMiss, Unstorable, in_words
 from kedro_eeipu.cache.store.eviction import UsageLog
+from kedro_eeipu.cache.store.folders import Folders
 from kedro_eeipu.cache.store.notes import Notes
 from kedro_eeipu.cache.store.record import Blob, InvalidRecord, Record, decode, encode
 from kedro_eeipu.cache.store.serialising import Nowhere, serialise
@@ -73,7 +74,7 @@ class Store:
 
     def __getstate__(self) -> dict[str, Any]:
         # Made anew where it arrives.
-        left_out = ("_warnings", "_dumped", "_files", "_usage", "notes")
+        left_out = ("_warnings", "_dumped", "_files", "_usage", "notes", "folders")
         return {name: value for name, value in self.__dict__.items() if name not in left_out}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -105,6 +106,12 @@ class Store:
     @functools.cached_property
     def _usage(self) -> UsageLog:
         return UsageLog(self._files)
+
+    @functools.cached_property
+    def folders(self) -> Folders:
+        """Values that their own dataset has written, as files."""
+        is_trusted = lambda: self._distrust() is None  # noqa: E731
+        return Folders(self._files, self._secret, is_trusted, self._usage.count)
 
     @functools.cached_property
     def notes(self) -> Notes:
@@ -314,6 +321,7 @@ class Store:
         problems: list[Problem] = []
         try:
             problems.extend(upkeep.problems(self._files, self._secret))
+            problems.extend(Problem(path, detail) for path, detail in self.folders.problems())
         except Exception as error:
             problems.append(Problem("", in_words(error)))
         return problems
@@ -329,7 +337,7 @@ class Store:
         try:
             if self._distrust() is None:
                 return upkeep.collect(
-                    self._files, self._usage, self.records(), max_size, grace_seconds
+                    self._files, self._usage, self.folders, self.records(), max_size, grace_seconds
                 )
         except Exception as error:
             self._warnings.once(
@@ -339,17 +347,9 @@ class Store:
 
     def clear(self) -> None:
         """Delete everything but the leases of running computations, and doubts: they stay true."""
-        doubts = f"{layout.NOTES}/{layout.DOUBTS}/"
         self.__dict__.pop("notes", None)  # which have listed some
-        for folder in layout.FOLDERS:
-            if folder != layout.LEASES:
-                for entry in self._list(folder):
-                    if entry.path.startswith(doubts):
-                        continue
-                    with contextlib.suppress(Exception):
-                        self._files.delete(entry.path)
-        with contextlib.suppress(Exception):  # what evictions have left
-            self._files.delete(layout.INFLATION)
+        with contextlib.suppress(Exception):
+            upkeep.clear(self._files, self.folders)
 
     # --- trust and trouble ------------------------------------------------------------------------
 

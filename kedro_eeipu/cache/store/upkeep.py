@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from kedro_eeipu.cache.files.layout import Entry
 from kedro_eeipu.cache.store import payload
 from kedro_eeipu.cache.store.errors import in_words
 from kedro_eeipu.cache.store.eviction import Candidate, UsageLog, victims
+from kedro_eeipu.cache.store.folders import Folders
 from kedro_eeipu.cache.store.lease import holder_ended
 from kedro_eeipu.cache.store.record import InvalidRecord, Record, decode
 
@@ -52,12 +54,15 @@ def statistics(files: Files) -> dict[str, Any]:
     """Numbers of records and blobs, bytes of blobs, and bytes of everything below the root."""
     entries = {folder: list(files.list(folder)) for folder in layout.FOLDERS}
     noted = {e.path for e in entries[layout.NOTES]}
+    folders = entries[layout.FOLDERS_OF_FILES]
     keys = filter(None, map(layout.key_of, entries[layout.RECORDS]))
     return {
         "records": len(entries[layout.RECORDS]),
         "verified": sum(layout.note_path(layout.VERIFIED, key) in noted for key in keys),
         "blobs": len(entries[layout.BLOBS]),
         "blob_bytes": sum(entry.size for entry in entries[layout.BLOBS]),
+        "folders": sum(entry.path.endswith("/account.json") for entry in folders),
+        "folder_bytes": sum(entry.size for entry in folders),
         "total_bytes": sum(entry.size for entries in entries.values() for entry in entries),
         "quarantined": len(entries[layout.QUARANTINE]),
         "leases": len(entries[layout.LEASES]),
@@ -116,6 +121,7 @@ def _problem_of_blob(files: Files, entry: Entry) -> str | None:
 def collect(
     files: Files,
     usage: UsageLog,
+    folders: Folders,
     records: Iterable[Record],
     max_size: int | None,
     grace_seconds: float,
@@ -130,25 +136,36 @@ def collect(
     swept = _sweep(files, (layout.TEMPORARY, layout.QUARANTINE), oldest)
     swept += _sweep(files, (layout.LEASES,), min(oldest, files.now() - _ABANDONED_SECONDS))
     swept += _sweep_ended(files)
+    swept += folders.sweep(oldest)
     blobs = {layout.digest_of(entry) or "": entry for entry in files.list(layout.BLOBS)}
     blobs.pop("", None)
     leased = {layout.name_of(entry) for entry in files.list(layout.LEASES)}
-    seconds, busy = _rebuild_costs(records, leased)
+    seconds, busy, keys = _rebuild_costs(records, leased)
+    kept = {folder.digest: folder for folder in folders.all() if not folder.is_pinned}
     orphans = [d for d, entry in blobs.items() if d not in seconds and entry.changed < oldest]
     freed = sum(blobs.pop(digest).size for digest in orphans)
     for digest in orphans:
         files.delete(layout.blob_path(digest))
         usage.forget(digest)
-    size = sum(entry.size for entry in blobs.values())
+    for folder in [f for f in kept.values() if f.key not in keys and f.changed < oldest]:
+        folders.delete(folder.digest)
+        usage.forget(folder.digest)
+        orphans.append(folder.digest)
+        freed += kept.pop(folder.digest).size
+    size = sum(entry.size for entry in blobs.values()) + sum(f.size for f in folders.all())
     chosen = []
     if max_size is not None and size > max_size:
         idle = [digest for digest in blobs if digest in seconds and digest not in busy]
-        uses = usage.of_all(idle)
-        candidates = (Candidate(d, blobs[d].size, seconds[d], uses[d]) for d in idle)
+        uses = usage.of_all([*idle, *kept])
+        candidates = [Candidate(d, blobs[d].size, seconds[d], uses[d]) for d in idle]
+        candidates += [Candidate(d, f.size, f.seconds, uses[d]) for d, f in kept.items()]
         chosen = victims(candidates, size - max_size)
     for victim in chosen:
         usage.evict(victim)
-        files.delete(layout.blob_path(victim.digest))
+        if victim.digest in kept:
+            folders.delete(victim.digest)
+        else:
+            files.delete(layout.blob_path(victim.digest))
     evicted_bytes = sum(victim.size for victim in chosen)
     return GcResult(
         evicted=tuple(victim.digest for victim in chosen),
@@ -161,18 +178,35 @@ def collect(
 
 def _rebuild_costs(
     records: Iterable[Record], leased: set[str]
-) -> tuple[dict[str, float], set[str]]:
-    """Seconds to compute each blob again, and the blobs whose key is under lease."""
+) -> tuple[dict[str, float], set[str], set[str]]:
+    """Seconds to compute each blob again, the blobs whose key is under lease, and all keys."""
     seconds: dict[str, float] = {}
-    busy = set()
+    busy, keys = set(), set()
     for record in records:
+        keys.add(record.key)
         cost = record.meta.get("seconds")
         for blob in record.outputs:
             rebuild = float(cost) if isinstance(cost, int | float) else blob.seconds
             seconds[blob.digest] = max(rebuild, seconds.get(blob.digest, 0.0))
             if record.key in leased:
                 busy.add(blob.digest)
-    return seconds, busy
+    return seconds, busy, keys
+
+
+def clear(files: Files, folders: Folders) -> None:
+    """Delete everything but what running computations hold, and doubts: they stay true."""
+    doubts = f"{layout.NOTES}/{layout.DOUBTS}/"
+    for folder in folders.all():
+        if not folder.is_pinned:
+            folders.delete(folder.digest)
+    for top in layout.FOLDERS:
+        if top not in (layout.LEASES, layout.PINS, layout.FOLDERS_OF_FILES):
+            for entry in list(files.list(top)):
+                if not entry.path.startswith(doubts):
+                    with contextlib.suppress(Exception):
+                        files.delete(entry.path)
+    with contextlib.suppress(Exception):  # what evictions have left
+        files.delete(layout.INFLATION)
 
 
 def _sweep_ended(files: Files) -> int:
