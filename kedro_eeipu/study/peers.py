@@ -50,7 +50,8 @@ def propose(
     if isinstance(sampler, EEIPUSampler):
         return sampler.propose(trials, direction)
     copy = optuna.create_study(direction=direction, sampler=sampler)
-    copy.add_trials(trials)
+    if not isinstance(sampler, RandomSampler):  # which does not look at them
+        copy.add_trials(trials)
     trial = copy.ask()
     values: dict[str, Any] = {}
     for r in space:
