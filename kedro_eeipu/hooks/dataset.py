@@ -24,7 +24,7 @@ from kedro_eeipu.hooks.declared import (
 )
 from kedro_eeipu.hooks.kept_files import KeptFiles
 from kedro_eeipu.hooks.maker import Maker
-from kedro_eeipu.hooks.mutability import holds_mutable, holds_mutable_cells
+from kedro_eeipu.hooks.mutability import deep_copies_share, holds_mutable
 from kedro_eeipu.hooks.run_directory import Output, RunDirectory
 
 __all__ = ["MemoizedDataset", "warn_once"]
@@ -217,7 +217,7 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
             return False
         mode = copy_mode(self.declared) or inferred_copy_mode(value)
         if mode == "deepcopy":  # of which pandas' own copies do without the cells
-            return holds_mutable_cells(value)
+            return deep_copies_share(value)
         return mode == "assign" or (mode == "copy" and holds_mutable(value))
 
     def _shares_parts(self, value: Any) -> bool:

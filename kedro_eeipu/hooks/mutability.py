@@ -11,7 +11,9 @@ from pathlib import PurePath
 from typing import Any
 from uuid import UUID
 
-__all__ = ["holds_mutable", "holds_mutable_cells"]
+from kedro_eeipu.cache.identity.origin import origin_of
+
+__all__ = ["deep_copies_share", "holds_mutable"]
 
 _IMMUTABLE = (
     *(str, bytes, int, float, complex, bool, type(None), Decimal, Fraction, UUID, PurePath, Enum),
@@ -19,19 +21,32 @@ _IMMUTABLE = (
 )
 
 
-def holds_mutable_cells(value: Any, depth: int = 2) -> bool:
-    """Whether a value is a table or column of pandas, or holds one, with mutable cells."""
+def deep_copies_share(value: Any, depth: int = 2) -> bool:
+    """Whether deep copies of a value may share objects that can be changed in place.
+
+    Those of tables and columns of pandas share the objects in their cells. Those of a class of the
+    project that makes its own (``__deepcopy__``) may share whatever they like.
+    """
+    if depth < 0:
+        return False
+    copies = getattr(type(value), "__deepcopy__", None)
+    if copies is not None and _is_of_project(getattr(copies, "__module__", None)):
+        return True
     pandas = sys.modules.get("pandas")
-    if pandas is None or depth < 0:
-        return False
-    if isinstance(value, pandas.Series):
+    if pandas is not None and isinstance(value, pandas.Series):
         return value.dtype.kind == "O" and any(map(_is_mutable, value))
-    if isinstance(value, pandas.DataFrame):
+    if pandas is not None and isinstance(value, pandas.DataFrame):
         return holds_mutable(value)
-    parts = value.values() if isinstance(value, dict) else value
-    if not isinstance(value, dict | list | tuple):
-        return False
-    return any(holds_mutable_cells(part, depth - 1) for part in list(parts)[:1000])
+    if isinstance(value, dict | list | tuple):
+        parts = value.values() if isinstance(value, dict) else value
+        return any(deep_copies_share(part, depth - 1) for part in list(parts)[:1000])
+    attributes = getattr(value, "__dict__", None)
+    return isinstance(attributes, dict) and deep_copies_share(attributes, depth - 1)
+
+
+def _is_of_project(module: Any) -> bool:
+    """Whether a module of this name is project code."""
+    return isinstance(module, str) and origin_of(module).is_project
 
 
 def holds_mutable(value: Any) -> bool:

@@ -105,10 +105,21 @@ def score(frame, grown):
 """
 
 
-def test_change_in_place_of_what_copies_share_is_seen_as_in_a_plain_run(project: Any) -> None:
+OWN_COPIES = """
+class Frame(dict):
+    def __deepcopy__(self, memo):
+        return self
+"""
+
+
+@pytest.mark.parametrize("own_copies", [False, True])
+def test_change_in_place_of_what_copies_share_is_seen_as_in_a_plain_run(
+    project: Any, own_copies: bool
+) -> None:
+    with_own_copies = OWN_COPIES + LISTS.replace("pd.DataFrame", "Frame")
     write(
         project,
-        LISTS,
+        with_own_copies if own_copies else LISTS,
         "node(nodes.make, 'params:first.p', 'frame'),"
         "node(nodes.grow, ['frame', 'params:second.q'], 'grown'),"
         "node(nodes.score, ['frame', 'grown'], 'metrics')",
