@@ -29,6 +29,7 @@ __all__ = [
     "copy_in_folder",
     "copy_mode",
     "copy_node",
+    "credentials_in",
     "credentials_of",
     "file_path",
     "file_system",
@@ -163,6 +164,12 @@ def protocol(dataset: AbstractDataset | None) -> str:
 def file_system(dataset: AbstractDataset) -> Any:
     """The fsspec filesystem of a dataset of the file-backed family, None for others."""
     return getattr(dataset, "_fs", None)
+
+
+def credentials_in(dataset: AbstractDataset) -> dict[str, Any]:
+    """The credentials that a dataset was made with."""
+    given = dict(getattr(dataset, "_init_args", None) or {})
+    return dict(given.get("credentials") or {})
 
 
 def copy_in_folder(dataset: AbstractDataset, folder: str) -> AbstractDataset:

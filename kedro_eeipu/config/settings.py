@@ -36,6 +36,19 @@ class NodeSettings:
 
 
 @dataclass(frozen=True)
+class InputSettings:
+    """What is said of a free input whose content cannot be read as a file.
+
+    Attributes:
+        version: The version of its data.
+        version_query: A query of its database that tells it.
+    """
+
+    version: str = ""
+    version_query: str = ""
+
+
+@dataclass(frozen=True)
 class CacheSettings:
     """Where outputs are kept and what may be kept.
 
@@ -48,7 +61,7 @@ class CacheSettings:
         runs: Whether plain ``kedro run`` is cached too.
         audit: Share of the seconds saved that may go into checking what was reused.
         nodes: Settings by node name or pattern.
-        inputs: User-stated data versions of inputs whose content cannot be read as a file.
+        inputs: What is said of inputs whose content cannot be read as a file, by name.
     """
 
     root: str = ".eeipu/cache"
@@ -59,7 +72,7 @@ class CacheSettings:
     runs: bool = False
     audit: float = 0.05
     nodes: Mapping[str, NodeSettings] = field(default_factory=dict)
-    inputs: Mapping[str, str] = field(default_factory=dict)
+    inputs: Mapping[str, InputSettings] = field(default_factory=dict)
 
     def of_node(self, name: str) -> NodeSettings:
         """The settings of a node: an exact name before the first matching pattern."""
@@ -199,12 +212,17 @@ def _timeouts(nodes: Any, where: str) -> dict[str, float]:
     return timeouts
 
 
-def _input(spec: Any, where: str) -> str:
+def _input(spec: Any, where: str) -> InputSettings:
     spec = _mapping(spec, where)
-    refuse_unknown_keys(spec, {"version"}, where)
-    if not spec.get("version"):
-        raise ConfigurationError("state the data's version", where=where, remedy="version: 2026-01")
-    return str(spec["version"])
+    refuse_unknown_keys(spec, set(InputSettings.__dataclass_fields__), where)
+    version, query = str(spec.get("version") or ""), _text(spec, "version_query", "", where)
+    if bool(version) == bool(query):
+        raise ConfigurationError(
+            "state the data's version, or a query that tells it",
+            where=where,
+            remedy="version: 2026-01, or version_query: select max(updated_at) from orders",
+        )
+    return InputSettings(version, query)
 
 
 def _amounts(value: Any, where: str) -> dict[str, float]:

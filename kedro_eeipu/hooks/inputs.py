@@ -9,7 +9,6 @@ from typing import Any
 
 from kedro.io import (
     AbstractDataset,
-    AbstractVersionedDataset,
     CatalogProtocol,
     MemoryDataset,
 )
@@ -19,25 +18,21 @@ from kedro.utils import load_obj
 
 from kedro_eeipu._kedro import (
     file_path,
-    file_system,
     init_config,
-    load_path,
-    partitions,
     validator_specs,
     wrapped_dataset,
 )
 from kedro_eeipu.cache.identity.canonical import Unidentifiable, combine
 from kedro_eeipu.cache.identity.code import code_identity
-from kedro_eeipu.cache.identity.contents import content_token
 from kedro_eeipu.cache.identity.fingerprint import fingerprint
 from kedro_eeipu.cache.identity.origin import is_project_object
+from kedro_eeipu.config.settings import InputSettings
+from kedro_eeipu.hooks.places import content_of, place_of, queried_version
 
 __all__ = ["FileToken", "dataset_identity", "free_input", "validators_token"]
 
 # Arguments that say where and with whose rights data is read, not what is read.
 _WHERE = frozenset({"filepath", "path", "credentials", "versioned", "version", "type"})
-# Kinds of the file-backed family whose data does not lie in the file at their path.
-_NOT_FILES = ("spark", "databricks", "snowflake", "dask", "ibis.table", "IncrementalDataset")
 
 
 def dataset_identity(dataset: AbstractDataset) -> str:
@@ -98,18 +93,18 @@ class FileToken:
     path: str
 
     def __call__(self) -> str:
-        return combine(dataset=self.identity, content=content_token(self.fs, self.path))
+        return combine(dataset=self.identity, content=content_of(self.fs, self.path))
 
 
 def free_input(
-    name: str, dataset: AbstractDataset, versions: Mapping[str, str]
+    name: str, dataset: AbstractDataset, stated: Mapping[str, InputSettings]
 ) -> tuple[str, FileToken | None]:
     """Token of a dataset that no node of the run produces.
 
     Args:
         name: Its name in the catalog.
         dataset: What the catalog holds.
-        versions: Data versions stated by the user, by dataset name.
+        stated: What the user states of versions of data, by dataset name.
 
     Returns:
         The token, and what makes it anew, to see whether the data changed meanwhile.
@@ -118,11 +113,14 @@ def free_input(
         Unidentifiable: The content cannot be told; the reason says what to do.
     """
     dataset = wrapped_dataset(dataset)
-    if name in versions:
-        return combine(stated=versions[name]), None
+    if name in stated:
+        if stated[name].version:
+            return combine(stated=stated[name].version), None
+        version = queried_version(name, dataset, stated[name].version_query)
+        return combine(dataset=dataset_identity(dataset), queried=version), None
     if isinstance(dataset, MemoryDataset):
         return combine(value=fingerprint(dataset.load())), None
-    fs, path = _file_of(name, dataset)
+    fs, path = place_of(name, dataset)
     token = FileToken(dataset_identity(dataset), fs, path)
     return token(), token
 
@@ -150,17 +148,3 @@ def validators_token(node: Node, catalog: CatalogProtocol) -> str:
         if (spec := declared.get(name)) is not None and spec.enabled and side in spec.on
     ]
     return combine(validators=applied) if applied else ""
-
-
-def _file_of(name: str, dataset: AbstractDataset) -> tuple[Any, str]:
-    kind = f"{type(dataset).__module__}.{type(dataset).__qualname__}"
-    if not any(part in kind for part in _NOT_FILES):
-        fs = file_system(dataset)
-        if isinstance(dataset, AbstractVersionedDataset) and fs is not None:
-            return fs, load_path(dataset)
-        if type(dataset).__name__ == "PartitionedDataset":
-            return partitions(dataset)
-    raise Unidentifiable(
-        f"the content of input '{name}' ({type(dataset).__name__}) cannot be told; state it in "
-        f"eeipu.yml as cache.inputs.{name}.version"
-    )

@@ -80,7 +80,7 @@ def test_settings_of_an_environment_leave_those_of_base_that_they_do_not_name(
     settings = project.load().settings.cache
     assert settings.max_size == 2 * 10**9
     assert settings.runs
-    assert settings.inputs == {"raw": "1"}
+    assert settings.inputs["raw"].version == "1"
     assert settings.nodes["left"] == NodeSettings(cache=False, depends_on=("c.txt",))
     assert settings.nodes["join"] == NodeSettings()
 

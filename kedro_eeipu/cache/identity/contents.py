@@ -6,6 +6,8 @@ import hashlib
 import os
 import stat
 import threading
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
 from typing import IO, Any
 
 from fsspec import AbstractFileSystem
@@ -57,10 +59,8 @@ def _is_local(fs: AbstractFileSystem) -> bool:
 def _local_token(path: str) -> str:
     if not os.path.isdir(path):
         return "file:" + _local_file_digest(path)
-    members = {
-        os.path.relpath(file, path).replace(os.sep, "/"): _local_file_digest(file)
-        for file in _walk(path)
-    }
+    files = {os.path.relpath(file, path).replace(os.sep, "/"): file for file in _walk(path)}
+    members = {name: _local_file_digest(files[name]) for name in _without_caches(files)}
     return "directory:" + canonical_digest(dict(sorted(members.items())))
 
 
@@ -88,6 +88,19 @@ def _walk(top: str) -> list[str]:
         folders.sort()
         files += [os.path.join(folder, name) for name in sorted(names)]
     return files
+
+
+def _without_caches(names: Iterable[str]) -> list[str]:
+    """Names of files without those in which Hugging Face keeps results beside its data."""
+    names = set(names)
+    folders = {name.rpartition("/")[0] for name in names if name.endswith("state.json")}
+    datasets = {f for f in folders if f"{f}/dataset_info.json".lstrip("/") in names}
+    return [
+        name
+        for name in names
+        if name.rpartition("/")[0] not in datasets
+        or not fnmatchcase(name.rpartition("/")[2], "cache-*.arrow")
+    ]
 
 
 def _local_file(path: str) -> tuple[str, frozenset[str]]:
@@ -132,10 +145,11 @@ def _remote_token(fs: AbstractFileSystem, path: str) -> str:
     if info["type"] != "directory":
         return "file:" + _remote_file_digest(fs, path, info)
     root = str(info["name"]).rstrip("/")
-    members = {
-        str(name)[len(root) :].lstrip("/"): _remote_file_digest(fs, name, details)
+    found = {
+        str(name)[len(root) :].lstrip("/"): (name, details)
         for name, details in fs.find(path, detail=True).items()
     }
+    members = {name: _remote_file_digest(fs, *found[name]) for name in _without_caches(found)}
     return "directory:" + canonical_digest(dict(sorted(members.items())))
 
 
