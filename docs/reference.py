@@ -1,13 +1,15 @@
-"""Write the pages and figures of the documentation that are made from the code.
+"""Write what is made from the code: pages and figures of the documentation, JSON schemas.
 
     python docs/reference.py
 
 `docs/pages/options.md` comes from the commands themselves, `docs/pages/images/rooms.svg` from the
-imports that `tests/test_rooms.py` allows. A test says when one of them is out of date.
+imports that `tests/test_rooms.py` allows, `kedro_eeipu/schemas/*.json` from the modules beside
+them. A test says when one of them is out of date.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator, Mapping, Set
 from html import escape
@@ -18,6 +20,7 @@ import click
 
 ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "docs" / "pages"
+SCHEMAS = ROOT / "kedro_eeipu" / "schemas"
 
 _HEAD = """\
 # All options
@@ -127,12 +130,15 @@ def _depth(room: str, edges: Mapping[str, Set[str]]) -> int:
 def made() -> dict[Path, str]:
     """All that is made from the code, by file."""
     from kedro_eeipu.cli import eeipu
+    from kedro_eeipu.schemas import parameters_schema, settings_schema
 
     sys.path.insert(0, str(ROOT / "tests"))
     rooms: Any = __import__("test_rooms")
     return {
         PAGES / "options.md": options_page(eeipu),
         PAGES / "images" / "rooms.svg": rooms_figure(rooms.MAY_IMPORT),
+        SCHEMAS / "parameters.schema.json": json.dumps(parameters_schema(), indent=2) + "\n",
+        SCHEMAS / "eeipu.schema.json": json.dumps(settings_schema(), indent=2) + "\n",
     }
 
 

@@ -15,6 +15,7 @@ CACHE = {"cache.files", "cache.identity", "cache.store", "cache.tensors"}
 MAY_IMPORT = {
     "optimizer": set(),
     "search": set(),
+    "schemas": set(),
     "cache.files": set(),
     "cache.tensors": set(),
     "cache.identity": {"cache.files", "cache.tensors"},
@@ -23,7 +24,7 @@ MAY_IMPORT = {
     "study": {"search", "optimizer"},
     "reporting": {"study", "search", "optimizer"},
     "hooks": {*CACHE, "config", "search"},
-    "project": {"hooks", "config", "cache.store", "search", "study"},
+    "project": {"hooks", "config", "cache.store", "search", "study", "schemas"},
     "tuning": {*CACHE, "project", "hooks", "config", "search", "study"},
     "viz": {*CACHE, "project", "config", "study", "search", "reporting"},
     "comparison": {

@@ -157,8 +157,8 @@ class Settings:
                 max_entry_bytes=_bytes(
                     cache.get("max_entry_bytes"), f"{where}: cache.max_entry_bytes"
                 ),
-                runs=_flag(cache.get("runs", False), f"{where}: cache.runs"),
-                audit=_share(cache.get("audit", CacheSettings.audit), f"{where}: cache.audit"),
+                runs=_flag(cache.get("runs"), False, f"{where}: cache.runs"),
+                audit=_share(cache.get("audit"), CacheSettings.audit, f"{where}: cache.audit"),
                 nodes={n: _node(spec, f"{where}: cache.nodes.{n}") for n, spec in nodes.items()},
                 inputs={
                     n: _input(spec, f"{where}: cache.inputs.{n}") for n, spec in inputs.items()
@@ -172,7 +172,7 @@ class Settings:
                 resources=_amounts(cluster.get("resources"), f"{where}: cluster.resources")
             ),
             _timeouts(content.get("nodes"), f"{where}: nodes"),
-            _flag(content.get("mlflow", False), f"{where}: mlflow"),
+            _flag(content.get("mlflow"), False, f"{where}: mlflow"),
         )
 
 
@@ -184,14 +184,15 @@ def absolute_root(root: str, project: Path) -> str:
 def _node(spec: Any, where: str) -> NodeSettings:
     spec = _mapping(spec, where)
     refuse_unknown_keys(spec, set(NodeSettings.__dataclass_fields__), where)
-    depends_on = spec.get("depends_on", [])
+    depends_on = spec.get("depends_on")
+    depends_on = [] if depends_on is None else depends_on
     if isinstance(depends_on, str):
         depends_on = [depends_on]
     if not isinstance(depends_on, list) or not all(isinstance(d, str) for d in depends_on):
         raise ConfigurationError("`depends_on` is a list of files and $VARIABLES", where=where)
     return NodeSettings(
-        cache=_flag(spec.get("cache", True), f"{where}.cache"),
-        version=str(spec.get("version", "")),
+        cache=_flag(spec.get("cache"), True, f"{where}.cache"),
+        version=_version(spec.get("version"), f"{where}.version"),
         depends_on=tuple(depends_on),
     )
 
@@ -215,7 +216,8 @@ def _timeouts(nodes: Any, where: str) -> dict[str, float]:
 def _input(spec: Any, where: str) -> InputSettings:
     spec = _mapping(spec, where)
     refuse_unknown_keys(spec, set(InputSettings.__dataclass_fields__), where)
-    version, query = str(spec.get("version") or ""), _text(spec, "version_query", "", where)
+    version = _version(spec.get("version") or None, f"{where}.version")
+    query = _text(spec, "version_query", "", where)
     if bool(version) == bool(query):
         raise ConfigurationError(
             "state the data's version, or a query that tells it",
@@ -223,6 +225,14 @@ def _input(spec: Any, where: str) -> InputSettings:
             remedy="version: 2026-01, or version_query: select max(updated_at) from orders",
         )
     return InputSettings(version, query)
+
+
+def _version(value: Any, where: str) -> str:
+    if isinstance(value, list | Mapping):
+        raise ConfigurationError(
+            f"{value!r} is not a version", where=where, remedy="Write a text or a number."
+        )
+    return "" if value is None else str(value)
 
 
 def _amounts(value: Any, where: str) -> dict[str, float]:
@@ -244,19 +254,21 @@ def _mapping(value: Any, where: str) -> Mapping[str, Any]:
 
 
 def _text(spec: Mapping[str, Any], key: str, default: str, where: str) -> str:
-    value = spec.get(key, default)
+    value = default if spec.get(key) is None else spec[key]
     if not isinstance(value, str):
         raise ConfigurationError(f"{value!r} is no text", where=f"{where}.{key}")
     return value
 
 
-def _flag(value: Any, where: str) -> bool:
+def _flag(value: Any, default: bool, where: str) -> bool:
+    value = default if value is None else value
     if not isinstance(value, bool):
         raise ConfigurationError(f"{value!r} is not true or false", where=where)
     return value
 
 
-def _share(value: Any, where: str) -> float:
+def _share(value: Any, default: float, where: str) -> float:
+    value = default if value is None else value
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         raise ConfigurationError(
             f"{value!r} is no share", where=where, remedy="Write 0.05; 0 turns it off."

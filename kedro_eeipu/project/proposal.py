@@ -24,6 +24,7 @@ from kedro_eeipu.project.parameters import (
     parameters_file,
     shown_path,
 )
+from kedro_eeipu.schemas import SCHEMAS_URL
 from kedro_eeipu.search.example import (
     example_block,
     guess_direction,
@@ -106,7 +107,10 @@ class ProposedBlock:
                 remedy=f"Paste the block into a parameters file:\n\n{self.text}",
             )
         target.parent.mkdir(parents=True, exist_ok=True)
-        head = "# Written by `kedro eeipu init`: a first guess, to be corrected.\n"
+        head = (
+            f"# yaml-language-server: $schema={SCHEMAS_URL}/parameters.schema.json\n"
+            "# Written by `kedro eeipu init`: a first guess, to be corrected.\n"
+        )
         target.write_text(f"{head}{self.text}\n")
 
 

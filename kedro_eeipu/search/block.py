@@ -211,7 +211,7 @@ def _parse_holdout(spec: Any, searched: Sequence[Objective], where_block: str) -
 
 def _parse_also(names: Any, where: str) -> tuple[str, ...]:
     """What trials run besides what the objective and the reports need."""
-    names = [names] if isinstance(names, str) else names or []
+    names = [] if names is None else [names] if isinstance(names, str) else names
     if not isinstance(names, (list, tuple)) or not all(isinstance(n, str) and n for n in names):
         raise ConfigurationError(
             "`also` is a list of nodes, tags and datasets",
