@@ -27,8 +27,8 @@ def described(text: str, *kinds: dict[str, Any]) -> dict[str, Any]:
 def or_null(schema: dict[str, Any]) -> dict[str, Any]:
     """The schema of a value that may be left empty; the description stays outside."""
     schema = dict(schema)
-    outside = {k: schema.pop(k) for k in ("description", "default") if k in schema}
-    return {**outside, "anyOf": [schema, {"type": "null"}]}
+    described_as = {k: schema.pop(k) for k in ("description",) if k in schema}
+    return {**described_as, "anyOf": [schema, {"type": "null"}]}
 
 
 def closed(properties: dict[str, Any], *required: str, **more: Any) -> dict[str, Any]:
