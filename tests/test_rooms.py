@@ -16,6 +16,7 @@ MAY_IMPORT = {
     "optimizer": set(),
     "search": set(),
     "schemas": set(),
+    "starter": set(),
     "cache.files": set(),
     "cache.tensors": set(),
     "cache.identity": {"cache.files", "cache.tensors"},
@@ -42,6 +43,8 @@ def modules() -> dict[str, ast.Module]:
     """All modules by dotted name below the package, empty for the package itself."""
     found = {}
     for file in sorted(PACKAGE.rglob("*.py")):
+        if "template" in file.parts:  # the starter's: code of projects
+            continue
         parts = file.relative_to(PACKAGE).with_suffix("").parts
         name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
         found[name] = ast.parse(file.read_text())
