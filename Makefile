@@ -7,6 +7,8 @@
 # make matrix          try older and newer releases of Kedro and Optuna
 # make lint            check style and types
 # make docs            build the documentation into build/site
+# make release-check   build wheel and sdist, install the wheel, run the quickstart with it
+# make lint-workflows  check the workflows of .github/ against their schema
 # make reference       write again what is made from the code: pages, figures, schemas
 # make bench           compare the samplers on synthetic pipelines
 # make compare         compare them on the three pipelines of the demo project, in hours
@@ -22,8 +24,8 @@ export DO_NOT_TRACK = 1
 export OMP_NUM_THREADS = 1
 
 .DEFAULT_GOAL := demo
-.PHONY: demo demo-vision demo-language test prove projects matrix lint docs reference bench \
-        compare clean
+.PHONY: demo demo-vision demo-language test prove projects matrix lint docs reference release-check \
+        lint-workflows bench compare clean
 
 demo: .venv/.installed
 	cd demo_project && ../.venv/bin/kedro eeipu tune
@@ -51,6 +53,12 @@ lint: .venv-test/.installed
 
 docs: .venv-docs/.installed
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet --config-file docs/mkdocs.yml
+
+release-check: .venv-docs/.installed
+	.venv-docs/bin/python tests/release/check.py
+
+lint-workflows: .venv-docs/.installed
+	.venv-docs/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 reference: .venv-test/.installed
 	.venv-test/bin/python -W ignore docs/reference.py

@@ -10,6 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob(".github/*.md"), *ROOT.glob("docs/pages/**/*.md")])
+REPOSITORY = "kedro-eeipu/kedro-eeipu/"
+OURS = (f"https://github.com/{REPOSITORY}", f"https://raw.githubusercontent.com/{REPOSITORY}")
 _FENCE = re.compile(r"^( *)(```+).*?^\1\2 *$", re.M | re.S)
 
 
@@ -36,12 +38,21 @@ def links(page: Path) -> Iterator[str]:
 def test_links_lead_somewhere(page: Path) -> None:
     broken = []
     for link in links(page):
-        if re.match(r"[a-z]+:", link):
-            continue
         file, _, anchor = link.partition("#")
         target = (page.parent / file) if file else page
+        if file.startswith(OURS):
+            target = ROOT / re.sub(r"^(blob/)?main/", "", re.sub("|".join(OURS), "", file))
+        elif re.match(r"[a-z]+:", link):
+            continue
         if not target.exists() or (
             anchor and target.suffix == ".md" and anchor not in anchors(target)
         ):
             broken.append(link)
     assert not broken
+
+
+def test_readme_links_are_absolute() -> None:
+    """PyPI shows the README, and knows no other file of the repository."""
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert f'Repository = "https://github.com/{REPOSITORY.rstrip("/")}"' in project
+    assert [link for link in links(ROOT / "README.md") if not link.startswith("https://")] == []
