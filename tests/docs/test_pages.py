@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob(".github/*.md"), *ROOT.glob("docs/pages/**/*.md")])
 REPOSITORY = "kedro-eeipu/kedro-eeipu/"
 OURS = (f"https://github.com/{REPOSITORY}", f"https://raw.githubusercontent.com/{REPOSITORY}")
+SITE = "https://kedro-eeipu.github.io/kedro-eeipu/"
 _FENCE = re.compile(r"^( *)(```+).*?^\1\2 *$", re.M | re.S)
 
 
@@ -40,7 +41,11 @@ def test_links_lead_somewhere(page: Path) -> None:
     for link in links(page):
         file, _, anchor = link.partition("#")
         target = (page.parent / file) if file else page
-        if file.startswith(OURS):
+        if file.startswith(SITE):
+            name = file.removeprefix(SITE).strip("/")
+            target = ROOT / "docs" / "pages" / f"{name}.md"
+            target = target if target.exists() else target.with_suffix("") / "index.md"
+        elif file.startswith(OURS):
             target = ROOT / re.sub(r"^(blob/)?main/", "", re.sub("|".join(OURS), "", file))
         elif re.match(r"[a-z]+:", link):
             continue
