@@ -32,7 +32,7 @@ __all__ = ["viz"]
 @project_options
 @study_option
 @click.option("--trial", "number", type=int, default=None, help="Trial (default: the best).")
-@click.option("--against", type=int, default=None, help="A second trial, to be shown beside it.")
+@click.option("--against", type=int, default=None, help="A second trial to show beside it.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to serve on.")
 @click.option("--port", default=4141, show_default=True, type=int, help="Port to serve on.")
 @click.option(
@@ -99,8 +99,9 @@ def _run_fallback(project: Project, trial: TrialRecord, host: str, port: int) ->
         )
     _require_free(host, port)
     interrupt_on_sigterm()
-    if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # not started with nohup
-        signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))
+    hangup = getattr(signal, "SIGHUP", None)  # Windows has none
+    if hangup and signal.getsignal(hangup) == signal.SIG_DFL:  # not started with nohup
+        signal.signal(hangup, signal.getsignal(signal.SIGTERM))
     return serve(project, trial, command(project, host, port))
 
 

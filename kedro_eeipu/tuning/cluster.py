@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
-import signal
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from kedro_eeipu import processes
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.tuning import worker
 from kedro_eeipu.tuning.timeouts import TOPIC
@@ -182,7 +181,7 @@ class Cluster:
         if kill and self._local is not None:
             for nanny in list(self._local.workers.values()):
                 with contextlib.suppress(Exception):
-                    os.kill(nanny.pid, signal.SIGKILL)
+                    processes.kill(nanny.pid)
         with contextlib.suppress(Exception):
             self._client.close(timeout=2)
         if self._local is not None:

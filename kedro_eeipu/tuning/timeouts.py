@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
+from kedro_eeipu import processes
 from kedro_eeipu.hooks.run import PlannedRun
 from kedro_eeipu.project.project import Project
 from kedro_eeipu.states import NodeState
@@ -130,4 +130,4 @@ def _kill_with_children() -> None:
         for child in psutil.Process().children(recursive=True):
             with contextlib.suppress(psutil.Error):
                 child.kill()
-    os.kill(os.getpid(), signal.SIGKILL)
+    processes.kill(os.getpid())

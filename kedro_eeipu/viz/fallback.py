@@ -70,6 +70,9 @@ def _wait(server: subprocess.Popen[bytes]) -> int:
 
 def _end(server: subprocess.Popen[bytes]) -> None:
     """End a process that leads a session, and all of that session."""
+    if not hasattr(os, "killpg"):  # Windows
+        server.kill()
+        return
     for number in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(server.pid, number)
