@@ -15,12 +15,16 @@ from typing import Any, ClassVar
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, settings
 from kedro_processes import KedroProcesses
 from quick_libraries import quicken, silence_progress
 
 from kedro_eeipu.hooks import hooks, process_state, shared_state
 
 pytest_plugins = ["services"]
+# Other work on the machine is no reason to fail.
+settings.register_profile("busy", suppress_health_check=[HealthCheck.too_slow], deadline=None)
+settings.load_profile("busy")
 KEDRO = KedroProcesses()
 _NUMBERS = itertools.count()
 os.environ["DO_NOT_TRACK"] = "1"

@@ -51,8 +51,8 @@ MEASURED = "Every sampler has run all its node executions itself."
     "that reuse nothing.",
 )
 @click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="How many.")
-@click.option("--no-cache-for", default="", help="Samplers that pay for every node every time.")
-@click.option("--measure", is_flag=True, help="Let each run all its nodes itself.")
+@click.option("--no-cache-for", default="", help="Samplers that pay for every node in every trial.")
+@click.option("--measure", is_flag=True, help="Let each sampler run all its nodes itself.")
 @click.option(
     "--clock",
     type=click.Choice(["wall", "cpu"]),
@@ -79,7 +79,7 @@ def compare(
     """Compare samplers on this pipeline.
 
     All start from the same warm-up, each has a study and a cost account of its own. Each node
-    execution is measured once, unless --measure. Stop it any time: the same command goes on.
+    execution is measured once, unless --measure. Stop it any time: the same command resumes.
     """
     from kedro_eeipu.comparison import Comparison, as_json
     from kedro_eeipu.comparison.page import comparison_html
@@ -107,7 +107,7 @@ def compare(
     try:
         runs = _followed(comparison)
     except KeyboardInterrupt:
-        click.echo("\nStopped. All finished trials are kept; the same command goes on.", err=True)
+        click.echo("\nStopped. All finished trials are kept; the same command resumes.", err=True)
         sys.exit(1)
     document = as_json(runs, _about(comparison))
     target = output or comparison.home / "compare.html"

@@ -31,7 +31,7 @@ __all__ = ["confirm", "confirm_best"]
 
 @click.command()
 @click.option("--trial", "number", type=int, default=None, help="Trial (default: the best).")
-@click.option("--whole", is_flag=True, help="Run the nodes, too, that trials leave out.")
+@click.option("--whole", is_flag=True, help="Also run the nodes that trials leave out.")
 @study_query
 def confirm(selection: Selection, number: int | None, whole: bool, form: str) -> None:
     """Run a trial once more without the cache.
@@ -107,11 +107,10 @@ def confirm_best(
 def _details(result: Confirmation) -> Iterator[str]:
     """What else there is to say of a confirmation, in sentences."""
     if result.changed:
-        yield f"Since the trial ran there has changed: {', '.join(result.changed)}."
+        yield f"Changed since the trial ran: {', '.join(result.changed)}."
     if result.in_memory:
         yield (
-            f"Without a path, so handed on in memory instead of written: "
-            f"{', '.join(result.in_memory)}."
+            f"No path, so passed on in memory instead of written: {', '.join(result.in_memory)}."
         )
     if result.confirmed and result.differing:
         yield (

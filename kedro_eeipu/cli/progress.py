@@ -52,7 +52,7 @@ class PlainView(Listener):
         trials = study.current()
         if trials:
             self._line(
-                f"study {study.name} goes on after {counted(len(trials), 'trial')}, {self._used()}"
+                f"study {study.name} resumes after {counted(len(trials), 'trial')}, {self._used()}"
             )
 
     def noticed(self, text: str) -> None:

@@ -33,7 +33,7 @@ __all__ = [
 any_state_option = click.option(
     "--any-state",
     is_flag=True,
-    help="Let the best be from before an edit, too.",
+    help="Also consider trials from before an edit.",
 )
 
 

@@ -232,7 +232,7 @@ def plan_tables(
     ]
     legend = "A stage runs again when one of its ranges or a stage before it changes."
     if any(s.cacheable and not s.parameters for s in graph):
-        legend += "\nWhat no range reaches is paid once."
+        legend += "\nNodes that no range reaches run once."
     return [table, Text(f"\n{legend}", style="dim"), *never, *_left_out(left_out)]
 
 

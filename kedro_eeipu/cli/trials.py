@@ -54,7 +54,10 @@ def _params(context: click.Context, option: click.Parameter, value: str) -> dict
     help="value (best first), cost or saved (largest first), number, or a parameter.",
 )
 @click.option(
-    "--top", type=click.IntRange(1), default=None, help="Show so many, by default the best."
+    "--top",
+    type=click.IntRange(1),
+    default=None,
+    help="Show the first N (without --sort, the best).",
 )
 @selecting
 def trials(

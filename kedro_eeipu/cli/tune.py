@@ -48,21 +48,21 @@ __all__ = ["tune"]
     "--stop",
     type=click.Choice(["auto"]),
     default=None,
-    help="Stop, too, when another trial is not worth its cost any more.",
+    help="Also stop when another trial is not worth its cost.",
 )
 @click.option(
     "--try",
     "own",
     multiple=True,
     metavar="FILE|a.b=1,…",
-    help="Try these values first, whatever the limits; can be given several times.",
+    help="Try these values first, whatever the limits; repeatable.",
 )
 @click.option("--sampler", type=click.Choice(SAMPLERS), default=EEIPU, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the sampler.")
 @click.option("--runner", "-r", default="SequentialRunner", show_default=True, help="Kedro runner.")
 @click.option("--workers", type=click.IntRange(1), default=None, help="Trials at a time.")
 @click.option("--scheduler", default=None, help="Run trials on this Dask cluster: tcp://host:8786")
-@click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
+@click.option("--quiet", "-q", is_flag=True, help="Print errors only.")
 @selecting
 def tune(
     selection: Selection,
@@ -79,7 +79,7 @@ def tune(
 ) -> None:
     """Run trials until the budget is used.
 
-    Stop it any time: the same command goes on. Trials write to the cache only.
+    Stop it any time: the same command resumes. Trials write to the cache only.
     """
     from kedro_eeipu.cli.confirm import confirm_best
     from kedro_eeipu.cli.progress import LiveView, PlainView
@@ -117,7 +117,7 @@ def tune(
         with view if isinstance(view, LiveView) else nullcontext():
             result = tuner.run()
     except KeyboardInterrupt:
-        click.echo("\nStopped. All finished nodes are kept; the same command goes on.", err=True)
+        click.echo("\nStopped. All finished nodes are kept; the same command resumes.", err=True)
         sys.exit(1)
     print_outcome(console, result, space)
     if len(result.trials) == before and (more := limits.raised(result.trials)) and not quiet:
@@ -156,7 +156,7 @@ def _edits(study: TrialStudy) -> Iterator[str]:
     others = len(trials) - len(current)
     yield (
         f"since trial {former[-1].number} these have changed: "
-        f"{in_few_words(study.changes(former[-1]))}. {counted(others, 'trial')} from before count "
-        "no more: --trials, --budget and the best value are of the pipeline as it is now. Tried "
-        f"first: {first}. Unchanged nodes come from the cache."
+        f"{in_few_words(study.changes(former[-1]))}. {counted(others, 'trial')} from before no "
+        "longer count: --trials, --budget and the best value are of the pipeline as it is now. "
+        f"Tried first: {first}. Unchanged nodes come from the cache."
     )

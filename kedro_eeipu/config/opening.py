@@ -115,7 +115,7 @@ def study_storage(context: KedroContext, settings: Settings) -> str:
         url = make_url(storage)
     except ArgumentError:
         raise ConfigurationError(
-            f"'{storage}' is no database URL",
+            f"'{storage}' is not a database URL",
             where=f"{FILE}: study.storage",
             remedy="Write, for example, postgresql://host/database.",
         ) from None

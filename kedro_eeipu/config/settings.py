@@ -240,7 +240,7 @@ def _amounts(value: Any, where: str) -> dict[str, float]:
     for name, amount in amounts.items():
         if isinstance(amount, bool) or not isinstance(amount, int | float) or amount <= 0:
             raise ConfigurationError(
-                f"{amount!r} is no amount", where=f"{where}.{name}", remedy="Write {GPU: 1}."
+                f"{amount!r} is not an amount", where=f"{where}.{name}", remedy="Write {GPU: 1}."
             )
     return {str(name): float(amount) for name, amount in amounts.items()}
 
@@ -249,14 +249,14 @@ def _mapping(value: Any, where: str) -> Mapping[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        raise ConfigurationError(f"{value!r} is no mapping", where=where)
+        raise ConfigurationError(f"{value!r} is not a mapping", where=where)
     return value
 
 
 def _text(spec: Mapping[str, Any], key: str, default: str, where: str) -> str:
     value = default if spec.get(key) is None else spec[key]
     if not isinstance(value, str):
-        raise ConfigurationError(f"{value!r} is no text", where=f"{where}.{key}")
+        raise ConfigurationError(f"{value!r} is not text", where=f"{where}.{key}")
     return value
 
 
@@ -271,7 +271,7 @@ def _share(value: Any, default: float, where: str) -> float:
     value = default if value is None else value
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         raise ConfigurationError(
-            f"{value!r} is no share", where=where, remedy="Write 0.05; 0 turns it off."
+            f"{value!r} is not a share", where=where, remedy="Write 0.05; 0 turns it off."
         )
     return float(value)
 
@@ -283,5 +283,7 @@ def _bytes(value: Any, where: str) -> int | None:
     unit = match[2] if match else "?"
     factor = _UNITS.get(unit, _UNITS.get(f"{unit}B"))
     if match is None or factor is None or isinstance(value, bool):
-        raise ConfigurationError(f"'{value}' is no size", where=where, remedy="Write 500MB, 20GB.")
+        raise ConfigurationError(
+            f"'{value}' is not a size", where=where, remedy="Write 500MB, 20GB."
+        )
     return int(float(match[1]) * factor)

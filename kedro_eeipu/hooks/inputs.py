@@ -74,7 +74,7 @@ def _nested(definition: Any) -> Any:
     try:
         kind, _ = parse_dataset_definition(dict(config))
     except Exception as error:
-        raise Unidentifiable(f"the kind of its parts cannot be told: {error}") from error
+        raise Unidentifiable(f"the kind of its parts cannot be determined: {error}") from error
     return {"kind": code_identity(kind).digest, "arguments": _arguments(kind, config)}
 
 

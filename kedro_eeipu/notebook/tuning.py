@@ -33,7 +33,7 @@ def tune(
 ) -> Study:
     """Run trials until a limit is reached, as `kedro eeipu tune` does, and return the study.
 
-    Interrupt it any time: the same call goes on.
+    Interrupt it any time: the same call resumes.
 
     Args:
         study: The study; by default the one named after the pipeline.

@@ -160,7 +160,9 @@ class Adoption:
                 sets the same keys: Kedro would refuse to load both.
         """
         if not re.fullmatch(r"\w[\w.-]*", self.env):
-            raise ConfigurationError(f"'{self.env}' is no name of an environment", where="--env")
+            raise ConfigurationError(
+                f"'{self.env}' is not the name of an environment", where="--env"
+            )
         folder = self.project.path / "conf" / self.env
         target = folder / applied_file(self.project.pipeline_name)
         if searches_in(target):  # the user's own block, which is not to be lost

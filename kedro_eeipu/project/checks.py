@@ -38,12 +38,21 @@ def check_pipeline(name: str, registered: Collection[str]) -> None:
     Raises:
         ConfigurationError: It is not.
     """
-    if name not in registered:
+    try:
+        known = sorted(registered)
+    except ImportError as error:  # Kedro imports the pipelines when they are first looked at
+        cause: BaseException = error
+        while isinstance(cause.__cause__, ImportError):
+            cause = cause.__cause__
+        raise ConfigurationError(
+            f"the pipelines of the project cannot be imported ({cause})",
+            remedy="Install what is missing, or fix the import. `kedro registry list` shows where "
+            "it is.",
+        ) from error
+    if name not in known:
         raise ConfigurationError(
             f"there is no pipeline '{name}'",
-            remedy=_sentences(
-                did_you_mean(name, registered), f"Known: {', '.join(sorted(registered))}."
-            ),
+            remedy=_sentences(did_you_mean(name, known), f"Known: {', '.join(known)}."),
         )
 
 

@@ -102,14 +102,14 @@ class ProposedBlock:
             )
         if target.exists():
             raise ConfigurationError(
-                "the file is there already, and nothing is overwritten",
+                "the file exists already, and nothing is overwritten",
                 where=self.file,
                 remedy=f"Paste the block into a parameters file:\n\n{self.text}",
             )
         target.parent.mkdir(parents=True, exist_ok=True)
         head = (
             f"# yaml-language-server: $schema={SCHEMAS_URL}/parameters.schema.json\n"
-            "# Written by `kedro eeipu init`: a first guess, to be corrected.\n"
+            "# Written by `kedro eeipu init`: a first guess; correct it.\n"
         )
         target.write_text(f"{head}{self.text}\n")
 

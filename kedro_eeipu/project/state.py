@@ -152,7 +152,7 @@ def _parameters(
 def _leaves(
     parameters: Mapping[Any, Any], name: str, ranges: frozenset[str]
 ) -> Iterator[tuple[str, Any]]:
-    """The parameters that an input holds, down to what is no mapping or is tuned as one."""
+    """The parameters that an input holds, down to what is not a mapping or is tuned as one."""
     if name == "parameters":
         for section, value in parameters.items():
             if not is_block(section):

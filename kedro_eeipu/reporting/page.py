@@ -309,7 +309,7 @@ def _beliefs(view: StudyView) -> str:
                 "Pairs, and how far to trust the model",
                 "Expected values over the most important parameters, the others as in the best "
                 "trial; dotted lines say how far the 90% interval reaches to either side. "
-                f"Left out and foretold by the others, {share:.0%} of the trials lie within "
+                f"Predicted from all others, {share:.0%} of the trials lie within "
                 "their 90% interval.",
                 *pairs,
                 figure_html("Expected and measured values", measured, "broad"),

@@ -70,7 +70,7 @@ def findings(trials: Sequence[TrialRecord]) -> str:
         if t.audit is not None
         for text in t.audit.findings
     ]
-    note = "What was reused ran once more in a fresh process, and came out otherwise."
+    note = "What was reused ran once more in a fresh process, and gave another result."
     heads = row("th", ["trial", "found"])
     return section("Found by audits", note, table([heads, *rows])) if rows else ""
 

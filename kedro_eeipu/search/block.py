@@ -95,14 +95,14 @@ def parse_budget(budget: Any, where: str = "--budget") -> float | None:
     """Seconds of a budget such as ``90``, ``"90s"``, ``"30min"``, ``"1.5h"``.
 
     Raises:
-        ConfigurationError: The text is no duration, or it is not positive.
+        ConfigurationError: The text is not a duration, or it is not positive.
     """
     if budget is None:
         return None
     seconds = parsed_duration(budget)
     if math.isnan(seconds):
         raise ConfigurationError(
-            f"'{budget}' is no duration", where=where, remedy="Write seconds, or 30min, 2h, 1d."
+            f"'{budget}' is not a duration", where=where, remedy="Write seconds, or 30min, 2h, 1d."
         )
     return seconds
 
@@ -116,7 +116,7 @@ def parse_trials(trials: Any, where: str = "--trials") -> int | None:
     if trials is not None and (
         isinstance(trials, bool) or not isinstance(trials, int) or trials < 1
     ):
-        raise ConfigurationError(f"'{trials}' is no number of trials", where=where)
+        raise ConfigurationError(f"'{trials}' is not a number of trials", where=where)
     return trials
 
 

@@ -64,7 +64,7 @@ def _read(text: str, space: SearchSpace) -> Iterable[tuple[str, Mapping[str, Any
         where = f"{text}, entry {number}" if len(listed) > 1 else text
         if not isinstance(entry, Mapping) or not entry:
             raise ConfigurationError(
-                "it is no mapping of parameters to values",
+                "it is not a mapping of parameters to values",
                 where=where,
                 remedy="Write for example: [{model.depth: 5}, {model.depth: 7}]",
             )
@@ -94,7 +94,7 @@ def _pairs(text: str) -> dict[str, Any]:
         path, sign, value = part.partition("=")
         if not sign or not path.strip():
             raise ConfigurationError(
-                f"'{part}' is no path=value",
+                f"'{part}' is not path=value",
                 where=f"--try {text}",
                 remedy="Write for example --try model.depth=5,model.kernel=rbf.",
             )
@@ -102,7 +102,7 @@ def _pairs(text: str) -> dict[str, Any]:
             pairs[path.strip()] = yaml.safe_load(value)
         except yaml.YAMLError:
             raise ConfigurationError(
-                f"'{value}' is no value", where=f"--try {text}", remedy="Write it as in YAML."
+                f"'{value}' is not a value", where=f"--try {text}", remedy="Write it as in YAML."
             ) from None
     return pairs
 

@@ -61,14 +61,14 @@ def in_order_of_conditions(ranges: dict[str, Range], where: str) -> tuple[Range,
     """Ranges with each one after those its ``when`` refers to.
 
     Raises:
-        ConfigurationError: A condition can never hold, or conditions go in a circle.
+        ConfigurationError: A condition can never hold, or conditions form a circle.
     """
     ordered: dict[str, Range] = {}
 
     def place(r: Range, chain: tuple[str, ...]) -> None:
         key = f"{where}.space.{r.path}.when"
         if r.path in chain:
-            raise ConfigurationError(f"conditions go in a circle: {' -> '.join(chain)}", where=key)
+            raise ConfigurationError(f"conditions form a circle: {' -> '.join(chain)}", where=key)
         for path, allowed in r.when:
             parent = ranges.get(path)
             if parent is None:
@@ -78,7 +78,7 @@ def in_order_of_conditions(ranges: dict[str, Range], where: str) -> tuple[Range,
             for value in allowed:
                 if not parent.contains(value):
                     raise ConfigurationError(
-                        f"'{path}' never is {scalar(value)} (it is one of {parent.describe()})",
+                        f"'{path}' is never {scalar(value)} (it is one of {parent.describe()})",
                         where=key,
                     )
             if path not in ordered:
@@ -106,7 +106,7 @@ def _parse_range(
     refuse_unknown_keys(spec, _KEYS, where)
     if isinstance(default, (Mapping, list)) and "choices" not in spec:
         raise ConfigurationError(
-            f"'{path}' is no single value",
+            f"'{path}' is not a single value",
             where=where,
             remedy=f"Tune the values inside it, by their dotted paths: {path}.{next(iter(default))}"
             if isinstance(default, Mapping) and default
@@ -314,7 +314,7 @@ def _refuse_too_wide(kind: str, low: float, high: float, log: bool, where: str) 
     """
     if kind == "int" and max(abs(low), abs(high)) > _LARGEST:
         raise ConfigurationError(
-            "the range reaches beyond the integers that can be told apart (2^53, about 9e15)",
+            "the range reaches beyond the integers that can be distinguished (2^53, about 9e15)",
             where=where,
             remedy="Tune the exponent instead, in a parameter of its own, or write the default and "
             "the ends as floats: 1.0e+30.",

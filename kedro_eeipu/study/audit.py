@@ -12,7 +12,7 @@ from typing import Any
 __all__ = ["REFUTED", "Audit", "audit_attribute", "audit_in", "audited_seconds", "refuted_trials"]
 
 _PREFIX = "eeipu:audit:"
-REFUTED = "what it reused: without the cache it comes out otherwise"
+REFUTED = "what it reused: without the cache it gives another result"
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ def only_driver(storage: str, study: str) -> Iterator[None]:
     except (SQLAlchemyError, StorageInternalError) as error:
         raise StudyStopped(
             f"the study's storage failed: {str(error.__cause__ or error).splitlines()[0]}\n"
-            "What was recorded is kept; the same command goes on when it is back."
+            "What was recorded is kept; the same command resumes when it is back."
         ) from None
 
 

@@ -133,7 +133,7 @@ class History:
         if node.why_not:
             return f"it is never cached: {node.why_not}"
         if _has_unknown_input(node):
-            return "one of its inputs cannot be stored, so it cannot be told whether that changed"
+            return "one of its inputs cannot be stored, so it is unknown whether that changed"
         match = self.against(number, node)
         if node.status == NodeState.REUSED:
             same = "same code, parameters and inputs as"

@@ -29,7 +29,7 @@ _LAST_PAYOFFS = 3
 _LEAST_PAYOFF = 0.05
 _FIRST_FAILURES = 5  # different trials, none of which is complete
 NOT_WORTH_IT = (
-    "another trial is not worth its cost any more: as much time again as was spent so far is "
+    "another trial is not worth its cost: as much time again as was spent so far is "
     f"expected to improve by less than {_LEAST_PAYOFF:.0%} of the values' standard deviation"
 )
 
@@ -47,7 +47,7 @@ class Limits:
             if no trial of the study is complete: a part of the space in which trials fail is no
             reason to stop, a pipeline that does not run at all is one.
         repeats: Trials in a row that may have the parameters of earlier ones, where a sampler does
-            not know that nothing else is left, or, if there is no number of trials, be pruned for
+            not know that nothing else is left, or, if no number of trials is given, be pruned for
             what the cache holds. They cost nothing, so no budget would ever be used up.
         auto: Also when proposals are no longer worth their cost.
         where: The file and the block that could set limits, as errors name them.

@@ -71,7 +71,7 @@ class Consequences:
         if finding.kind == Kind.ELSEWHERE:
             self.verified(finding.key, elsewhere=True)
             return (
-                f"node {finding.node} comes out otherwise here than on the machine or with the "
+                f"node {finding.node} gives another result here than on the machine or with the "
                 "libraries that made its record: it differs by machine. The record is kept."
             )
         if finding.kind == Kind.VARIES:
@@ -93,10 +93,10 @@ class Consequences:
         node = next(n for n in trial.nodes if n.name == finding.node)
         # Where its key holds the world, or the world is the same, that explains nothing.
         never = not self.is_inferred(node) or "world" in node.parts
-        reason = "an audit found that it depends on something that its key does not hold"
+        reason = "an audit found that it depends on something that its key does not contain"
         edits = self._edits(finding.key)
         self._doubt(Doubt(reason, never), self._function(finding.node))
-        since = f" Since it was recorded there changed: {', '.join(edits)}." if edits else ""
+        since = f" Changed since it was recorded: {', '.join(edits)}." if edits else ""
         if never:
             from_now_on = (
                 "No file of the project explains that, so it runs in every trial from now on. Name "

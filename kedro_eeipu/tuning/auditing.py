@@ -205,7 +205,7 @@ class Auditor:
                     return
             except AuditEndedError as error:
                 self._running, self._ended = None, True
-                self._listener.noticed(f"what trials reuse is not audited any more: {error}.")
+                self._listener.noticed(f"what trials reuse is no longer audited: {error}.")
 
     def close(self) -> None:
         """End what is running; its record is checked another time."""

@@ -188,6 +188,6 @@ class ClusterRunner(EEIPURunner):
 
 def _scheduler_gone() -> EEIPUError:
     return StudyStopped(
-        "the Dask scheduler is gone. What its workers had in hand is tried again.\n"
-        "What was finished is kept; the same command goes on."
+        "the Dask scheduler is gone. What its workers were running is tried again.\n"
+        "What was finished is kept; the same command resumes."
     )

@@ -200,6 +200,6 @@ def _check_parts(project: Project, parts: Mapping[str, Mapping[str, str]]) -> No
         what = ", ".join(differs[:5]) or "the nodes of the pipeline"
         raise ConfigurationError(
             f"a worker (process {os.getpid()}) differs from this machine in {what}",
-            remedy="Bring the same code, libraries and data to all workers and start them anew: a "
+            remedy="Bring the same code, libraries and data to all workers and restart them: a "
             "running one does not see edits of code.",
         )

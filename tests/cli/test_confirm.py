@@ -52,7 +52,7 @@ def test_difference_is_a_failure_with_the_node_in_it(shell: Shell) -> None:
     result = shell("confirm", "--trial", "0")
     assert result.exit_code == 1
     assert "not confirmed: 24.0 instead of 23.0, first differs at node score." in result.stdout
-    assert "Since the trial ran there has changed: node `score`'s code." in result.stdout
+    assert "Changed since the trial ran: node `score`'s code." in result.stdout
     applied = shell("apply", "--trial", "0", "--env", "tuned")
     assert "Warning: Trial 0 is not confirmed: 24.0" in applied.stderr
     refused(shell("confirm", "--trial", "7"), "no complete trial 7")

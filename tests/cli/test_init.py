@@ -135,3 +135,9 @@ def test_apply_leaves_the_block_that_init_wrote(bare: Shell) -> None:
     assert (bare.project.path / "conf/local/parameters_eeipu.yml").read_text() == before
     assert bare("plan").exit_code == 0
     assert json.loads((bare.project.path / "data/metrics.json").read_text())
+
+
+def test_pipelines_that_cannot_be_imported_are_named_in_one_line(bare: Shell) -> None:
+    bare.project.write_pipeline("import library_that_is_missing")
+    for command in ("init", "plan"):
+        refused(bare(command), "cannot be imported", "No module named 'library_that_is_missing'")

@@ -63,8 +63,8 @@ def test_files(tmp_path: Path, content: Any) -> None:
             "model.C=2",
             "'model.C' has no effect with these values: it is used only where model.kind",
         ),
-        ("model.depth=5,seed", "'seed' is no path=value"),
-        ("model.depth=[", "'\\[' is no value"),
+        ("model.depth=5,seed", "'seed' is not path=value"),
+        ("model.depth=[", "'\\[' is not a value"),
         ("none.yml", "--try none.yml: cannot be read"),
     ],
 )

@@ -205,7 +205,7 @@ def test_database_that_goes_away_ends_the_study_clearly(project: Any, postgresql
     )
     with pytest.raises(StudyStopped, match="storage failed") as error:
         tuner.run()
-    assert "the same command goes on" in str(error.value)
+    assert "the same command resumes" in str(error.value)
     assert postgresql.password not in str(error.value)
 
 

@@ -184,7 +184,7 @@ def test_what_is_no_file_of_the_project_is_never_served_again(
         (left,) = (n for n in record.nodes if n.name == "left")
         assert left.status == NodeState.RAN
         assert left.why_not == (
-            "an audit found that it depends on something that its key does not hold"
+            "an audit found that it depends on something that its key does not contain"
         )
     project.write_settings({"cache": {"nodes": {"left": {"depends_on": "data/lookup.txt"}}}})
     assert not project.load().state.doubted, "who names the file has answered the doubt"

@@ -465,7 +465,7 @@ def test_stopped_study_goes_on_where_it_was(project: Any, number: int) -> None:
     said = process.communicate(timeout=60)[1].decode()
     if number != signal.SIGKILL:
         assert process.returncode == 1
-        assert "the same command goes on" in said
+        assert "the same command resumes" in said
         assert "Traceback" not in said
     project.executions()
     (project.path / "awake").touch()  # the code stays as it was, else the study would start afresh

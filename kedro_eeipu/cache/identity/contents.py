@@ -127,7 +127,7 @@ def _names_in(file: IO[bytes]) -> frozenset[str]:
     try:
         return project_globals(file)
     except OverflowError as error:
-        raise Unidentifiable(f"which classes are in it cannot be told: {error}") from error
+        raise Unidentifiable(f"which classes are in it cannot be determined: {error}") from error
 
 
 def _hash_file(path: str) -> str:

@@ -352,7 +352,7 @@ class ObjectWriter(abc.ABC):
         except Exception as error:
             if isinstance(obj, types.GeneratorType | io.IOBase):
                 raise MovesOn(
-                    f"{unit.label} goes on in a trial where the last one left it"
+                    f"{unit.label} continues in a trial where the last one left it"
                 ) from error
             raise Unidentifiable(f"{unit.label} has no state that can be established") from error
         if isinstance(reduced, str):
