@@ -179,7 +179,7 @@ def test_apply_into_a_file_that_sets_the_same_key_is_refused(shell: Shell) -> No
 def test_apply_stays_inside_conf(shell: Shell, env: str) -> None:
     shell("tune", "--trials", "1")
     before = shell.project.files()
-    refused(shell("apply", "--best", "--env", env), "no name of an environment")
+    refused(shell("apply", "--best", "--env", env), "not the name of an environment")
     assert shell.project.files() == before
 
 

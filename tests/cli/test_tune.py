@@ -42,7 +42,7 @@ def test_value_of_the_defaults_is_told_only_of_a_trial_that_ran_with_them(shell:
 def test_tune_goes_on_and_says_so(shell: Shell) -> None:
     shell("tune", "--trials", "2")
     result = shell("tune", "--trials", "3")
-    assert "goes on after 2 trials" in result.stdout
+    assert "resumes after 2 trials" in result.stdout
     assert [t["number"] for t in shell.json("trials")] == [0, 1, 2]
 
 

@@ -210,7 +210,7 @@ def test_scheduler_that_dies_ends_the_study_and_the_same_command_goes_on(
     _, said = stale.communicate(timeout=SECONDS)
     assert stale.returncode == 2
     assert "differs from this machine in code of score" in said
-    assert "start them anew" in said
+    assert "restart them" in said
     assert [t["state"] for t in trials(project)].count("complete") == 5
 
 
