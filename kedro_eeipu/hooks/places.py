@@ -57,8 +57,9 @@ def place_of(name: str, dataset: AbstractDataset) -> tuple[Any, str]:
             place = partitions(dataset)
     if place is None:
         raise Unidentifiable(
-            f"the content of input '{name}' ({type(dataset).__name__}) cannot be told; state it in "
-            f"eeipu.yml as cache.inputs.{name}.version, or what tells it as .version_query"
+            f"the content of input '{name}' ({type(dataset).__name__}) cannot be identified; "
+            f"state it in eeipu.yml as cache.inputs.{name}.version, or a query that gives it as "
+            ".version_query"
         )
     return place
 

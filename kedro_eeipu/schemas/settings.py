@@ -42,6 +42,7 @@ def _by_name(description: str, schema: dict[str, Any]) -> dict[str, Any]:
 def settings_schema() -> dict[str, Any]:
     """The schema of ``eeipu.yml``."""
     version = described("Change it when it changes.", _VERSION)
+    query = _text("A query of the dataset's database that gives the version.")
     node = closed(
         {
             "cache": _flag("Whether the node's outputs may come from the cache."),
@@ -73,7 +74,10 @@ def settings_schema() -> dict[str, Any]:
             "nodes": _by_name("Settings by node name or pattern.", or_null(node)),
             "inputs": _by_name(
                 "Versions of data that cannot be read as a file.",
-                closed({"version": version}, "version"),
+                {
+                    **closed({"version": or_null(version), "version_query": query}),
+                    "anyOf": [{"required": ["version"]}, {"required": ["version_query"]}],
+                },
             ),
         },
         description="Where outputs of nodes are kept, and which.",

@@ -49,7 +49,7 @@ cache:
   runs: true
   audit: 0.1
   nodes: {train: {cache: false, version: 2, depends_on: [page.html, $LOCALE]}}
-  inputs: {orders: {version: 2026-01}}
+  inputs: {orders: {version: 2026-01}, people: {version_query: select 1}}
 study: {storage: "postgresql://db/studies", credentials: database}
 cluster: {resources: {GPU: 1}}
 nodes: {"train_*": {timeout: 10min}}
