@@ -42,9 +42,9 @@ def plan(selection: Selection, form: str) -> None:
         click.echo(error.proposed.text)
         raise NoBlockError(error.proposed, printed=True) from None
     graph = project.stage_graph()
-    nodes = node_plan(project)
     recorded = _recorded(project, selection)
     trials = recorded.trials
+    nodes = node_plan(project, trials)
     comparison = Comparison(project.state, lambda: recorded.states)
     cost = forecast(trials, [n["name"] for n in nodes], comparison.current(trials))
     left_out = _left_out(project, trials)

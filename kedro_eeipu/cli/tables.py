@@ -230,6 +230,11 @@ def plan_tables(
         for n in nodes
         if not n["cacheable"]
     ]
+    never += [
+        Text.assemble((n["name"], "bold"), f" is called again {n['called_again']}.")
+        for n in nodes
+        if n["called_again"]
+    ]
     legend = "A stage runs again when one of its ranges or a stage before it changes."
     if any(s.cacheable and not s.parameters for s in graph):
         legend += "\nNodes that no range reaches run once."

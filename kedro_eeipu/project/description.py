@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kedro_eeipu._kedro import catalog_of
+from kedro_eeipu._kedro import catalog_of, strip_transcoding
 from kedro_eeipu.errors import ConfigurationError
+from kedro_eeipu.hooks.action import NodeAction
+from kedro_eeipu.hooks.declared import file_config
 from kedro_eeipu.project.project import Project
 from kedro_eeipu.search.stages import touches
+from kedro_eeipu.states import NodeState
+from kedro_eeipu.study.records import NodeRecord, TrialRecord
 
 __all__ = ["node_plan", "seconds_left_out"]
 
 
-def node_plan(project: Project) -> list[dict[str, Any]]:
-    """What ``kedro eeipu plan --format json`` says of each node."""
+def node_plan(project: Project, trials: Sequence[TrialRecord] = ()) -> list[dict[str, Any]]:
+    """What ``kedro eeipu plan --format json`` says of each node.
+
+    Args:
+        project: The project.
+        trials: The trials of the study. Whether an output is lazy is known once it was made.
+    """
     graph = project.stage_graph()
+    actions = project.dry_plan().actions
+    latest = {node.name: node for trial in trials for node in trial.nodes if node.has_outputs}
     return [
         {
             "name": name,
@@ -24,9 +36,31 @@ def node_plan(project: Project) -> list[dict[str, Any]]:
             ],
             "cacheable": action.identity is not None,
             "why_not": action.why_not,
+            "called_again": _called_again(action, latest.get(name), actions),
         }
-        for name, action in project.dry_plan().actions.items()
+        for name, action in actions.items()
     ]
+
+
+def _called_again(
+    action: NodeAction, record: NodeRecord | None, actions: Mapping[str, NodeAction]
+) -> str | None:
+    """Why a node that has a key is called nevertheless, and what to write to change that."""
+    if record is None or action.identity is None:
+        return None
+    if record.why_not and record.status == NodeState.RAN:
+        return f"in every trial: {record.why_not}"
+    read = {strip_transcoding(name) for other in actions.values() for name in other.node.inputs}
+    outputs = zip(action.outputs.items(), record.outputs, strict=False)
+    lazy = [n for (n, dataset), (d, size) in outputs if d and not size and dataset.files is None]
+    for name in lazy:
+        if strip_transcoding(name) not in read:
+            continue
+        why = f"where a node after it runs, for no bytes of '{name}' are kept. "
+        if file_config(action.outputs[name].declared) is None:
+            return why + "Declare it in the catalog as a dataset that lies in files, and it is kept"
+        return why + "Its files are kept where the cache lies in a folder of yours (cache.root)"
+    return None
 
 
 def seconds_left_out(project: Project) -> dict[str, float]:

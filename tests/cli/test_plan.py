@@ -13,9 +13,8 @@ def test_plan_follows_its_contract(shell: Shell) -> None:
     )
     assert all(set(s) == {"id", "nodes", "parameters"} for s in plan["stages"])
     assert {n["name"]: n["parameters"] for n in plan["nodes"]}["left"] == ["left.weight"]
-    assert all(
-        set(n) == {"name", "stage", "parameters", "cacheable", "why_not"} for n in plan["nodes"]
-    )
+    keys = {"name", "stage", "parameters", "cacheable", "why_not", "called_again"}
+    assert all(set(n) == keys for n in plan["nodes"])
     assert all(n["cacheable"] and n["why_not"] is None for n in plan["nodes"])
     assert shell.project.executions() == []
 

@@ -365,3 +365,15 @@ def test_apply_brings_what_is_kept_in_files(polars: Any) -> None:
     assert {"x", "metrics"} <= set(saved.saved)
     assert (polars.path / "data" / "x.csv").read_text() == "x\n1\n2\n"
     assert not list((polars.path / ".eeipu" / "cache" / "pins").iterdir())
+
+
+def test_plan_says_what_is_called_again_and_what_to_write(polars: Any) -> None:
+    from kedro_eeipu.project.description import node_plan
+
+    write(polars, POLARS, raw=in_csv("raw"), x=in_csv("x"))
+    trial = Trials(polars)
+    assert [node["called_again"] for node in node_plan(polars.load())] == [None] * 4
+    trial(1, 0, 0)
+    again = {n["name"]: n["called_again"] for n in node_plan(polars.load(), [trial.last])}
+    assert again.pop("feature").startswith("where a node after it runs, for no bytes of 'y'")
+    assert set(again.values()) == {None}, "x is declared"
