@@ -100,29 +100,33 @@ def costs(library: str, folder: Path) -> dict[str, float]:
     measured: dict[str, list[float]] = {"save": [], "keep": [], "load": [], "load kept": []}
     for number in range(REPEATS):
         own = {**config, "filepath": str(folder / f"own-{number}.parquet")}
-        dataset = AbstractDataset.from_config("own", own)
-        blob, key = recipe_of(combine(code=str(number)), 0), combine(key=str(number))
-        files = KeptFiles("kept", store, dataset, "parquet", f"run{number}")
-
-        def keep() -> None:
-            files.write(value)
-            files.commit(blob, key, 1.0)
-
-        pairs = [("save", lambda: dataset.save(value)), ("keep", keep)]
-        for name, function in pairs if number % 2 else pairs[::-1]:
-            measured[name].append(seconds(function))
-        kept = KeptFiles("kept", store, dataset, "parquet", f"run{number}")
-        evaluate = EVALUATE[library]
-        pairs = [
-            ("load", lambda: evaluate(dataset.load())),
-            ("load kept", lambda: evaluate(kept.load(kept.path(blob) or ""))),
-        ]
-        for name, function in pairs if number % 2 else pairs[::-1]:
-            measured[name].append(seconds(function))
+        for name, took in _once(store, own, value, EVALUATE[library], number):
+            measured[name].append(took)
     result = {name: round(median(values), 3) for name, values in measured.items()}
     result["keep / save"] = round(result["keep"] / result["save"], 2)
     result["load kept / load"] = round(result["load kept"] / result["load"], 2)
     return result
+
+
+def _once(
+    store: Store, own: dict[str, Any], value: Any, evaluate: Callable[[Any], Any], number: int
+) -> list[tuple[str, float]]:
+    """Seconds of each operation, in an order that alternates."""
+    dataset = AbstractDataset.from_config("own", own)
+    blob, key = recipe_of(combine(code=str(number)), 0), combine(key=str(number))
+    files, kept = (KeptFiles("kept", store, dataset, "parquet", f"run{number}") for _ in "ab")
+
+    def keep() -> None:
+        files.write(value)
+        files.commit(blob, key, 1.0)
+
+    saving = [("save", lambda: dataset.save(value)), ("keep", keep)]
+    loading = [
+        ("load", lambda: evaluate(dataset.load())),
+        ("load kept", lambda: evaluate(kept.load(kept.path(blob) or ""))),
+    ]
+    step = 1 if number % 2 else -1
+    return [(n, seconds(f)) for n, f in [*saving[::step], *loading[::step]]]
 
 
 def fit(folder: Path) -> dict[str, float]:
