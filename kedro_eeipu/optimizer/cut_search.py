@@ -116,8 +116,7 @@ class CutSearch:
         return Candidate(tuple(x), cut, value)
 
     def _evaluate(self, z: Tensor, cut: Tensor, acquisition: EEIPU) -> Tensor:
-        features = self.space.features(z, self.space.active(z))
-        return acquisition(features, self.table.share[cut], self.table.load[cut])
+        return acquisition.value(z, self.table.share[cut], self.table.load[cut])
 
     def _samples(self) -> tuple[Tensor, Tensor]:
         """Starting points: half spread over the free columns, half around the incumbents."""
@@ -159,8 +158,7 @@ class CutSearch:
         self, z: Tensor, cut: Tensor, value: Tensor, moving: Tensor
     ) -> tuple[Tensor, Tensor]:
         """L-BFGS in the free, active columns among `moving`; snapped, kept where it is better."""
-        active = self.space.active(z)
-        free = moving & active & ~self.table.fixed[cut]
+        free = moving & self.space.active(z) & ~self.table.fixed[cut]
         if not bool(free.any()):
             return z, value
         share, load = self.table.share[cut], self.table.load[cut]
@@ -168,7 +166,7 @@ class CutSearch:
         def negative(point: Tensor) -> tuple[Tensor, Tensor]:
             point = point.requires_grad_()
             with torch.enable_grad():
-                out = -self.acquisition(self.space.features(point, active), share, load)
+                out = -self.acquisition.value(point, share, load)
                 (gradient,) = torch.autograd.grad(out.sum(), point)
             return out.detach(), torch.where(free, gradient, 0.0)
 

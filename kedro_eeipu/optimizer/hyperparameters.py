@@ -36,8 +36,10 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 __all__ = [
+    "BOUNDS",
     "JITTER",
     "SQRT5",
+    "Gamma",
     "Hyperparameters",
     "column_shares",
     "fit_hyperparameters",
@@ -51,7 +53,7 @@ _MAX_FIT_POINTS = 150
 _MAX_ITERATIONS = 50
 # Lengthscales of components of up to this many columns are those of the kernel as it stands.
 _UNSCALED_COLUMNS = 2
-_BOUNDS = {
+BOUNDS = {
     "lengthscale": (math.log(5e-3), math.log(1e3)),
     "outputscale": (math.log(1e-3), math.log(1e3)),
     "noise": (math.log(1e-6), math.log(10.0)),
@@ -202,9 +204,9 @@ class _Posterior:
         """Lower and upper bound of each entry of theta."""
         variances = self.size - self.noise  # of the noise, and of the executions likewise
         return (
-            [_BOUNDS["lengthscale"]] * len(self.used)
-            + [_BOUNDS["outputscale"]] * self.components
-            + [_BOUNDS["noise"]] * variances
+            [BOUNDS["lengthscale"]] * len(self.used)
+            + [BOUNDS["outputscale"]] * self.components
+            + [BOUNDS["noise"]] * variances
         )
 
     def start(self, like: Hyperparameters | None) -> np.ndarray:

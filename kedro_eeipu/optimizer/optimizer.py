@@ -15,14 +15,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch.quasirandom import SobolEngine
 
-from kedro_eeipu.optimizer.acquisition import EEIPU
+from kedro_eeipu.optimizer.acquisition import EEIPU, StageCost
 from kedro_eeipu.optimizer.beliefs import Beliefs
 from kedro_eeipu.optimizer.cut_search import Candidate, CutSearch, CutTable
 from kedro_eeipu.optimizer.cuts import CacheView, candidate_cuts
 from kedro_eeipu.optimizer.hyperparameters import Hyperparameters
-from kedro_eeipu.optimizer.inverse_cost import base_samples
 from kedro_eeipu.optimizer.stages import ReuseGraph, Stage
-from kedro_eeipu.optimizer.surrogates import Surrogates, TrainingData
+from kedro_eeipu.optimizer.surrogates import Features, Surrogate, TrainingData
 from kedro_eeipu.optimizer.threads import one_thread
 from kedro_eeipu.optimizer.training import Training, Trial, WholeTraining, load_seconds, usual_costs
 from kedro_eeipu.optimizer.unit_cube import Dimension, Space, identity
@@ -205,12 +204,11 @@ class Optimizer:
         with one_thread(), torch.no_grad():
             costs = self.training.costs(self._trials)
             data = [costs[s] for s in stages]
-            fitted = [self.training.fit(part) for part in data]
-            surrogates = Surrogates(data, fitted, self._space.feature_column)
+            surrogates = [self._surrogate(part, self.training.fit(part)) for part in data]
             left_out = {}
-            for i, s in enumerate(stages):
+            for s, surrogate in zip(stages, surrogates, strict=True):
                 ran = [t for t, trial in enumerate(self._trials) if s in trial.stage_costs]
-                left_out[s] = dict(zip(ran, surrogates.left_out(i).exp().tolist(), strict=True))
+                left_out[s] = dict(zip(ran, surrogate.left_out().exp().tolist(), strict=True))
             return left_out
 
     def beliefs(self) -> Beliefs:
@@ -279,19 +277,18 @@ class Optimizer:
         view: CacheView,
         soon: CacheView,
     ) -> Proposal:
-        objective, fit = self.training.objective(self._trials)
-        costs = self.training.costs(self._trials)
-        data, fitted = [objective, *costs], [fit, *(self.training.fit(part) for part in costs)]
-        surrogates = Surrogates(data, fitted, self._space.feature_column)
+        data, fit = self.training.objective(self._trials)
+        objective = self._surrogate(data, fit)
+        costs = [self._surrogate(part, self.training.fit(part)) for part in self.training.costs(self._trials)]
         if pending:
-            surrogates = self._imagine(pending, surrogates, data, fitted)
+            objective = self._imagine(pending, objective, fit)
         # Of pending trials, too: the value to improve on may be one that is being computed.
-        fitted_values = surrogates.fitted(0)
+        fitted_values = objective.fitted()
         succeeded = [t for t, trial in enumerate(self._trials) if trial.y is not None]
         scores = fitted_values[: len(succeeded)]
-        samples = base_samples(max(1, len(self._graph)))[:, : len(self._graph)]
         eta = 0.0 if self._fruitless(view, pending) else budget_left
-        acquisition = EEIPU(surrogates, float(fitted_values.max()), eta, samples)
+        stages = [StageCost(model) for model in costs]
+        acquisition = EEIPU(objective, stages, float(fitted_values.max()), eta)
         ranked = [succeeded[i] for i in scores.argsort(descending=True, stable=True).tolist()]
         table = self._cut_table(soon, pending, ranked)
         table = replace(table, load=table.load + max(overhead, _SMALLEST_OVERHEAD))
@@ -330,22 +327,25 @@ class Optimizer:
     def _proposal_seed(self, pending: Sequence[object]) -> int:
         return (self._seed * 1_000_003 + 7919 * len(self._trials) + len(pending)) % 2**31
 
+    def _surrogate(self, data: TrainingData, fit: Hyperparameters) -> Surrogate:
+        """A model of configurations, whose hyperparameters stay as they are."""
+        space = self._space
+        surrogate = Surrogate(data, fit, space.feature_column, Features(space))
+        surrogate.requires_grad_(False)
+        return surrogate
+
     def _imagine(
-        self,
-        pending: list[tuple[float, ...]],
-        surrogates: Surrogates,
-        data: list[TrainingData],
-        fitted: list[Hyperparameters],
-    ) -> Surrogates:
-        """Surrogates that take pending trials to end as the objective's mean predicts."""
-        features = self.training.features(pending)
-        mean = surrogates.posterior(features)[0][0]
-        objective = replace(
-            data[0],
-            features=torch.cat([data[0].features, features]),
-            y=torch.cat([data[0].y, mean]),
+        self, pending: list[tuple[float, ...]], surrogate: Surrogate, fit: Hyperparameters
+    ) -> Surrogate:
+        """The objective's surrogate if pending trials end as its mean predicts."""
+        data, points = surrogate.data, self.training.points(pending)
+        imagined = replace(
+            data,
+            features=torch.cat([data.features, self.training.features(points)]),
+            y=torch.cat([data.y, surrogate.posterior(points).mean[:, 0]]),
+            points=torch.cat([data.points, points]),
         )
-        return Surrogates([objective, *data[1:]], fitted, self._space.feature_column)
+        return self._surrogate(imagined, fit)
 
     def _cut_table(
         self, view: CacheView, pending: list[tuple[float, ...]], ranked: list[int]
@@ -371,17 +371,17 @@ class Optimizer:
     def _info(
         self, acquisition: EEIPU, x: tuple[float, ...], view: CacheView, overhead: float
     ) -> dict[str, float]:
-        features = self.training.features([x])
+        points = self.training.points([x])
         loads = load_seconds(self._trials, len(self._graph))
         paid, load = view.price(view.reused(x), x, loads, len(self._trials))
         load += max(overhead, _SMALLEST_OVERHEAD)
         share = torch.tensor(paid, dtype=torch.float64)
         log_ei, log_inverse = acquisition.parts(
-            features, share[None], torch.tensor([load], dtype=torch.float64)
+            points, share[None], torch.tensor([load], dtype=torch.float64)
         )
-        mean, deviation = acquisition.surrogates.posterior(features)
+        mean, deviation = acquisition.log_costs(points)
         spent = sum(overhead + trial.seconds for trial in self._own_trials())
-        seconds = (share * torch.exp(mean[1:, 0] + deviation[1:, 0] ** 2 / 2)).sum() + load
+        seconds = (share * torch.exp(mean[0] + deviation[0] ** 2 / 2)).sum() + load
         info = {
             "log_ei": float(log_ei),
             "log_inverse_cost": float(log_inverse),

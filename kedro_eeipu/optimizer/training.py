@@ -69,9 +69,12 @@ class Training:
         self.space = space
         self.graph = graph
 
-    def features(self, points: Sequence[Sequence[float]]) -> Tensor:
-        """`n x D`, of configurations."""
-        z = self.space.reveal(torch.tensor(points, dtype=torch.float64))
+    def points(self, configurations: Sequence[Sequence[float]]) -> Tensor:
+        """Latent points of configurations, `n x d`."""
+        return self.space.reveal(torch.tensor(configurations, dtype=torch.float64))
+
+    def features(self, z: Tensor) -> Tensor:
+        """`n x D`, of latent points `n x d`."""
         return self.space.features(z, self.space.active(z))
 
     def fit(self, part: TrainingData, start: Hyperparameters | None = None) -> Hyperparameters:
@@ -99,7 +102,8 @@ class Training:
         """
         valued = [t for t in trials if t.y is not None]
         failed = [t for t in trials if t.failed]
-        features = self.features([t.x for t in [*valued, *failed]])
+        points = self.points([t.x for t in [*valued, *failed]])
+        features = self.features(points)
         y = torch.tensor([t.y for t in valued], dtype=torch.float64)
         fitted = fitted_points(len(features))
         fitted = fitted[fitted < len(valued)]
@@ -108,7 +112,9 @@ class Training:
         for warped, groups in self.objective_models(y):
             bad = warped.y.min().clamp(min=_WORST)
             targets = torch.cat([warped.y, bad.expand(len(failed))])
-            data = TrainingData(features, targets, groups, executions=self.executions())
+            data = TrainingData(
+                features, targets, groups, executions=self.executions(), points=points
+            )
             same = [fit for _, other, fit in models if other.groups == groups]
             models.append((warped, data, self.fit(data, same[-1] if same else None)))
             # Densities of the same points: those of the fit.
@@ -130,7 +136,8 @@ class Training:
 
     def costs(self, trials: Sequence[Trial]) -> list[TrainingData]:
         """Log seconds per stage; a stage that never ran is expected to cost as the others do."""
-        features = self.features([t.x for t in trials])
+        points = self.points([t.x for t in trials])
+        features = self.features(points)
         everything: list[float] = []
         observed: list[tuple[list[int], Tensor]] = []
         for s in range(len(self.graph)):
@@ -144,7 +151,11 @@ class Training:
             offset = float(y.mean()) if len(y) else usual
             scale = float(y.std(correction=0)) if len(y) > 1 else 1.0
             scale = max(scale, _SMALLEST_LOG_COST_SCALE)
-            data.append(TrainingData(features[rows], y, self.cost_groups(s), offset, scale))
+            data.append(
+                TrainingData(
+                    features[rows], y, self.cost_groups(s), offset, scale, points=points[rows]
+                )
+            )
         return data
 
     def cost_groups(self, s: int) -> Groups:
