@@ -101,15 +101,14 @@ class EEIPU(LogExpectedImprovement):
         for s, stage in enumerate(stages):
             _check(s, stage)
         self.stages = tuple(stages)
-        self.cost_models = torch.nn.ModuleList(stage.model for stage in stages)
         self.eta = eta
         self.overhead = overhead
         self.samples = base_samples(max(1, len(stages)), samples)[:, : len(stages)]
 
     def coarse(self) -> EEIPU:
         """The same function from fewer samples, good enough to choose starting points."""
-        best, count = self.best_f, _COARSE_SAMPLES
-        return type(self)(self.model, self.stages, best, self.eta, self.overhead, count)
+        best = torch.as_tensor(self.best_f)
+        return type(self)(self.model, self.stages, best, self.eta, self.overhead, _COARSE_SAMPLES)
 
     @t_batch_mode_transform(expected_q=1)  # type: ignore[arg-type]
     def forward(self, X: Tensor) -> Tensor:
@@ -148,7 +147,7 @@ class EEIPU(LogExpectedImprovement):
         means, variances = [], []
         for stage in self.stages:
             points = X if stage.columns is None else X[:, list(stage.columns)]
-            posterior = stage.model.posterior(points.unsqueeze(-2))
+            posterior: Any = stage.model.posterior(points.unsqueeze(-2))
             means.append(posterior.mean[:, 0])
             variances.append(posterior.variance[:, 0])
         return torch.cat(means, -1), torch.cat(variances, -1).clamp(min=_LEAST_VARIANCE).sqrt()

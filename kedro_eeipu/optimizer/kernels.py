@@ -92,7 +92,9 @@ class StageKernel(Kernel):
             self.register_parameter(f"raw_{name}", parameter)
             self.register_constraint(f"raw_{name}", between(bounds))
         self.register_prior("first_prior", gamma(OUTPUTSCALE_PRIOR), _first_outputscale)
-        self.register_prior("further_prior", gamma(FURTHER_OUTPUTSCALE_PRIOR), _further_outputscales)
+        self.register_prior(
+            "further_prior", gamma(FURTHER_OUTPUTSCALE_PRIOR), _further_outputscales
+        )
         self.register_prior("execution_prior", gamma(EXECUTION_SCALE_PRIOR), _execution_scales)
         self.double()
         set_parameter(self, "raw_lengthscale", hyperparameters.lengthscale[used])

@@ -19,9 +19,8 @@ from kedro_eeipu.optimizer.acquisition import EEIPU, StageCost
 from kedro_eeipu.optimizer.beliefs import Beliefs
 from kedro_eeipu.optimizer.cut_search import Candidate, CutSearch, CutTable
 from kedro_eeipu.optimizer.cuts import CacheView, candidate_cuts
-from kedro_eeipu.optimizer.hyperparameters import Hyperparameters
 from kedro_eeipu.optimizer.stages import ReuseGraph, Stage
-from kedro_eeipu.optimizer.surrogates import Features, Surrogate, TrainingData
+from kedro_eeipu.optimizer.surrogates import Surrogate
 from kedro_eeipu.optimizer.threads import one_thread
 from kedro_eeipu.optimizer.training import Training, Trial, WholeTraining, load_seconds, usual_costs
 from kedro_eeipu.optimizer.unit_cube import Dimension, Space, identity
@@ -204,12 +203,26 @@ class Optimizer:
         with one_thread(), torch.no_grad():
             costs = self.training.costs(self._trials)
             data = [costs[s] for s in stages]
-            surrogates = [self._surrogate(part, self.training.fit(part)) for part in data]
+            surrogates = [self.training.surrogate(part) for part in data]
             left_out = {}
             for s, surrogate in zip(stages, surrogates, strict=True):
                 ran = [t for t, trial in enumerate(self._trials) if s in trial.stage_costs]
                 left_out[s] = dict(zip(ran, surrogate.left_out().exp().tolist(), strict=True))
             return left_out
+
+    def models(self) -> tuple[Surrogate, list[Surrogate]]:
+        """The fitted surrogates, for any use that BoTorch has for a model.
+
+        Returns:
+            The model of the objective, in the unit of `Proposal.info`, and for each stage that of
+            the natural logarithm of its seconds. They take configurations on the unit cube.
+
+        Raises:
+            ValueError: fewer than two trials have a value.
+        """
+        self._check_valued("models need")
+        with one_thread(), torch.no_grad():
+            return self.training.models(self._trials)
 
     def beliefs(self) -> Beliefs:
         """What the objective's surrogate believes of the told trials that have a value.
@@ -217,13 +230,18 @@ class Optimizer:
         Raises:
             ValueError: fewer than two have one.
         """
-        valued = [trial for trial in self._own_trials() if trial.y is not None]
-        if len(valued) < 2:
-            raise ValueError("beliefs need two trials with a value")
+        valued = self._check_valued("beliefs need")
         many = len(self._graph) > _MOST_COMPONENTS
         training = WholeTraining(self._space, self._graph) if many else self.training
         with one_thread(), torch.no_grad():
             return Beliefs(self._space, *training.warped_objective(valued))
+
+    def _check_valued(self, what: str) -> list[Trial]:
+        """The trials of this objective that have a value."""
+        valued = [trial for trial in self._own_trials() if trial.y is not None]
+        if len(valued) < 2:
+            raise ValueError(f"{what} two trials with a value")
+        return valued
 
     def _check(
         self,
@@ -277,11 +295,7 @@ class Optimizer:
         view: CacheView,
         soon: CacheView,
     ) -> Proposal:
-        data, fit = self.training.objective(self._trials)
-        objective = self._surrogate(data, fit)
-        costs = [self._surrogate(part, self.training.fit(part)) for part in self.training.costs(self._trials)]
-        if pending:
-            objective = self._imagine(pending, objective, fit)
+        objective, costs = self.training.models(self._trials, pending)
         # Of pending trials, too: the value to improve on may be one that is being computed.
         fitted_values = objective.fitted()
         succeeded = [t for t, trial in enumerate(self._trials) if trial.y is not None]
@@ -326,26 +340,6 @@ class Optimizer:
 
     def _proposal_seed(self, pending: Sequence[object]) -> int:
         return (self._seed * 1_000_003 + 7919 * len(self._trials) + len(pending)) % 2**31
-
-    def _surrogate(self, data: TrainingData, fit: Hyperparameters) -> Surrogate:
-        """A model of configurations, whose hyperparameters stay as they are."""
-        space = self._space
-        surrogate = Surrogate(data, fit, space.feature_column, Features(space))
-        surrogate.requires_grad_(False)
-        return surrogate
-
-    def _imagine(
-        self, pending: list[tuple[float, ...]], surrogate: Surrogate, fit: Hyperparameters
-    ) -> Surrogate:
-        """The objective's surrogate if pending trials end as its mean predicts."""
-        data, points = surrogate.data, self.training.points(pending)
-        imagined = replace(
-            data,
-            features=torch.cat([data.features, self.training.features(points)]),
-            y=torch.cat([data.y, surrogate.posterior(points).mean[:, 0]]),
-            points=torch.cat([data.points, points]),
-        )
-        return self._surrogate(imagined, fit)
 
     def _cut_table(
         self, view: CacheView, pending: list[tuple[float, ...]], ranked: list[int]

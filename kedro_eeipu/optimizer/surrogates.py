@@ -33,7 +33,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -42,6 +42,7 @@ from botorch.models.transforms.input import InputTransform
 from botorch.models.transforms.outcome import OutcomeTransform
 from botorch.posteriors import GPyTorchPosterior, Posterior
 from botorch.posteriors.gpytorch import scalarize_posterior
+from gpytorch.distributions import MultivariateNormal
 from gpytorch.likelihoods import GaussianLikelihood
 from gpytorch.settings import cholesky_max_tries, max_cholesky_size
 from torch import Tensor
@@ -76,6 +77,16 @@ class TrainingData:
     scale: float = 1.0
     executions: tuple[frozenset[int], ...] = ()
     points: Tensor | None = None
+
+    def extended(self, points: Tensor, features: Tensor, y: Tensor) -> TrainingData:
+        """With further points."""
+        before = points[:0] if self.points is None else self.points
+        return replace(
+            self,
+            features=torch.cat([self.features, features]),
+            y=torch.cat([self.y, y]),
+            points=torch.cat([before, points]),
+        )
 
 
 class Features(InputTransform):
@@ -149,6 +160,8 @@ class Surrogate(SingleTaskGP):
     ) -> None:
         points = data.features if transform is None or data.points is None else data.points
         h = hyperparameters
+        standard = (data.offset, data.scale) == (0.0, 1.0)
+        rescaled = None if standard else _Rescaled(data.offset, data.scale)
         super().__init__(
             points,
             data.y[:, None],
@@ -156,7 +169,7 @@ class Surrogate(SingleTaskGP):
                 noise_prior=gamma(NOISE_PRIOR), noise_constraint=between("noise")
             ),
             covar_module=StageKernel(data.groups, feature_column, data.executions, h),
-            outcome_transform=_Rescaled(data.offset, data.scale),
+            outcome_transform=rescaled,
             input_transform=transform,
         )
         self.data = data
@@ -172,6 +185,21 @@ class Surrogate(SingleTaskGP):
             settings.enter_context(max_cholesky_size(sys.maxsize))
             settings.enter_context(cholesky_max_tries(_CHOLESKY_TRIES))
             return super().posterior(X, *args, **options)
+
+    def _get_test_prior_mean_and_covariances(  # type: ignore[no-untyped-def]
+        self, train_inputs, test_inputs, **_
+    ):
+        """GPyTorch's hook for covariances with points to predict.
+
+        Its own repeats the training points for each of them, and evaluates lazily what is small:
+        that took most of a prediction's time.
+        """
+        (train,), (x,) = train_inputs, test_inputs
+        mean, covariance = self.mean_module(x), self.covar_module.forward
+        alone = x.shape[-2] == 1
+        own = covariance(x, x, diag=True).unsqueeze(-1) if alone else covariance(x, x)
+        batch, points = x.shape[:-2], x.shape[-2:-1]
+        return mean, own, covariance(x, train), batch, points, MultivariateNormal
 
     def fitted(self) -> Tensor:
         """Posterior mean at its own n training points, in the unit of the targets."""

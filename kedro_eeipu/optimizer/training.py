@@ -16,7 +16,7 @@ from kedro_eeipu.optimizer.hyperparameters import (
     fitted_points,
 )
 from kedro_eeipu.optimizer.stages import ReuseGraph
-from kedro_eeipu.optimizer.surrogates import TrainingData
+from kedro_eeipu.optimizer.surrogates import Features, Surrogate, TrainingData
 from kedro_eeipu.optimizer.unit_cube import Space
 from kedro_eeipu.optimizer.warping import Warped, warpings
 
@@ -85,6 +85,28 @@ class Training:
             return Hyperparameters(ones, ones[:1], 1.0, 0.0)
         column, d = self.space.feature_column, self.space.d
         return fit_hyperparameters(part.features, y, column, part.groups, d, start, part.executions)
+
+    def surrogate(self, part: TrainingData, fit: Hyperparameters | None = None) -> Surrogate:
+        """A model of latent points, fitted unless `fit` is given. It keeps its hyperparameters."""
+        fit = fit or self.fit(part)
+        surrogate = Surrogate(part, fit, self.space.feature_column, Features(self.space))
+        surrogate.requires_grad_(False)
+        return surrogate
+
+    def models(
+        self, trials: Sequence[Trial], pending: Sequence[Sequence[float]] = ()
+    ) -> tuple[Surrogate, list[Surrogate]]:
+        """Surrogates of the objective and of the log cost of each stage.
+
+        Pending trials are taken to end as the objective's mean predicts.
+        """
+        data, fit = self.objective(trials)
+        objective = self.surrogate(data, fit)
+        if pending:
+            points = self.points(pending)
+            mean = objective.posterior(points).mean[:, 0]
+            objective = self.surrogate(data.extended(points, self.features(points), mean), fit)
+        return objective, [self.surrogate(part) for part in self.costs(trials)]
 
     def objective(self, trials: Sequence[Trial]) -> tuple[TrainingData, Hyperparameters]:
         """Training data and fit of `warped_objective`."""
