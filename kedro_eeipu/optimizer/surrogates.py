@@ -54,6 +54,7 @@ from kedro_eeipu.optimizer.unit_cube import Space
 __all__ = ["Features", "Surrogate", "TrainingData"]
 
 _CHOLESKY_TRIES = 10
+_PREDICTED_AT_ONCE = 128
 
 
 @dataclass(frozen=True)
@@ -203,7 +204,8 @@ class Surrogate(SingleTaskGP):
 
     def fitted(self) -> Tensor:
         """Posterior mean at its own n training points, in the unit of the targets."""
-        return self.posterior(self._points).mean[:, 0]
+        parts = self._points.unsqueeze(-2).split(_PREDICTED_AT_ONCE)
+        return torch.cat([self.posterior(part).mean[:, 0, 0] for part in parts])
 
     def left_out(self) -> Tensor:
         """Posterior mean at each of its n training points from all the others.

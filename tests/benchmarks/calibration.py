@@ -24,7 +24,7 @@ from kedro.framework.startup import bootstrap_project
 from samplers import NoEffects, NoWarping
 
 from kedro_eeipu.comparison.contest import Comparison
-from kedro_eeipu.optimizer.surrogates import Surrogates
+from kedro_eeipu.optimizer.surrogates import Surrogate
 from kedro_eeipu.optimizer.training import Training, Trial
 from kedro_eeipu.optimizer.warmup import warmup_trials
 from kedro_eeipu.project.project import Project
@@ -43,8 +43,9 @@ def score(training: Training, trials: list[Trial], x: tuple[float, ...], y: floa
     """Log density and z score of objective `y` at `x` under the surrogate of the told trials."""
     told = torch.tensor([t.y for t in trials], dtype=torch.float64)
     data, fit = training.objective(trials)
-    surrogate = Surrogates([data], [fit], training.space.feature_column)
-    mean, deviation = surrogate.posterior(training.features([x]))
+    surrogate = Surrogate(data, fit, training.space.feature_column)
+    posterior = surrogate.posterior(training.features(training.points([x])))
+    mean, deviation = posterior.mean, posterior.variance.sqrt()
     # The warping between the told values, known by its values and slopes there; beyond, a line.
     order = told.argsort()
     at, to = told[order], data.y[order]

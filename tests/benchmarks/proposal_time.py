@@ -1,11 +1,12 @@
-"""Seconds that a proposal takes, on one core.
+"""Processor seconds that a proposal takes, on one thread.
 
     python tests/benchmarks/proposal_time.py
 
 Ten parameters, a chain of five stages, 25 candidate cuts, a history in which two of three trials
 reuse a prefix. Beside it, on the same history: the same optimizer searching one cut after the
 other, and Optuna's GPSampler. Then the optimizer alone with the cuts it uses by default, and the
-memory that its process holds after more and more proposals.
+memory that its process holds after more and more proposals. Then what its parts take, and the same
+by BoTorch alone: fits by `fit_gpytorch_mll`, the search by `optimize_acqf_mixed`.
 """
 
 from __future__ import annotations
@@ -22,9 +23,16 @@ from unittest import mock
 import numpy as np
 import optuna
 import torch
+from botorch.fit import fit_gpytorch_mll
+from botorch.optim import optimize_acqf_mixed
+from gpytorch.mlls import ExactMarginalLogLikelihood
+from torch import Tensor
 
 from kedro_eeipu.optimizer import Dimension, Optimizer, Stage, optimizer
+from kedro_eeipu.optimizer.acquisition import EEIPU, StageCost
 from kedro_eeipu.optimizer.cut_search import Candidate, CutSearch
+from kedro_eeipu.optimizer.hyperparameters import Hyperparameters
+from kedro_eeipu.optimizer.surrogates import Surrogate, TrainingData
 
 D, STAGES, CUTS = 10, 5, 25
 
@@ -95,11 +103,66 @@ def timed(call: Callable[[], object], repeats: int) -> str:
     call()
     seconds = []
     for _ in range(repeats):
-        started = time.perf_counter()
+        started = time.process_time()
         call()
-        seconds.append(time.perf_counter() - started)
+        seconds.append(time.process_time() - started)
     low, _, high = statistics.quantiles(seconds, n=4)
     return f"{statistics.median(seconds):7.3f}  ({low:.3f} - {high:.3f})"
+
+
+def by_botorch(told: Optimizer, repeats: int) -> None:
+    """Print what the parts of a proposal take, ours and BoTorch's."""
+    training = told.training
+    objective, costs = told.models()
+    parts = {"objective, one warping": [objective.data], "costs": [cost.data for cost in costs]}
+    for name, data in parts.items():
+        ours = [training.fit(part) for part in data]
+
+        def by_library(data: list[TrainingData] = data, ours: list[Hyperparameters] = ours) -> None:
+            for part, like in zip(data, ours, strict=True):
+                d, stages = len(like.lengthscale), len(part.executions)
+                start = Hyperparameters(
+                    torch.full((d,), 0.5, dtype=torch.float64),
+                    torch.full_like(like.outputscale, 1 / len(part.groups)),
+                    0.01,
+                    0.0,
+                    execution_scale=torch.full((stages,), 0.01, dtype=torch.float64),
+                )
+                model = Surrogate(part, start, torch.arange(d))
+                fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
+
+        def by_us(data: list[TrainingData] = data) -> None:
+            for part in data:
+                training.fit(part)
+
+        print(f"  fit of {name:24} {timed(by_us, repeats)}")
+        print(f"    by fit_gpytorch_mll          {timed(by_library, min(repeats, 3))}")
+    x = torch.rand(128, 1, D, dtype=torch.float64)
+    taken = timed(lambda: predicted(objective, costs, x), repeats)
+    print(f"  128 points predicted           {taken}")
+    acquisition = EEIPU(objective, [StageCost(cost) for cost in costs], 0.0)
+    bounds = torch.stack([torch.zeros(D), torch.ones(D)]).double()
+    history = torch.tensor([trial.x for trial in told._trials], dtype=torch.float64)
+    held = [{j: float(x[j]) for j in range(2 * (i % 4) + 2)} for i, x in enumerate(history[:24])]
+
+    def search() -> None:
+        optimize_acqf_mixed(
+            acquisition,
+            bounds,
+            q=1,
+            num_restarts=4,
+            raw_samples=16,
+            fixed_features_list=[{}, *held],
+        )
+
+    print(f"  search by optimize_acqf_mixed  {timed(search, min(repeats, 2))}")
+
+
+def predicted(objective: Surrogate, costs: list[Surrogate], x: Tensor) -> None:
+    with torch.no_grad():
+        for model in (objective, *costs):
+            posterior = model.posterior(x)
+            assert len(posterior.mean) == len(posterior.variance)
 
 
 def main() -> None:
@@ -107,7 +170,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=9)
     repeats = parser.parse_args().repeats
     torch.set_num_threads(1)
-    print(f"seconds per proposal, median (quartiles) of {repeats}")
+    print(f"processor seconds per proposal, median (quartiles) of {repeats}")
     told = ours(100)
     study = gp_sampler(100)
     with mock.patch.object(optimizer, "_MAX_CUTS", CUTS):
@@ -123,6 +186,7 @@ def main() -> None:
             told.ask()
         held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(f"  most memory so far: {held:.0f} MB")
+    by_botorch(ours(100), repeats)
 
 
 if __name__ == "__main__":
