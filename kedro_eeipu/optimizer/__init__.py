@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from kedro_eeipu.optimizer.acquisition import EEIPU, StageCost
 from kedro_eeipu.optimizer.optimizer import Optimizer, Proposal
 from kedro_eeipu.optimizer.stages import Stage
 from kedro_eeipu.optimizer.unit_cube import Dimension
 
-__all__ = ["Dimension", "Optimizer", "Proposal", "Stage"]
+__all__ = ["EEIPU", "Dimension", "Optimizer", "Proposal", "Stage", "StageCost"]

@@ -102,6 +102,13 @@ def test_snippet_on_the_optimizer_runs() -> None:
     assert len(names["proposal"].x) == 3
 
 
+def test_snippet_on_botorch_runs() -> None:
+    names: dict[str, Any] = {}
+    exec(python_of("optimizer.md", "StageCost").replace("raw_samples=64", "raw_samples=8"), names)
+    assert names["x"].shape == (1, 2)
+    assert float(names["acqf"](names["x"])) == pytest.approx(float(names["value"]))
+
+
 def test_snippet_on_the_cache_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
