@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -73,8 +73,26 @@ def output_structure(node: Node) -> Any:
 
 
 def keep_nodes(pipeline: Pipeline, names: Collection[str]) -> Pipeline:
-    """A pipeline of the nodes with these names. Kedro's own filters add and intersect others."""
-    return Pipeline([node for node in pipeline.nodes if node.name in names])
+    """A pipeline of the nodes with these names, in the order that they have in the whole one.
+
+    Kedro's own filters add and intersect others.
+    """
+    return pipeline_in_order(node for node in pipeline.nodes if node.name in names)
+
+
+def pipeline_in_order(nodes: Iterable[Node]) -> Pipeline:
+    """A pipeline whose nodes are called in the order in which they are given.
+
+    Kedro sorts the nodes of each pipeline by what they depend on there, so those of a part of a
+    pipeline may come in another order. That counts where nodes change something that they share.
+
+    Args:
+        nodes: The nodes, each after those that it depends on.
+    """
+    ordered = list(nodes)
+    pipeline = Pipeline(ordered)
+    pipeline._toposorted_nodes = ordered  # where Kedro keeps them once they are sorted
+    return pipeline
 
 
 def replace_content(pipeline: Pipeline, content: Mapping[str, Any]) -> None:

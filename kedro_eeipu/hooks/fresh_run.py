@@ -23,6 +23,7 @@ from kedro.pipeline.node import Node
 from kedro_eeipu._kedro import (
     copy_node,
     keep_nodes,
+    pipeline_in_order,
     replace_content,
     replace_dataset,
     strip_transcoding,
@@ -126,7 +127,7 @@ class FreshRun:
         # The user's checkpoints stay.
         nodes = [copy_node(n, confirms=None) if n.confirms else n for n in needed.nodes]
         self._pipeline, self._whole = pipeline, dict(pipeline.__dict__)
-        replace_content(pipeline, Pipeline(nodes).__dict__)
+        replace_content(pipeline, pipeline_in_order(nodes).__dict__)
         self._catalog, self._manager = catalog, manager
         if manager is not None:
             manager.register(self)

@@ -10,7 +10,7 @@ from typing import Any
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
-from kedro_eeipu._kedro import replace_content, replace_dataset
+from kedro_eeipu._kedro import pipeline_in_order, replace_content, replace_dataset
 from kedro_eeipu.cache.store.size_limit import SizeLimit
 from kedro_eeipu.hooks.mlflow import MlflowRun
 from kedro_eeipu.hooks.plan import Planner, RunPlan
@@ -82,7 +82,7 @@ class PlannedRun:
         self._pipeline, self._whole = pipeline, dict(pipeline.__dict__)
         self._outputs = self.plan.pipeline.outputs()
         # The runner gets this very object next, so its content is what must change.
-        replace_content(pipeline, Pipeline(self.plan.nodes_to_run()).__dict__)
+        replace_content(pipeline, pipeline_in_order(self.plan.nodes_to_run()).__dict__)
         if self.gate is not None:
             for name in self.plan.reused:
                 outputs = self.plan.actions[name].outputs

@@ -131,6 +131,33 @@ def test_change_in_place_of_what_copies_share_is_seen_as_in_a_plain_run(
     assert any("in place" in (n.why_not or "") for n in record.nodes)
 
 
+ORDER = """
+def shift(q):
+    return q
+
+def count(frame, shifted):
+    return sum(map(sum, frame["x"])) + shifted
+"""
+
+
+def test_nodes_run_in_the_order_of_a_plain_run(project: Any) -> None:
+    """Where `make` is reused, nothing that `grow` needs is left to be made."""
+    write(
+        project,
+        LISTS.replace("def score(frame, grown)", "def score(counted, grown)").replace(
+            'sum(map(sum, frame["x"])) + 100', "counted + 100"
+        )
+        + ORDER,
+        "node(nodes.make, 'params:first.p', 'frame'),"
+        "node(nodes.shift, 'params:second.q', 'shifted'),"
+        "node(nodes.count, ['frame', 'shifted'], 'counted'),"
+        "node(nodes.grow, ['frame', 'params:second.q'], 'grown'),"
+        "node(nodes.score, ['counted', 'grown'], 'metrics')",
+    )
+    points = (1, 1), (1, 5), (1, 7)
+    assert values(project, *points) == plain_values(project, *points)
+
+
 def test_lists_in_cells_that_nobody_changes_are_reused(project: Any) -> None:
     write(
         project,
