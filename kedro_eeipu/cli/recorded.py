@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "any_state_option",
+    "apply_command",
     "changes_since",
     "complete_trial",
     "confirm_command",
@@ -200,13 +201,25 @@ def confirm_command(project: Project, study: TrialStudy, number: int | None = No
     words = ["kedro eeipu confirm"]
     if number is not None:
         words.append(f"--trial {number}")
+    words += _naming(project, study)
+    if project.env is not None:
+        words.append(f"--env {project.env}")
+    return " ".join(words)
+
+
+def apply_command(project: Project, study: TrialStudy) -> str:
+    """What is typed to adopt the best trial of a study."""
+    return " ".join(["kedro eeipu apply --best", *_naming(project, study)])
+
+
+def _naming(project: Project, study: TrialStudy) -> list[str]:
+    """The options that name the pipeline and the study, where they are not the default ones."""
+    words = []
     if project.pipeline_name != "__default__":
         words.append(f"--pipeline {project.pipeline_name}")
     if study.name != Selection(project.path, pipeline=project.pipeline_name).study_name:
         words.append(f"--study {shlex.quote(study.name)}")
-    if project.env is not None:
-        words.append(f"--env {project.env}")
-    return " ".join(words)
+    return words
 
 
 def verdict(trial: TrialRecord, command: str) -> str:

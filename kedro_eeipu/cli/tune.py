@@ -19,7 +19,7 @@ from kedro_eeipu.cli.common import (
     study_option,
     warn,
 )
-from kedro_eeipu.cli.recorded import confirm_command
+from kedro_eeipu.cli.recorded import apply_command, confirm_command
 from kedro_eeipu.study.sampler_names import EEIPU, SAMPLERS
 from kedro_eeipu.wording import counted
 
@@ -135,7 +135,8 @@ def tune(
         click.echo(f"\nStopped. `{confirm_command(project, opened)}` confirms the best.", err=True)
         sys.exit(1)
     if not quiet:
-        click.echo("`kedro eeipu apply --best` adopts the best values, `report` shows the study.")
+        adopt = apply_command(project, opened)
+        click.echo(f"`{adopt}` adopts the best values, `report` shows the study.")
 
 
 def _edits(study: TrialStudy) -> Iterator[str]:

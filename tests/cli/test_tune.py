@@ -37,6 +37,7 @@ def test_value_of_the_defaults_is_told_only_of_a_trial_that_ran_with_them(shell:
     moved = shell("tune", "--study", "moved", "--trials", "1")
     assert moved.exit_code == 0, moved.stderr
     assert "There is no trial with the defaults." in moved.stdout
+    assert "`kedro eeipu apply --best --study moved` adopts the best values" in moved.stdout
 
 
 def test_tune_goes_on_and_says_so(shell: Shell) -> None:

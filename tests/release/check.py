@@ -56,7 +56,7 @@ def install(wheel: Path, folder: Path) -> Path:
     """A fresh environment with the wheel in it; returns its folder of programs."""
     venv.create(folder, with_pip=True)
     programs = folder / ("Scripts" if os.name == "nt" else "bin")
-    options = ["--quiet", "--disable-pip-version-check", "-c", ROOT / "constraints.txt"]
+    options = ["--quiet", "--disable-pip-version-check", "-c", str(ROOT / "constraints.txt")]
     extra = f"kedro-datasets[json-jsondataset] {wheel}".split()
     step("pip install the wheel", programs / "python", "-m", "pip", "install", *options, *extra)
     size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file() and not f.is_symlink())
