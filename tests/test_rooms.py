@@ -10,7 +10,17 @@ import pytest
 import kedro_eeipu
 
 PACKAGE = Path(kedro_eeipu.__file__).parent
-GROUND = {"", "errors", "logs", "wording", "processes", "states", "_kedro", "_kedro_sessions"}
+GROUND = {
+    "",
+    "errors",
+    "logs",
+    "wording",
+    "processes",
+    "beginning",
+    "states",
+    "_kedro",
+    "_kedro_sessions",
+}
 CACHE = {"cache.files", "cache.identity", "cache.store", "cache.tensors"}
 MAY_IMPORT = {
     "optimizer": set(),

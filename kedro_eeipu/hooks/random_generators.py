@@ -8,9 +8,10 @@ import sys
 from collections.abc import Collection
 from typing import Any
 
+from kedro_eeipu.beginning import random_state
 from kedro_eeipu.hooks.process_parts import Part, of_library
 
-__all__ = ["GENERATORS", "continues", "draw_anew"]
+__all__ = ["GENERATORS", "continues", "draw_anew", "seeded_by_now"]
 
 _MOST_BLOCKS = 2000
 
@@ -48,6 +49,24 @@ GENERATORS: dict[str, Part] = {
     "numpy's random generator": of_library("numpy", _numpy_state, _restore_numpy),
     "torch's random generator": of_library("torch", _torch_state, _restore_torch),
 }
+
+
+def seeded_by_now() -> frozenset[str]:
+    """Generators that were seeded before anybody looked, while `settings.py` was imported say.
+
+    Of Python's, that is known where Kedro's command line has begun the process; numpy's no longer
+    knows its entropy then. Torch begins alike in every process.
+    """
+    seeded = set()
+    noted, name = random_state(), "Python's random generator"
+    if noted is not None and not continues(name, noted, GENERATORS[name].read()):
+        seeded.add(name)
+    numpy = sys.modules.get("numpy")
+    generator = None if numpy is None else getattr(numpy.random.mtrand, "_rand", None)
+    bits = getattr(generator, "_bit_generator", None)
+    if bits is not None and getattr(bits, "seed_seq", bits) is None:
+        seeded.add("numpy's random generator")
+    return frozenset(seeded)
 
 
 def draw_anew(seeded: Collection[str]) -> dict[str, Any]:

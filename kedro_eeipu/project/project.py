@@ -36,6 +36,7 @@ from kedro_eeipu.hooks.plan import Planner, RunPlan
 from kedro_eeipu.hooks.plugin import hooks
 from kedro_eeipu.hooks.process_state import CarriedState, ProcessState
 from kedro_eeipu.hooks.pruning import Gate
+from kedro_eeipu.hooks.random_generators import seeded_by_now
 from kedro_eeipu.hooks.run import PlannedRun
 from kedro_eeipu.hooks.run_directory import RunDirectory, plan_directory
 from kedro_eeipu.hooks.world import World, world_of
@@ -176,7 +177,7 @@ class Project:
             configuration=configuration,
             conf_source=conf_source,
             started=started,
-            seeded=process_state.seeded_generators(before, started),
+            seeded=process_state.seeded_generators(before, started) | seeded_by_now(),
         )
 
     @property

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import random
 import statistics
+import sys
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 
+from kedro_eeipu import beginning
 from kedro_eeipu.hooks import dataset
+from kedro_eeipu.hooks.random_generators import seeded_by_now
 
 SPACE = {
     "first.p": {"low": 0, "high": 100},
@@ -129,6 +134,31 @@ def test_change_in_place_of_what_copies_share_is_seen_as_in_a_plain_run(
     record = project.tuner().evaluate({"first.p": 1, "second.q": 5})
     assert {n.name.partition("__")[0]: n.status for n in record.nodes}["make"] == "reused"
     assert any("in place" in (n.why_not or "") for n in record.nodes)
+
+
+def test_generators_that_settings_have_seeded_are_known() -> None:
+    """They were seeded before anybody could look: what nodes draw from them is not chance."""
+    import numpy
+
+    python, numpys = random.getstate(), numpy.random.mtrand._rand._bit_generator
+    earlier = beginning.random_state()
+    try:
+        beginning.note()
+        random.random()
+        assert "Python's random generator" not in seeded_by_now()
+        random.seed(7)
+        assert "Python's random generator" in seeded_by_now()
+    finally:
+        random.setstate(python)
+        beginning._state[:] = () if earlier is None else python
+    bits = type(numpys)()
+    generator = SimpleNamespace(_rand=SimpleNamespace(_bit_generator=bits))
+    library = SimpleNamespace(random=SimpleNamespace(mtrand=generator))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "numpy", library)
+        assert "numpy's random generator" not in seeded_by_now()
+        bits._legacy_seeding(7)
+        assert "numpy's random generator" in seeded_by_now()
 
 
 ORDER = """

@@ -269,6 +269,10 @@ def _command(metadata: Any, *arguments: str) -> str:
 def _bootstrap(root: Path) -> Any:
     from kedro.framework.startup import bootstrap_project
 
+    with contextlib.suppress(ImportError):  # Kedro's command line begins with it
+        from kedro_eeipu import beginning
+
+        beginning.note()
     return bootstrap_project(root)
 
 
