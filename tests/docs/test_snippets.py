@@ -12,6 +12,7 @@ import yaml
 
 from kedro_eeipu.config.settings import Settings
 from kedro_eeipu.search.block import is_block, parse_space
+from kedro_eeipu.study.limits import Limits
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "pages").rglob("*.md"))]
@@ -80,16 +81,16 @@ def python_of(page: str, word: str) -> str:
 def test_snippets_on_studies_run(
     project: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    project.tuner().run()
+    project.tuner(limits=Limits(trials=2)).run()
     monkeypatch.chdir(project.path)
     names: dict[str, Any] = {}
     exec(python_of("how-to/notebooks.md", "load_study"), names)
-    assert len(names["study"].trials) == 4
+    assert len(names["study"].trials) == 2
     assert names["study"].best.value == names["study"].trials["value"].min()
     own = python_of("how-to/notebooks.md", "own=")
-    own = own.replace("trials=30", "trials=6").replace("model.depth", "right.power")
+    own = own.replace("trials=30", "trials=4").replace("model.depth", "right.power")
     exec(own.replace("5}", "1}").replace("7}", "3}"), names)
-    assert [*names["study"].trials["right.power"][4:]] == [1, 3]
+    assert [*names["study"].trials["right.power"][2:]] == [1, 3]
     assert "Stopped: " in capsys.readouterr().out
 
 
