@@ -52,7 +52,7 @@ def prepare(raw, p):
 
 def fit(x, q):
     frame = VectorAssembler(inputCols=["v", "g"], outputCol="features").transform(x)
-    model = GBTRegressor(labelCol="w", maxIter=10 + q, seed=1).fit(frame)
+    model = GBTRegressor(labelCol="w", maxIter=6 + q, seed=1).fit(frame)
     return model.transform(frame).select("w", "prediction")
 
 
@@ -148,7 +148,7 @@ def fit(folder: Path) -> dict[str, float]:
             }
         )
         generator = np.random.default_rng(1)
-        frame = {"g": generator.integers(0, 9, 20000), "v": generator.normal(size=20000)}
+        frame = {"g": generator.integers(0, 9, 5000), "v": generator.normal(size=5000)}
         pd.DataFrame(frame).to_parquet(project.path / "data" / "raw.parquet", index=False)
         tuner = project.tuner()
         rows = []
