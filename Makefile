@@ -3,6 +3,7 @@
 # make demo-language   tune its T5
 # make test            run the tests in another
 # make prove           compare hundreds of edits with plain runs, in half an hour
+# make spark           compare pipelines of Spark, Ibis, Polars and Dask with plain runs (needs Java)
 # make projects PROJECTS="PATH…"   tune checkouts of other people's projects, compare with plain runs
 # make matrix          try older and newer releases of Kedro and Optuna
 # make lint            check style and types
@@ -24,7 +25,7 @@ export DO_NOT_TRACK = 1
 export OMP_NUM_THREADS = 1
 
 .DEFAULT_GOAL := demo
-.PHONY: demo demo-vision demo-language test prove projects matrix lint docs reference release-check \
+.PHONY: demo demo-vision demo-language test prove spark projects matrix lint docs reference release-check \
         lint-workflows bench compare clean
 
 demo: .venv/.installed
@@ -39,6 +40,11 @@ test: .venv-test/.installed
 prove: .venv-test/.installed
 	mkdir -p build
 	.venv-test/bin/python tests/proof/run.py --edits -1 --behind -1 --out build/proof.jsonl
+
+spark: .venv-spark/.installed
+	mkdir -p build
+	.venv-spark/bin/python -W ignore tests/proof/lazy.py --out build/lazy.jsonl
+	.venv-spark/bin/python -W ignore tests/proof/lazy_costs.py
 
 projects: .venv-test/.installed
 	.venv-test/bin/python -W ignore tests/projects/run.py $(PROJECTS)
@@ -70,7 +76,7 @@ compare: .venv/.installed
 	.venv/bin/python tests/benchmarks/promise.py
 
 clean:
-	rm -rf .venv .venv-test .venv-docs .hypothesis .pytest_cache .mypy_cache .ruff_cache build dist
+	rm -rf .venv .venv-test .venv-spark .venv-docs .hypothesis .pytest_cache .mypy_cache .ruff_cache build dist
 	rm -rf .eeipu demo_project/.eeipu
 	git clean -fdXq demo_project/data
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -78,6 +84,12 @@ clean:
 .venv/.installed: $(REQUIREMENTS)
 	$(PYTHON) -m venv .venv
 	.venv/bin/python $(PIP_INSTALL) -e . -r demo_project/requirements.txt
+	touch $@
+
+.venv-spark/.installed: $(REQUIREMENTS)
+	$(PYTHON) -m venv .venv-spark
+	.venv-spark/bin/python $(PIP_INSTALL) -e ".[dev]" -r demo_project/requirements.txt
+	.venv-spark/bin/python $(PIP_INSTALL) pyspark "ibis-framework[duckdb]" triad hdfs
 	touch $@
 
 .venv-test/.installed: $(REQUIREMENTS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -377,3 +378,21 @@ def test_plan_says_what_is_called_again_and_what_to_write(polars: Any) -> None:
     again = {n["name"]: n["called_again"] for n in node_plan(polars.load(), [trial.last])}
     assert again.pop("feature").startswith("where a node after it runs, for no bytes of 'y'")
     assert set(again.values()) == {None}, "x is declared"
+
+
+def test_audit_of_what_is_made_from_lazy_frames(polars: Any, tmp_path: Path) -> None:
+    from kedro_eeipu.tuning.audit_tasks import NodeTask, run_task
+
+    write(polars, POLARS, raw=in_csv("raw"), x=in_csv("x"))
+    trial = Trials(polars)
+    trial(1, 5, 0)
+    total = trial.last.nodes[2]
+
+    def answer() -> Any:
+        task = NodeTask(trial.last.params, "total", str(total.key), total.outputs)
+        return run_task(polars.load(), task, tmp_path / str(len(list(tmp_path.iterdir()))))
+
+    assert (answer().same, answer().skipped) == (True, "")
+    assert polars.executions()[-2:] == ["feature", "total"], "y is made again, x is in a file"
+    (polars.path / "data" / "raw.csv").write_text("x\n100\n200\n")
+    assert answer().skipped == "its key is another one here"
