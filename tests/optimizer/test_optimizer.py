@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import math
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -8,8 +10,16 @@ import torch
 from scipy.optimize import minimize
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from kedro_eeipu.optimizer import Dimension, Optimizer, Proposal, Stage, hyperparameters
+from kedro_eeipu.optimizer import (
+    Dimension,
+    Optimizer,
+    Proposal,
+    Stage,
+    hyperparameters,
+    threads,
+)
 from kedro_eeipu.optimizer.acquisition import EEIPU, StageCost
+from kedro_eeipu.optimizer.threads import one_thread
 from kedro_eeipu.optimizer.training import Trial
 
 CHAIN = [
@@ -128,6 +138,24 @@ def test_a_proposal_uses_one_thread_and_gives_them_back(monkeypatch: pytest.Monk
         after = {pool["num_threads"] for pool in threadpool_info()}
     assert set(seen) == {1}
     assert after == {2}
+
+
+def test_threads_compute_one_after_the_other() -> None:
+    """GPyTorch's settings are the process's."""
+    inside: list[int] = []
+
+    def compute() -> None:
+        with one_thread():
+            inside.append(1)
+
+    thread = threading.Thread(target=compute)
+    with one_thread():
+        thread.start()
+        with ThreadPoolExecutor(1) as pool:
+            assert not pool.submit(threads._ALONE.acquire, blocking=False).result()
+        assert not inside
+    thread.join()
+    assert inside
 
 
 def test_memoized_columns_are_exactly_those_of_their_trial() -> None:
