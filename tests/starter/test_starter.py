@@ -46,6 +46,8 @@ def test_values_of_the_starter_lie_in_their_ranges(
     parameters = {k: v for f in files for k, v in yaml.safe_load(f.read_text()).items()}
     assert not parse_space(parameters).warnings
     assert (path / "src" / "own_digits" / "nodes.py").exists()
+    # What is installed with the package is enough: `tune` is the third command.
+    assert "kedro_datasets" not in (path / "requirements.txt").read_text().replace("-", "_")
     assert not [f for f in path.rglob("*") if f.is_file() and "cookiecutter" in f.read_text()]
 
 

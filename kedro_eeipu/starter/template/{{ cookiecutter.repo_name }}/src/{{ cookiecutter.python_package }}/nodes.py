@@ -1,5 +1,7 @@
 """What the nodes do."""
 
+import logging
+
 import numpy as np
 from scipy.ndimage import affine_transform
 from sklearn import datasets
@@ -9,6 +11,7 @@ from sklearn.metrics import accuracy_score, log_loss
 from sklearn.model_selection import train_test_split
 
 SEED = 0
+logger = logging.getLogger(__name__)
 
 
 def load_digits():
@@ -64,10 +67,12 @@ def evaluate(model, feature_map, data):
     """How well the classifier reads images that it has not seen."""
     images, labels = data
     chances = model.predict_proba(feature_map.transform(_flat(images)))
-    return {
+    metrics = {
         "log_loss": float(log_loss(labels, chances)),
         "accuracy": float(accuracy_score(labels, chances.argmax(axis=1))),
     }
+    logger.info("metrics: %s", metrics)
+    return metrics
 
 
 def _flat(images):
