@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 import types
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -105,15 +105,27 @@ class LazyWorld(World):
 @st.composite
 def lazy_worlds(draw: Any) -> LazyWorld:
     world = draw(worlds())
+    # What a node makes lazily of nothing but parameters runs in every run, and all after it.
+    eager = {s.function for s in world.steps if all(map(_is_parameter, s.inputs))}
     functions = tuple(
         LazyFunction(
             **{f.name: getattr(function, f.name) for f in fields(Function)},
-            lazy=frozenset(k for k in range(function.outputs) if draw(st.booleans())),
+            lazy=frozenset(
+                k
+                for k in range(function.outputs)
+                if function.index not in eager and draw(st.booleans())
+            ),
         )
         for function in world.functions
     )
+    never = draw(st.integers(0, 3)) == 0
+    steps = tuple(step if never else replace(step, never=False) for step in world.steps)
     contents = {f.name: getattr(world, f.name) for f in fields(World)}
-    return LazyWorld(**{**contents, "functions": functions})
+    return LazyWorld(**{**contents, "functions": functions, "steps": steps})
+
+
+def _is_parameter(name: str) -> bool:
+    return name.startswith("param")
 
 
 class LazyLaw(Law):
