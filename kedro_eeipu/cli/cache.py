@@ -125,7 +125,7 @@ def stats(opened: _Cache, form: str) -> None:
         print_json(figures)
         return
     for name, value in figures.items():
-        if name in ("blob_bytes", "total_bytes", "max_size"):
+        if name in ("blob_bytes", "folder_bytes", "total_bytes", "max_size"):
             value = "no limit" if value is None else in_bytes(value)
         elif name == "verified":
             value = f"{value} of {counted(figures['records'], 'record')}"
