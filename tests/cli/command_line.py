@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 from typing import Any
@@ -23,7 +24,7 @@ class Shell:
         self.project.bootstrap()
         metadata = bootstrap_project(self.project.path)
         try:
-            return CliRunner().invoke(commands, ["eeipu", *arguments], obj=metadata, input=say)
+            return _runner().invoke(commands, ["eeipu", *arguments], obj=metadata, input=say)
         finally:
             logging.disable(logging.NOTSET)
 
@@ -31,6 +32,12 @@ class Shell:
         result = self(*arguments, "--format", "json")
         assert result.exit_code == 0, result.stderr
         return json.loads(result.stdout)
+
+
+def _runner() -> CliRunner:
+    # Click before 8.2, which Kedro before 1.1 asks for, keeps stderr apart only on request.
+    arguments = inspect.signature(CliRunner).parameters
+    return CliRunner(**({"mix_stderr": False} if "mix_stderr" in arguments else {}))
 
 
 def block(project: Any, **changes: Any) -> None:
