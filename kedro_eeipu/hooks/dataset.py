@@ -263,14 +263,23 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
         output = self.planned or (None if shares_value(self.declared) else self._dump(data))
         if output is not None and output.blob.is_recipe:
             output = self._keep_files(data, output)
-        elif output is None or self._copies_share(data):
+        elif output is None or (self.planned is None and self._copies_share(data)):
             self.hold(data)
         if deliver and self.declared is not None:
-            self.declared.save(data)
+            self.declared.save(self._once_hooked(data))
         if output is not None:
             self.run.put_output(self.name, output)
         if self.maker is not None:
             self.maker.saved(self.name, output)
+
+    def _once_hooked(self, data: Any) -> Any:
+        """What is saved, without what hooks have done again to a value that was served.
+
+        The content of a record is what they have left when it was made.
+        """
+        is_served = self.planned is not None and not self.planned.blob.is_recipe
+        hooks = getattr(self.maker and self.maker.identity, "hooks", "")
+        return self._from_store() if is_served and hooks else data
 
     def _keep_files(self, data: Any, output: Output) -> Output:
         """Let its own dataset write a lazy value into the cache, or else hold it."""

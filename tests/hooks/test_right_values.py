@@ -269,6 +269,34 @@ def test_hook_that_only_measures_makes_nothing_run_again(project: Any) -> None:
     assert set(_tune_once(project, "two")[1].values()) == {"reused"}
 
 
+APPENDING = """@hook_impl
+def after_node_run(self, outputs):
+    for name, value in outputs.items():
+        if name == "y":
+            value[0].append(10)
+"""
+
+
+def test_what_a_hook_changes_is_changed_once(project: Any) -> None:
+    """A record holds what the hook has left; the hook sees what is served once more."""
+    write(
+        project,
+        "def first(p):\n    return p % 2\n\ndef second(x):\n    return [[x]]\n\n"
+        "def score(y, q):\n    return {'loss': sum(map(sum, y)) + q}\n",
+        "node(nodes.first, 'params:first.p', 'x'), node(nodes.second, 'x', 'y'),"
+        "node(nodes.score, ['y', 'params:second.q'], 'metrics')",
+        {"y": {"type": "MemoryDataset", "copy_mode": "copy"}},
+    )
+    _with_hook(project, APPENDING)
+    assert values(project, (1, 1), (3, 2), (1, 3)) == [12, 13, 14]
+    project.write_catalog(
+        {n: {"type": "json.JSONDataset", "filepath": f"data/{n}.json"} for n in ("y", "metrics")}
+    )
+    project.write_settings({"cache": {"runs": True}})
+    assert plain_values(project, (1, 1), (1, 2)) == [12, 13]
+    assert yaml.safe_load((project.path / "data" / "y.json").read_text()) == [[1, 10]]
+
+
 CHAIN = (
     "node(nodes.first, 'params:first.p', 'x'), node(nodes.second, ['x', 'params:second.q'], 'y'),"
     "node(nodes.score, 'y', 'metrics')"
