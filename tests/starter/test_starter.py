@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from click.testing import CliRunner
-from conftest import KEDRO, KedroProject
 from kedro.framework.cli.starters import create_cli
 
 from kedro_eeipu.search.block import parse_space
@@ -52,13 +52,14 @@ def test_values_of_the_starter_lie_in_their_ranges(
 
 
 @pytest.mark.slow
-def test_tune_is_the_third_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = new_project(tmp_path, monkeypatch)
-    environment = KedroProject.environment()
-    tuned = KEDRO.run(["eeipu", "tune", "--trials", "2"], path, environment, 240)
+def test_tune_is_the_third_command(
+    tmp_path: Path, project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.path = new_project(tmp_path, monkeypatch)
+    tuned = project.kedro("eeipu", "tune", "--trials", "2")
     assert tuned.returncode == 0, tuned.stderr
     assert "all 2 trials are done" in tuned.stdout
-    listed = KEDRO.run(["eeipu", "trials", "--format", "json"], path, environment, 240)
+    listed = project.kedro("eeipu", "trials", "--format", "json")
     first, second = json.loads(listed.stdout)
     assert [n["status"] for n in first["nodes"]] == ["ran"] * 5
     assert second["nodes"][0] == {**second["nodes"][0], "name": "load_digits", "status": "reused"}

@@ -234,8 +234,8 @@ def test_lost_output_of_one_of_them_is_computed_after_the_others(
     cas = project.path / ".eeipu" / "cache" / "cas"
     serve = UnitAction.serve
 
-    def late(action: UnitAction, record: Any) -> None:
-        serve(action, record)
+    def late(action: UnitAction, record: Any, **options: Any) -> None:
+        serve(action, record, **options)
         for path in cas.rglob(lost):
             path.unlink()
 
