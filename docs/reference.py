@@ -28,19 +28,36 @@ _HEAD = """\
 What `--help` says of each command. [Commands](commands.md) explains them.
 """
 _WIDTH, _ROW, _BOX, _HEIGHT = 760, 74, 104, 34
-# Where a row's own order would let lines cross boxes: the place in the width.
+# Where a row's own order would let boxes overlap or lines cross boxes: the place in the width.
 _PLACES = {
-    "cache.files": 0.14,
-    "cache.tensors": 0.36,
-    "search": 0.6,
-    "optimizer": 0.86,
-    "hooks": 0.4,
-    "config": 0.3,
-    "study": 0.72,
-    "reporting": 0.88,
-    "viz": 0.76,
-    "tuning": 0.3,
+    "notebook": 0.42,
+    "cli": 0.5,
+    "comparison": 0.42,
+    "tuning": 0.24,
+    "viz": 0.73,
+    "project": 0.42,
+    "hooks": 0.32,
+    "config": 0.24,
+    "cache.store": 0.167,
+    "cache.identity": 0.167,
+    "reporting": 0.73,
+    "study": 0.665,
+    "cache.files": 0.085,
+    "cache.tensors": 0.25,
+    "schemas": 0.415,
+    "search": 0.58,
+    "optimizer": 0.745,
+    "starter": 0.91,
 }
+_STYLE = """\
+<style>
+.page { fill: #ffffff } .room { fill: #eef1fb; stroke: #3f51b5 } .name { fill: #1b2440 }
+.line { fill: none; stroke: #9aa4b8; stroke-width: 1.3 } .ground { fill: #f3f3f3; stroke: #8a8a8a }
+@media (prefers-color-scheme: dark) {
+.page { fill: #0d1117 } .room { fill: #1c2440; stroke: #8c9eff } .name { fill: #e6edf3 }
+.line { stroke: #6b7690 } .ground { fill: #21262d; stroke: #8a8a8a }
+}
+</style>"""
 
 
 def options_page(group: click.Group) -> str:
@@ -74,7 +91,7 @@ def _row(option: click.Option, context: click.Context) -> str:
     return f"| {names}{kind.replace('|', '`, `')} | {option.help or ''} | {shown} |"
 
 
-def rooms_figure(may_import: Mapping[str, Set[str]]) -> str:
+def rooms_figure(may_import: Mapping[str, Set[str]], ground: Set[str]) -> str:
     """The rooms as boxes, each above all that it may import."""
     edges = {room: set(others) for room, others in may_import.items()}
     edges["cli"] = set(may_import) - {"notebook"}
@@ -90,7 +107,8 @@ def rooms_figure(may_import: Mapping[str, Set[str]]) -> str:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" '
         'font-family="sans-serif" font-size="13">',
-        f'<rect width="{_WIDTH}" height="{height}" rx="8" fill="#ffffff"/>',
+        _STYLE,
+        f'<rect class="page" width="{_WIDTH}" height="{height}" rx="8"/>',
     ]
     for room, others in edges.items():
         through = {deeper for other in others for deeper in _below(other, edges)}
@@ -98,21 +116,21 @@ def rooms_figure(may_import: Mapping[str, Set[str]]) -> str:
             (x1, y1), (x2, y2) = places[room], places[other]
             y1, y2 = y1 + _HEIGHT / 2, y2 - _HEIGHT / 2
             parts.append(
-                f'<path d="M{x1:.0f} {y1:.0f} C{x1:.0f} {y1 + 26:.0f} {x2:.0f} {y2 - 26:.0f} '
-                f'{x2:.0f} {y2:.0f}" fill="none" stroke="#9aa4b8" stroke-width="1.3"/>'
+                f'<path class="line" d="M{x1:.0f} {y1:.0f} C{x1:.0f} {y1 + 26:.0f} '
+                f'{x2:.0f} {y2 - 26:.0f} {x2:.0f} {y2:.0f}"/>'
             )
     for room, (x, y) in places.items():
         parts.append(
-            f'<rect x="{x - _BOX / 2:.0f}" y="{y - _HEIGHT / 2:.0f}" width="{_BOX}" '
-            f'height="{_HEIGHT}" rx="6" fill="#eef1fb" stroke="#3f51b5"/>'
-            f'<text x="{x:.0f}" y="{y + 4.5:.0f}" text-anchor="middle" fill="#1b2440">'
+            f'<rect class="room" x="{x - _BOX / 2:.0f}" y="{y - _HEIGHT / 2:.0f}" width="{_BOX}" '
+            f'height="{_HEIGHT}" rx="6"/>'
+            f'<text class="name" x="{x:.0f}" y="{y + 4.5:.0f}" text-anchor="middle">'
             f"{escape(room)}</text>"
         )
-    ground = height - 30
+    floor = height - 30
     parts.append(
-        f'<rect x="20" y="{ground - 17}" width="{_WIDTH - 40}" height="34" rx="6" fill="#f3f3f3" '
-        f'stroke="#8a8a8a"/><text x="{_WIDTH / 2:.0f}" y="{ground + 4.5}" text-anchor="middle" '
-        'fill="#333333">the ground: errors, logs, wording, processes, states, _kedro</text>'
+        f'<rect class="ground" x="20" y="{floor - 17}" width="{_WIDTH - 40}" height="34" rx="6"/>'
+        f'<text class="name" x="{_WIDTH / 2:.0f}" y="{floor + 4.5}" text-anchor="middle">'
+        f"{escape('the ground: ' + ', '.join(sorted(ground - {''})))}</text>"
     )
     return "\n".join([*parts, "</svg>"]) + "\n"
 
@@ -136,7 +154,7 @@ def made() -> dict[Path, str]:
     rooms: Any = __import__("test_rooms")
     return {
         PAGES / "options.md": options_page(eeipu),
-        PAGES / "images" / "rooms.svg": rooms_figure(rooms.MAY_IMPORT),
+        PAGES / "images" / "rooms.svg": rooms_figure(rooms.MAY_IMPORT, rooms.GROUND),
         SCHEMAS / "parameters.schema.json": json.dumps(parameters_schema(), indent=2) + "\n",
         SCHEMAS / "eeipu.schema.json": json.dumps(settings_schema(), indent=2) + "\n",
     }
