@@ -69,6 +69,7 @@ class KedroProcesses:
         return json.loads(self._server.stdout.readline())["status"]
 
     def close(self) -> None:
-        if self._server is not None and self._server.stdin is not None:
-            self._server.stdin.close()
+        """End the server, of which nothing is running any more."""
+        if self._server is not None:
+            self._server.kill()  # a fork of this process may hold its input open
             self._server.wait(timeout=30)

@@ -8,6 +8,7 @@ import io
 import json
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "as_csv",
     "format_option",
-    "interrupt_on_sigterm",
+    "interrupt_on_signals",
     "make_console",
     "place_options",
     "print_csv",
@@ -118,13 +119,23 @@ def study_query(command: Callable[..., Any]) -> Callable[..., Any]:
     return project_options(study_option(format_option()(selecting(command))))
 
 
-def interrupt_on_sigterm() -> None:
-    """Let a polite kill end the running trial as Ctrl-C does."""
+def interrupt_on_signals() -> Callable[[], bool]:
+    """Let a polite kill end the running trial as Ctrl-C does.
+
+    Returns:
+        Tells whether either has come. Where Python calls a finalizer or a callback of its garbage
+        collector, it swallows the exception that a signal raises.
+    """
+    came = threading.Event()
 
     def interrupt(number: int, frame: Any) -> None:
+        came.set()
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, interrupt)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored
+        signal.signal(signal.SIGINT, interrupt)
+    return came.is_set
 
 
 def make_console(quiet: bool = False) -> Any:

@@ -11,7 +11,7 @@ import click
 
 from kedro_eeipu.cli.common import (
     format_option,
-    interrupt_on_sigterm,
+    interrupt_on_signals,
     make_console,
     print_json,
     project_options,
@@ -103,7 +103,7 @@ def compare(
         clock=clock,
         runner=kedro_runner(runner),
     )
-    interrupt_on_sigterm()
+    interrupt_on_signals()
     try:
         runs = _followed(comparison)
     except KeyboardInterrupt:

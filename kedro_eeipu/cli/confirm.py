@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kedro_eeipu.cli.common import interrupt_on_sigterm, print_json, study_query, warn
+from kedro_eeipu.cli.common import interrupt_on_signals, print_json, study_query, warn
 from kedro_eeipu.cli.recorded import (
     confirm_command,
     gain_over_defaults,
@@ -43,7 +43,7 @@ def confirm(selection: Selection, number: int | None, whole: bool, form: str) ->
     from kedro_eeipu.tuning.holdout import measure_holdout, unmeasured
 
     project, opened, trial = load_adopted(selection, number)
-    interrupt_on_sigterm()
+    interrupt_on_signals()
     about = duration(expected_seconds(trial))
     click.echo(f"Trial {trial.number} runs once more, its nodes took {about}.", err=True)
     try:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kedro_eeipu.cli.common import (
-    interrupt_on_sigterm,
+    interrupt_on_signals,
     make_console,
     project_options,
     selecting,
@@ -111,7 +111,7 @@ def tune(
     if opened.trials():
         opened.compare_with(project.state)
         warn(list(_edits(opened)))
-    interrupt_on_sigterm()
+    tuner.interrupted = interrupt_on_signals()
     before = len(opened.current())
     try:
         with view if isinstance(view, LiveView) else nullcontext():

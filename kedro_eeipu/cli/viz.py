@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kedro_eeipu.cli.common import (
-    interrupt_on_sigterm,
+    interrupt_on_signals,
     project_options,
     selecting,
     study_option,
@@ -98,7 +98,7 @@ def _run_fallback(project: Project, trial: TrialRecord, host: str, port: int) ->
             remedy="Name a smaller one.",
         )
     _require_free(host, port)
-    interrupt_on_sigterm()
+    interrupt_on_signals()
     hangup = getattr(signal, "SIGHUP", None)  # Windows has none
     if hangup and signal.getsignal(hangup) == signal.SIG_DFL:  # not started with nohup
         signal.signal(hangup, signal.getsignal(signal.SIGTERM))

@@ -86,6 +86,7 @@ class EEIPURunner:
 
     Attributes:
         on_worker: Whether trials run on workers of a cluster.
+        interrupted: Whether the user has asked to stop; looked at before each trial.
 
     Raises:
         ConfigurationError: The limits are ``auto`` and the sampler has no model of costs.
@@ -130,6 +131,7 @@ class EEIPURunner:
         self._recovered = -math.inf
         self._edit_noticed = False
         self._sitting = 0  # number of the first trial of this sitting
+        self.interrupted: Callable[[], bool] = lambda: False
         self.auditor: Auditor | None = None
         if audit is not None and project.settings.cache.audit:
             self.auditor = Auditor(
@@ -232,7 +234,13 @@ class EEIPURunner:
         return reason
 
     def _limit_reached(self) -> str:
-        """Which limit the study has reached, in words; empty for none."""
+        """Which limit the study has reached, in words; empty for none.
+
+        Raises:
+            KeyboardInterrupt: The user has asked to stop.
+        """
+        if self.interrupted():
+            raise KeyboardInterrupt
         if self.study.shared and time.monotonic() - self._recovered > _RECOVER_SECONDS:
             self.recover()
         audited = 0.0 if self.auditor is None else self.auditor.seconds

@@ -479,6 +479,21 @@ def test_stopped_study_goes_on_where_it_was(project: Any, number: int) -> None:
     assert not list((project.path / ".eeipu" / "runs").iterdir())
 
 
+def test_swallowed_ctrl_c_stops_the_study_after_the_trial(project: Any) -> None:
+    """As in a finalizer, where Python only prints the exception."""
+    edit(
+        project,
+        'ran("score")',
+        'ran("score")\n    import os, signal\n    try:\n'
+        "        os.kill(os.getpid(), signal.SIGINT)\n        input()\n"
+        "    except BaseException:\n        pass",
+    )
+    done = project.kedro("eeipu", "tune", "--trials", "3", "--sampler", "random")
+    assert done.returncode == 1
+    assert "the same command resumes" in done.stderr
+    assert project.executions().count("score") == 1
+
+
 def test_second_driver_is_refused(project: Any) -> None:
     process = _start_slow_study(project)
     try:
