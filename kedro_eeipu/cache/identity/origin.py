@@ -79,7 +79,19 @@ def origin_of(module: str) -> Origin:
     hits with who uses it.
     """
     loaded = sys.modules.get(module)
-    return _origin(module, _file_of(loaded) if loaded is not None else None, loaded is not None)
+    if loaded is None:
+        return _origin(module, None, False)
+    return _origin(_own_name(module, loaded), _file_of(loaded), True)
+
+
+def _own_name(alias: str, module: Any) -> str:
+    """The name under which a module was imported.
+
+    Cython puts some of scikit-learn's modules under a second, short name, and their classes name
+    that one. No distribution owns it.
+    """
+    name = getattr(getattr(module, "__spec__", None), "name", None)
+    return name if isinstance(name, str) and sys.modules.get(name) is module else alias
 
 
 def _file_of(module: Any) -> str | None:

@@ -48,5 +48,5 @@ def serialise(
     except Exception as error:
         # Code that cannot be identified is in no key, either.
         known = not isinstance(error, Unidentifiable)
-        reason = f"it cannot be pickled: {in_words(error)}"
+        reason = f"it cannot be pickled: {in_words(error)}" if known else str(error)
         raise Unstorable(reason, no_bytes=known) from error
