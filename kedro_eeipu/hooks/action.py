@@ -14,24 +14,21 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline.node import Node
 
 from kedro_eeipu._kedro import copy_node
+from kedro_eeipu.cache.identity.code import CodeIdentity
 from kedro_eeipu.cache.store.store import Blob, CacheMiss, Record, Store
 from kedro_eeipu.errors import error_text
 from kedro_eeipu.hooks.dataset import MemoizedDataset
-from kedro_eeipu.hooks.key import (
-    Identity,
-    in_output_structure,
-    key_parts,
-    node_key,
-)
+from kedro_eeipu.hooks.key import Identity, in_output_structure, key_parts, node_key
 from kedro_eeipu.hooks.node_state import StateOfNode
 from kedro_eeipu.hooks.process_state import CarriedState, ProcessState
 from kedro_eeipu.hooks.recipes import (
-    changed_meanwhile,
     code_with_sources,
+    disown,
     recipe_of,
+    warn_of_changes,
     why_no_recipe,
 )
-from kedro_eeipu.hooks.recording import node_event, record_meta
+from kedro_eeipu.hooks.recording import node_event, put_record, record_meta
 from kedro_eeipu.hooks.run_directory import Output, RunDirectory
 from kedro_eeipu.hooks.shared_state import names, reached
 from kedro_eeipu.hooks.sharing import (
@@ -103,8 +100,7 @@ class NodeAction:
         self.seconds = 0.0
         self._saved: dict[str, Output] = {}
         self._served: Record | None = None
-        self._finished = False
-        self._is_recalled = False
+        self._finished = self._is_recalled = False
         self._kept = 0
         self._prepare()
 
@@ -149,22 +145,23 @@ class NodeAction:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self._finished:  # a node after it had to be computed again, and needed it already
-            saved = {name: output.value() for name, output in self.outputs.items()}
-            return in_output_structure(self.node, saved)
+            return in_output_structure(self.node, {n: o.value() for n, o in self.outputs.items()})
         self._resume_served_before()
         if self._is_recalled:
             return self._recalled(args, kwargs)
+        values = self._looked_up(args, kwargs)
+        return self._execute(args, kwargs) if values is None else values
+
+    def _looked_up(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What serves the node now that its inputs are known, ``None`` where nothing does."""
         self._key = self.key()
-        if self._key is not None:
-            values = self._served_late(args, kwargs)
-            if values is not None:
-                return values
+        values = self._served_late(args, kwargs)
+        if values is None and self._key is not None:
             with self.run.waiting(self.node.name):
                 ours = self._lease.enter_context(self.store.lease(self._key))
-            values = None if ours else self._served_late(args, kwargs)
-            if values is not None:  # another has computed it meanwhile
-                return values
-        return self._execute(args, kwargs)
+            if not ours:  # another has computed it meanwhile
+                values = self._served_late(args, kwargs)
+        return values
 
     def find(
         self, state: ProcessState, seeded: set[str], *, is_certain: bool = True
@@ -240,8 +237,7 @@ class NodeAction:
             output.promise(None)
         inputs = {name: self.catalog.load(name) for name in self.inputs}
         self._key, self._served, self._saved, self._finished = self.key(), None, {}, False
-        outputs: dict[str, Any] = copy_node(self.node, func=self._timed).run(inputs)
-        return outputs
+        return dict(copy_node(self.node, func=self._timed).run(inputs))
 
     def saved(self, name: str, output: Output | None) -> None:
         """An output has been saved; with the last one the node is done."""
@@ -260,7 +256,7 @@ class NodeAction:
         if self._served is None:
             self._record()
             self.tell(NodeState.RAN)
-        elif self._has_new_files() and not changed_meanwhile(self.identity, self.inputs):
+        elif self._has_new_files() and not self._is_in_doubt():
             self._commit_files(self._served)
         self._lease.close()
         if self._on_finished is not None:
@@ -278,28 +274,33 @@ class NodeAction:
             output.drop_new_files()
 
     def _execute(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        self.tell(NodeState.RUNNING)
-        before = code_with_sources(reached(self.node), self.inputs, now=True)
-        bypass_what_was_changed(self, before)
-        self._state.begin()
+        before = self._begin()
         try:
             result = self._timed(*args, **kwargs)
         except BaseException as error:
             self.failed(error)
             raise
-        self._note_effects()
-        bypass_what_shares_state(self, self.peers.values(), before)
-        bypass_what_shares_inputs(self, self.peers.values())
+        self._end(before)
         if not self.node.outputs:
             self.tell(NodeState.RAN)
         return result
 
-    def _note_effects(self) -> None:
+    def _begin(self) -> CodeIdentity | None:
+        """Take note of what there is before the function runs; returns what it reaches."""
+        self.tell(NodeState.RUNNING)
+        before = code_with_sources(reached(self.node), self.inputs, now=True)
+        bypass_what_was_changed(self, before)
+        self._state.begin()
+        return before
+
+    def _end(self, before: CodeIdentity | None) -> None:
         """Note what the node left in the process; what changes its settings is never recorded."""
         changes = self._state.end()
         if changes and len(self.peers) > 1:
             self.bypass(f"it changes {changes}, which live on for the nodes after it")
             self._state.warn_of_what_stays()
+        bypass_what_shares_state(self, self.peers.values(), before)
+        bypass_what_shares_inputs(self, self.peers.values())
 
     @property
     def is_decided(self) -> bool:
@@ -313,13 +314,15 @@ class NodeAction:
         return candidates if code is None else candidates & names(code)
 
     def _timed(self, *args: Any, **kwargs: Any) -> Any:
-        # What a run is to be timed by, its records tell, too.
-        clock = time.process_time if self.meta.get("clock") == "cpu" else time.perf_counter
-        started = clock()
+        started = self._clock()
         try:
             return self.node.func(*args, **kwargs)
         finally:
-            self.seconds = clock() - started
+            self.seconds = self._clock() - started
+
+    def _clock(self) -> float:
+        # What a run is to be timed by, its records tell, too.
+        return time.process_time() if self.meta.get("clock") == "cpu" else time.perf_counter()
 
     def _served_late(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The outputs of a record that could not be planned, in the shape the function has."""
@@ -346,36 +349,34 @@ class NodeAction:
         return {name: self.outputs[name].content_of(blob) for name, blob in outputs}
 
     def _promise(self, record: Record) -> None:
-        for name, blob in zip(self.node.outputs, record.outputs, strict=True):
-            self.outputs[name].promise(blob)
+        for output, blob in zip(self.outputs.values(), record.outputs, strict=True):
+            output.promise(blob)
 
     def _record(self) -> None:
         """Write the record, unless there is a doubt about what the outputs were made from."""
-        if self._key is None or self.identity is None:
-            return
-        if any(output.scratch for output in self._saved.values()):
-            return
-        if self._has_new_files() and self._state.has_moved():
-            return
-        if changes := changed_meanwhile(self.identity, self.inputs):
-            logger.warning(
-                "%s is not recorded: its input changed while it ran (%s)",
-                self.node.name,
-                ", ".join(changes),
-            )
+        is_partial = any(output.scratch for output in self._saved.values())
+        if self._key is None or self.identity is None or is_partial or self._is_in_doubt():
             return
         blobs = [self._saved[name].blob for name in self.node.outputs]
         meta = record_meta(self.node, self.identity, self.meta, self.seconds, blobs, self.parts())
         meta |= self._state.meta()
         key = self._state.key_of_record(self._key)
         if key != self._key and meta.get("draws"):  # to be looked for by the state of generators
-            self.store.put(self._key, (), {**self.meta, "draws": meta["draws"]})
+            put_record(self.store, self._key, (), {**self.meta, "draws": meta["draws"]})
         self._key = key
-        self._commit_files(self.store.put(key, blobs, meta))
+        if record := put_record(self.store, key, blobs, meta):
+            self._commit_files(record)
+
+    def _is_in_doubt(self) -> bool:
+        """Whether outputs may be made from other data than the key says; their readers are told."""
+        moved = self._served is None and self._has_new_files() and self._state.has_moved()
+        is_in_doubt = moved or warn_of_changes(self.node.name, self.identity, self.inputs)
+        if is_in_doubt:
+            disown(self.run, self.outputs)
+        return is_in_doubt
 
     def _has_new_files(self) -> bool:
-        has_new = any(output.has_new_files for output in self.outputs.values())
-        return has_new and self.identity is not None
+        return self.identity is not None and any(o.has_new_files for o in self.outputs.values())
 
     def _commit_files(self, record: Record) -> None:
         """Make the files that were written of lazy outputs part of the cache."""

@@ -105,6 +105,12 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
         """Where the content lies, ``None`` before it exists or when it could not be stored."""
         return self.planned or self.run.output(self.name)
 
+    @property
+    def is_known(self) -> bool:
+        """Whether its blob stands for what its readers get."""
+        told = self.run.output(self.name)
+        return not self.is_altered and (told is None or told.is_known)
+
     def promise(self, blob: Blob | None) -> None:
         """Plan to serve this content, or take the plan back."""
         self.planned = None if blob is None else Output(blob)
@@ -179,7 +185,7 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
     def from_files(self) -> tuple[bool, Any]:
         """Whether there are files of it, and what its dataset loads from them."""
         output = self.output
-        path = None if self.files is None or output is None else self.files.path(output.blob)
+        path = None if self.files is None else self.files.path(output.blob if output else None)
         if path is None:
             return False, None
         try:
@@ -305,8 +311,7 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
         try:
             self._memory.save(value)
         except Exception:
-            # Kedro saves such a value to its file without a copy, so it need not have one (a
-            # module: `return plt`).
+            # Kedro saves it to its file without a copy, so it need not have one (`return plt`).
             if not self.lies_in_file:
                 raise
             self._memory = MemoryDataset(copy_mode="assign")

@@ -47,6 +47,8 @@ class KeptFiles:
         self._owner = owner
         self._written: str | None = None
         self._content: str | None = None
+        self._reserved = uuid.uuid4().hex  # other processes of the run know it, too
+        self._former: list[str] = []
         self.seconds = 0.0
 
     @property
@@ -58,6 +60,10 @@ class KeptFiles:
         """Whether there are files of an output; that they are whole, `path` tells."""
         if self._written is not None or self._content is not None:
             return True
+        return self.are_kept(blob)
+
+    def are_kept(self, blob: Blob) -> bool:
+        """Whether the cache has files of an output."""
         return self._store.folders.has(_digest(blob, self._kind_token))
 
     def path(self, blob: Blob | None) -> str | None:
@@ -65,7 +71,7 @@ class KeptFiles:
         if self._content is None and blob is not None and blob.is_recipe:
             digest = _digest(blob, self._kind_token)
             self._content = self._store.folders.open(digest, self._owner)
-        folder = self._content or self._written
+        folder = self._content or self._written or self._store.folders.written(self._reserved)
         return None if folder is None else self._inside(folder)
 
     def load(self, path: str) -> Any:
@@ -88,6 +94,21 @@ class KeptFiles:
             raise
         self._written, self.seconds = folder, perf_counter() - started
 
+    def begin(self, *, anew: bool = False) -> AbstractDataset:
+        """A dataset that writes into a new folder, once or several times.
+
+        Args:
+            anew: Whether several processes may do so at the same time, each for itself.
+        """
+        if self._written is not None:  # somebody may still read it
+            self._former.append(self._written)
+        self._content = None
+        folders = self._store.folders
+        self._written = folders.new(
+            "" if anew or folders.written(self._reserved) else self._reserved
+        )
+        return self._copy(self._inside(self._written))
+
     def commit(self, blob: Blob, key: str, seconds: float) -> int:
         """Make what was written part of the cache, for the runs to come; returns its bytes.
 
@@ -105,9 +126,12 @@ class KeptFiles:
 
     def close(self) -> None:
         """Delete what has not become part of the cache."""
-        if self._written is not None:
-            self._store.folders.drop(self._written)
-            self._written = None
+        folders = self._store.folders
+        for written in filter(
+            None, (*self._former, self._written, folders.written(self._reserved))
+        ):
+            folders.drop(written)
+        self._former, self._written = [], None
 
     def _copy(self, path: str) -> AbstractDataset:
         config = file_config(self._declared)

@@ -7,7 +7,6 @@ a renamed node still hits.
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -174,8 +173,6 @@ def _static_reason(node: Node, settings: CacheSettings) -> str | None:
         return "it has no outputs, so it is run for its side effects"
     if node.confirms:
         return "it confirms a dataset"
-    if inspect.isgeneratorfunction(node.func):
-        return "it is a generator"
     if NO_CACHE_TAG in node.tags:
         return f"it is tagged {NO_CACHE_TAG}"
     if not settings.of_node(node.name).cache:
@@ -201,7 +198,7 @@ def settings_token(node: Node, settings: CacheSettings, project: Path) -> str:
 def _produced_token(dataset: MemoizedDataset) -> str | None:
     """Token of a produced dataset as its consumers see it; ``None`` while it cannot be told."""
     output = dataset.output
-    if output is None or dataset.kind_token is None or dataset.is_altered:
+    if output is None or dataset.kind_token is None or not dataset.is_known:
         return None
     return combine(content=output.blob.digest, seen_as=dataset.kind_token)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from functools import partial
 from typing import Any
 
@@ -11,7 +10,7 @@ from kedro.pipeline.node import Node
 
 from kedro_eeipu._kedro import copy_node
 from kedro_eeipu.hooks.action import NodeAction
-from kedro_eeipu.hooks.streams import stream
+from kedro_eeipu.hooks.streams import StreamAction, stream
 
 __all__ = ["calling_node", "delivering_node"]
 
@@ -24,8 +23,9 @@ def calling_node(action: NodeAction, confirms: bool) -> Node:
         confirms: Whether it confirms datasets as the node does. Of a trial none may: the user's
             checkpoint would move, and the next trial see no data.
     """
-    streams = inspect.isgeneratorfunction(action.node.func)
-    func = _named(partial(stream, action), action) if streams else action
+    func: Any = action
+    if isinstance(action, StreamAction):
+        func = _named(partial(stream, action), action)
     return copy_node(action.node, func=func, confirms=action.node.confirms if confirms else None)
 
 

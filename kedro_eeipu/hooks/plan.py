@@ -40,7 +40,7 @@ class RunPlan:
         recalled: Names of the nodes that are served and called all the same, because a node that
             runs needs an output of which no bytes are kept.
         datasets: What stands in the catalog for every produced dataset.
-        streamed: What stands there for the outputs of generators, which are never cached.
+        streamed: What stands there for the outputs of generators that are never cached.
         run: The run's directory.
         write_through: Whether it is a plain run, which writes and confirms the user's datasets.
     """

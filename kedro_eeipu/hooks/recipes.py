@@ -9,6 +9,7 @@ the node called again and gets what it returns, as Kedro hands it on.
 from __future__ import annotations
 
 import io
+import logging
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -23,9 +24,12 @@ from kedro_eeipu.cache.store.store import Blob
 from kedro_eeipu.hooks.dataset import MemoizedDataset
 from kedro_eeipu.hooks.key import Identity, changed_inputs
 from kedro_eeipu.hooks.maker import Maker
+from kedro_eeipu.hooks.run_directory import RunDirectory
 from kedro_eeipu.hooks.shared_state import reached
 
-__all__ = ["changed_meanwhile", "code_with_sources", "recipe_of", "why_no_recipe"]
+__all__ = ["code_with_sources", "disown", "recipe_of", "warn_of_changes", "why_no_recipe"]
+
+logger = logging.getLogger(__name__)
 
 # Handles of storage that nodes write to: two of them made alike may hold other data.
 _WRITABLE = frozenset({"zarr", "h5py", "netCDF4", "sqlite3", "tables"})
@@ -77,7 +81,34 @@ def sources(inputs: Mapping[str, Any]) -> Iterator[Maker]:
             yield from sources(dataset.maker.inputs)
 
 
-def changed_meanwhile(identity: Identity | None, inputs: Mapping[str, Any]) -> list[str]:
+def warn_of_changes(node: str, identity: Identity | None, inputs: Mapping[str, Any]) -> bool:
+    """Whether what a node's outputs are made from has changed since the run began.
+
+    Args:
+        node: Its name.
+        identity: What its key is made of.
+        inputs: The datasets that it loads, by name.
+    """
+    changes = ", ".join(_changed_meanwhile(identity, inputs))
+    if changes:
+        logger.warning("%s is not recorded: its input changed while it ran (%s)", node, changes)
+    return bool(changes)
+
+
+def disown(run: RunDirectory, outputs: Mapping[str, MemoizedDataset]) -> None:
+    """Tell that recipes do not stand for what the readers of outputs get.
+
+    Args:
+        run: The directory of the run.
+        outputs: The outputs of one node, by name.
+    """
+    for name, dataset in outputs.items():
+        output = dataset.output
+        if output is not None and output.blob.is_recipe:
+            run.put_output(name, replace(output, is_known=False))
+
+
+def _changed_meanwhile(identity: Identity | None, inputs: Mapping[str, Any]) -> list[str]:
     """What has changed, since the run began, of that from which a node's outputs are made.
 
     Args:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kedro.pipeline.node import Node
 
-from kedro_eeipu.cache.store.store import Blob, Record
+from kedro_eeipu.cache.store.store import Blob, Record, Store, Unstorable
 from kedro_eeipu.hooks.key import Identity
 from kedro_eeipu.hooks.world import short
 
-__all__ = ["node_event", "record_meta"]
+__all__ = ["node_event", "put_record", "record_meta"]
+
+logger = logging.getLogger(__name__)
 
 
 def record_meta(
@@ -44,6 +47,24 @@ def record_meta(
     }
     recipes = [n for n, blob in zip(node.outputs, outputs, strict=True) if blob.is_recipe]
     return {**meta, "recipes": recipes} if recipes else meta
+
+
+def put_record(
+    store: Store, key: str, outputs: Sequence[Blob], meta: dict[str, Any]
+) -> Record | None:
+    """Write a record; ``None`` where the store refuses it, for that never fails a run.
+
+    Args:
+        store: The store, which says why it refuses.
+        key: The key.
+        outputs: What the node has returned.
+        meta: What the record says besides.
+    """
+    try:
+        return store.put(key, outputs, meta)
+    except Unstorable as error:
+        logger.debug("%s is not recorded: %s", meta.get("node"), error)
+        return None
 
 
 def node_event(

@@ -40,10 +40,13 @@ class Output:
     Attributes:
         blob: Its content.
         scratch: Whether it lies in the run's own scratch store rather than in the shared one.
+        is_known: Whether the blob stands for the content. A lazy value may have been evaluated on
+            data that changed meanwhile.
     """
 
     blob: Blob
     scratch: bool = False
+    is_known: bool = True
 
 
 class RunDirectory:
@@ -88,14 +91,14 @@ class RunDirectory:
 
     def put_output(self, dataset: str, output: Output) -> None:
         """Tell where a dataset's content lies."""
-        self._tell("output", dataset, {"blob": asdict(output.blob), "scratch": output.scratch})
+        self._tell("output", dataset, asdict(output))
 
     def output(self, dataset: str) -> Output | None:
         """Where a dataset's content lies, ``None`` when the run has not produced it."""
         entry = self._entries.get(("output", dataset))
         if entry is None and self._shared:
             entry = self._read("output", dataset)
-        return None if entry is None else Output(Blob(**entry["blob"]), entry["scratch"])
+        return None if entry is None else Output(**{**entry, "blob": Blob(**entry["blob"])})
 
     def put_node(self, node: str, event: Mapping[str, Any]) -> None:
         """Tell what is known of a node by now; a later event replaces an earlier one."""

@@ -37,6 +37,7 @@ from kedro_eeipu.hooks.key import Identity, identify
 from kedro_eeipu.hooks.process_state import CarriedState
 from kedro_eeipu.hooks.pruning import Gate
 from kedro_eeipu.hooks.run_directory import RunDirectory
+from kedro_eeipu.hooks.streams import StreamAction, StreamedDataset
 from kedro_eeipu.hooks.transcoded import TranscodedDataset
 from kedro_eeipu.hooks.units import UnitAction, latest_of
 from kedro_eeipu.hooks.world import World
@@ -64,7 +65,7 @@ class StandIns:
     Attributes:
         actions: The action of every node added, by node name.
         datasets: What stands in the catalog for every dataset that they produce.
-        streamed: What stands there for the outputs of generators, which are never cached.
+        streamed: What stands there for the outputs of generators that are never cached.
     """
 
     def __init__(
@@ -113,10 +114,14 @@ class StandIns:
         outputs: dict[str, Callable[..., MemoizedDataset]] = {}
         doubt = self._doubts.of(node)
         identity, why_not = self._identity(node, inputs, doubt)
-        if inspect.isgeneratorfunction(node.func):
+        streams = inspect.isgeneratorfunction(node.func)
+        if streams and identity is not None:
+            outputs, why_not = self._kept_streams(node, doubt)
+            identity = None if why_not else identity
+        if streams and identity is None:
             for name in node.outputs:
                 self.streamed[name] = self._stream(name)
-        else:
+        elif not streams:
             declared = {name: self._declared_output(name) for name in node.outputs}
             kind_tokens: dict[str, str | None] = dict.fromkeys(declared, "")
             for name, dataset in declared.items():
@@ -142,7 +147,8 @@ class StandIns:
                 )
                 for name, dataset in declared.items()
             }
-        action = (UnitAction if doubt and doubt.unit else NodeAction)(
+        kind = UnitAction if doubt and doubt.unit else NodeAction
+        action = (StreamAction if streams else kind)(
             node,
             identity,
             inputs,
@@ -244,6 +250,44 @@ class StandIns:
         kind_token = combine(written=dataset_identity(written), read=dataset_identity(declared))
         self.datasets[name] = TranscodedDataset(name, self.datasets[source], declared, kind_token)
         return self.datasets[name]
+
+    def _kept_streams(
+        self, node: Node, doubt: Doubt | None
+    ) -> tuple[dict[str, Callable[..., MemoizedDataset]], str | None]:
+        """Makers of the outputs of a generator, or why what it yields is not kept."""
+        outputs: dict[str, Callable[..., MemoizedDataset]] = {}
+        if self._write_through:
+            return {}, "it is a generator, and this is a plain run"
+        if doubt and doubt.unit:
+            return {}, doubt.reason
+        for name in node.outputs:
+            declared = self._declared(name)
+            if file_config(declared) is None:
+                return {}, (
+                    f"it is a generator; declare '{name}' in the catalog as a dataset that lies in "
+                    "files, and what it yields is kept"
+                )
+            try:
+                kind_token = dataset_identity(declared)
+            except Unidentifiable as reason:
+                return {}, str(reason)
+            files = self._files(name, declared, kind_token)
+            if files is None:
+                return {}, (
+                    "it is a generator; what it yields is kept where the cache lies in a folder of "
+                    "yours (cache.root)"
+                )
+            outputs[name] = partial(
+                StreamedDataset,
+                name,
+                self._store,
+                self._run,
+                declared,
+                kind_token=kind_token,
+                lies_in_file=True,
+                files=files,
+            )
+        return outputs, None
 
     def _stream(self, name: str) -> AbstractDataset:
         """Where the chunks of a generator go: each is saved by itself, so no record is made.

@@ -43,6 +43,10 @@ class TranscodedDataset(MemoizedDataset):
         return self.source.output
 
     @property
+    def is_known(self) -> bool:
+        return super().is_known and self.source.is_known
+
+    @property
     def is_lazy(self) -> bool:
         return self.source.is_lazy
 

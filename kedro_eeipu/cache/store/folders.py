@@ -88,11 +88,20 @@ class Folders:
         here = self._files.local_path(layout.FOLDERS_OF_FILES) is not None
         return here and self._is_trusted()
 
-    def new(self) -> str:
-        """A new folder to write into; it becomes one of the cache by `commit`."""
-        temporary = self._path(f"{layout.TEMPORARY}/{uuid.uuid4().hex}")
+    def new(self, name: str = "") -> str:
+        """A new folder to write into; it becomes one of the cache by `commit`.
+
+        Args:
+            name: By which other processes find it until then (`written`); empty for any.
+        """
+        temporary = self._path(f"{layout.TEMPORARY}/{name or uuid.uuid4().hex}")
         os.makedirs(os.path.join(temporary, _CONTENT), mode=0o700)
         return os.path.join(temporary, _CONTENT)
+
+    def written(self, name: str) -> str | None:
+        """The folder that `new` has made under a name, ``None`` if it is not there."""
+        content = self._files.local_path(f"{layout.TEMPORARY}/{name}/{_CONTENT}")
+        return content if content and os.path.isdir(content) else None
 
     def drop(self, written: str) -> None:
         """Delete a folder that `new` has made."""
