@@ -59,6 +59,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--edits", type=int, default=0, help="Number of edits; -1: all.")
     parser.add_argument("--behind", type=int, default=0, help="Ways to leave state behind.")
     parser.add_argument("--walks", type=int, default=0, help="Walks of random pipelines.")
+    parser.add_argument("--lazy-walks", type=int, default=0, help="Walks with lazy values.")
     parser.add_argument("--seed", type=int, default=0, help="Which of them, and which walks.")
     parser.add_argument("--only", default="", help="Only those whose name has this pattern.")
     parser.add_argument("--processes", type=int, default=2)
@@ -82,8 +83,11 @@ def cases(options: argparse.Namespace) -> list[Case]:
         named = [m for m in members if re.search(options.only, m.id)]
         random.Random(options.seed).shuffle(named)
         found += [(m.id, _judged(judge, m)) for m in (named if count < 0 else named[:count])]
-    for number in range(options.seed * 1_000_000, options.seed * 1_000_000 + options.walks):
+    first = options.seed * 1_000_000
+    for number in range(first, first + options.walks):
         found.append((f"walk / {number}", _judged(walks.judge_walk, number)))
+    for number in range(first, first + options.lazy_walks):
+        found.append((f"lazy walk / {number}", _judged(walks.judge_lazy_walk, number)))
     return found
 
 

@@ -26,6 +26,13 @@ SHAPES = {
     "frame": "pd.DataFrame({{'n': [v, {i}], 'c': [[v], [1]]}})",
 }
 
+# Of walks with lazy values: what cannot be pickled, and what is saved part by part.
+LAZY_SHAPES = {
+    "lazy": "Lazy(lambda: [v(), [{i}]])",
+    "parts": "{{str(k): lambda k=k: v() + k for k in range(3)}}",
+    "stream": "",
+}
+
 # How one node may leave a number behind: what a module holds, how it is written and read.
 STATES = {
     "global": ("W = {'w': 0}", "W['w'] = v", "W['w']"),
@@ -67,7 +74,16 @@ TOOLS = """
 import pandas as pd
 
 
+class Lazy:
+    def __init__(self, make):
+        self.make = make
+
+
 def flat(x):
+    if isinstance(x, Lazy):
+        x = x.make()
+    if callable(x):
+        x = x()
     if isinstance(x, pd.DataFrame):
         x = x.to_numpy().tolist()
     if isinstance(x, dict):
@@ -85,7 +101,7 @@ def touch(x, n):
         x.append(n)
         if len(x) > 1 and isinstance(x[1], list):
             x[1].append(n)
-    elif isinstance(x, dict):
+    elif isinstance(x, dict) and "l" in x:
         x["l"].append(n)
     elif isinstance(x, tuple):
         x[1].append(n)
@@ -95,8 +111,9 @@ DATASETS = """
 import pickle
 
 from kedro.io import AbstractDataset
+from kedro_datasets.json import JSONDataset
 
-from mini.tools import touch
+from mini.tools import Lazy, flat, touch
 
 
 class Own(AbstractDataset):
@@ -115,12 +132,33 @@ class Own(AbstractDataset):
 
     def _describe(self):
         return {{}}
+
+
+class LazyOwn(Own):
+    def _load(self):
+        path = self._filepath
+        def make():
+            with open(path, "rb") as f:
+                return pickle.load(f) + {load} + self.metadata.get("n", 0)
+        return Lazy(make)
+
+    def _save(self, x):
+        super()._save(flat(x))
+
+
+class LazyJSON(JSONDataset):
+    def load(self):
+        load = super().load
+        return Lazy(lambda: load())
 """
 
 ENTRIES = {
     "pickle": "{{type: pickle.PickleDataset, filepath: data/{name}.pkl}}",
     "json": "{{type: json.JSONDataset, filepath: data/{name}.json}}",
     "own": "{{type: mini.datasets.Own, filepath: data/{name}.bin, metadata: {{n: {meta}}}}}",
+    "lazyown": "{{type: mini.datasets.LazyOwn, filepath: data/{name}, metadata: {{n: {meta}}}}}",
+    "parts": "{{type: partitions.PartitionedDataset, dataset: json.JSONDataset, path: "
+    "data/{name}}}",
     "copy": "{{type: MemoryDataset, copy_mode: copy}}",
     "assign": "{{type: MemoryDataset, copy_mode: assign}}",
 }
@@ -166,6 +204,8 @@ class Function:
         i, (literal, constant, helped, default) = self.index, self.numbers
         names = [f"a{k}" for k in range(len(self.inputs))]
         _, write, read = STATES.get(state, ("", "pass", "0"))
+        if self.shape in LAZY_SHAPES:
+            return self._lazy_source(names, read if self.reads and state else "0")
         lines = [
             f"# {'cosmetic ' * self.cosmetic}",
             f"CONSTANT_{i} = {constant}",
@@ -182,6 +222,27 @@ class Function:
         ]
         return "\n".join(lines)
 
+    def _lazy_source(self, names: list[str], read: str) -> str:
+        """The text of a function that does all its work when what it returns is evaluated."""
+        i, (literal, constant, helped, default) = self.index, self.numbers
+        given = ", ".join(names)
+        lines = [
+            f"# {'cosmetic ' * self.cosmetic}",
+            f"CONSTANT_{i} = {constant}",
+            f"def helper_{i}(x, more={default}):",
+            f"    return flat(x) + {helped} + more",
+            f"def value_{i}({given}):",
+            f"    v = helper_{i}([{given}]) * {literal + 1} + CONSTANT_{i} + {read} * 7",
+            f"    return (v + {'HOOKED[0] * 11' if self.hooked else '0'}) % {self.modulus}",
+            f"def function_{i}({given}):",
+            f"    v = lambda: value_{i}({given})",
+        ]
+        if self.shape == "stream":
+            lines += ["    for k in range(2):", "        yield {str(k): v() + k}"]
+        else:
+            lines.append(f"    return {LAZY_SHAPES[self.shape].format(i=i)}")
+        return "\n".join(lines)
+
 
 @dataclass
 class World:
@@ -193,6 +254,7 @@ class World:
     raw: list[int] = field(default_factory=lambda: [1, 2])
     load: int = 1
     meta: int = 1
+    raw_kind: str = "json.JSONDataset"
 
     def files(self) -> dict[str, str | bytes]:
         read = {name for f in self.functions for name in f.inputs}
@@ -204,7 +266,7 @@ class World:
         steps.append(f"        node(score, {leaves}, 'metrics', name='score'),")
         nodes = [
             "import functools\nimport pandas as pd\nfrom kedro.pipeline import Pipeline, node",
-            "from mini.tools import flat, touch\nHOOKED = [0]",
+            "from mini.tools import Lazy, flat, touch\nHOOKED = [0]",
             STATES[self.state][0] if self.state else "",
             *(f.source(self.state) for f in self.functions),
             "def score(*values):\n    return {'loss': flat(list(values))}",
@@ -224,7 +286,9 @@ class World:
         )
         return project(
             "\n".join(nodes) + "\n",
-            catalog="raw: {type: json.JSONDataset, filepath: data/raw.json}\n" + "\n".join(catalog),
+            catalog="\n".join(
+                [f"raw: {{type: {self.raw_kind}, filepath: data/raw.json}}", *catalog]
+            ),
             params="p: 1\nq: 1\n",
             space="p: {low: 1, high: 9}\nq: {low: 1, high: 9}",
             hooks=hooks if self.hooks else "",
@@ -234,16 +298,18 @@ class World:
         )
 
 
-def drawn(rng: random.Random) -> World:
-    """A project."""
+def drawn(rng: random.Random, lazy: bool = False) -> World:
+    """A project, with lazy values or without."""
     functions: list[Function] = []
     outputs: list[str] = []
     for i in range(rng.randint(2, 7)):
         known = [*outputs[-4:] * 2, "raw", "params:p", "params:q"]
-        shape = rng.choice(list(SHAPES))
+        shape = rng.choice([*SHAPES, *list(LAZY_SHAPES) * 2] if lazy else list(SHAPES))
         entries = ["", "", "", "pickle", "own", "assign"]
         entries += ["copy"] if shape in ("list", "dict", "frame") else []
         entries += ["json"] if shape in ("list", "number") else []
+        entries += ["lazyown"] * 2 if lazy else []
+        entries = lazy_entries(shape) if shape in LAZY_SHAPES else entries
         functions.append(
             Function(
                 index=i,
@@ -252,14 +318,14 @@ def drawn(rng: random.Random) -> World:
                 numbers=[rng.randint(0, 3) for _ in range(4)],
                 modulus=rng.choice([2, 7, 1009, 1009]),
                 entry=rng.choice(entries),
-                mutates=rng.random() < 0.3,
+                mutates=rng.random() < (0.1 if lazy else 0.3),
             )
         )
         outputs.append(f"d{i}")
     # A block names two parameters, and each must reach a node.
     functions[0].inputs[0] = "params:p"
     functions[-1].inputs.append("params:q")
-    state = rng.choice(["", "", *STATES])
+    state = rng.choice(["", "", *STATES, *([""] * 14 if lazy else [])])
     if state:
         writer, reader = rng.sample(functions, 2)
         writer.writes = reader.reads = True
@@ -267,18 +333,29 @@ def drawn(rng: random.Random) -> World:
             writer.reads = rng.random() < 0.5
     hooks: dict[str, list[Any]] = {}
     for name in HOOKS:
-        if rng.random() < 0.2:
+        if rng.random() < (0.05 if lazy else 0.2):
             hooks[name] = [rng.choice(["raw", *outputs]), rng.randint(1, 3)]
             if "pipeline" in name or name == "before_node_run":
                 rng.choice(functions).hooked = True
-    return World(functions, state, hooks, [rng.randint(0, 3) for _ in range(2)])
+    world = World(functions, state, hooks, [rng.randint(0, 3) for _ in range(2)])
+    if lazy:
+        world.raw_kind = rng.choice(["json.JSONDataset", "mini.datasets.LazyJSON"])
+    return world
+
+
+def lazy_entries(shape: str) -> list[str]:
+    """How a catalog may declare what cannot be pickled."""
+    return ["", "", "lazyown", "lazyown"] if shape == "lazy" else ["", "parts", "parts"]
 
 
 def edit(rng: random.Random, world: World) -> str:
     """Edit a project somewhere; says what was edited."""
     kinds = ["code", "code", "cosmetic", "raw", "nothing"]
     kinds += ["hook"] * 2 if world.hooks else []
-    kinds += ["dataset", "metadata"] if any(f.entry == "own" for f in world.functions) else []
+    own = any(f.entry in ("own", "lazyown") for f in world.functions)
+    kinds += ["dataset", "metadata"] if own else []
+    lazy = [f for f in world.functions if f.shape in LAZY_SHAPES]
+    kinds += ["declared"] if lazy else []
     kind = rng.choice(kinds)
     if kind == "code":
         rng.choice(world.functions).numbers[rng.randint(0, 3)] = rng.randint(0, 3)
@@ -286,6 +363,9 @@ def edit(rng: random.Random, world: World) -> str:
         rng.choice(world.functions).cosmetic += 1
     elif kind == "raw":
         world.raw[rng.randint(0, 1)] = rng.randint(0, 3)
+    elif kind == "declared":
+        function = rng.choice(lazy)
+        function.entry = rng.choice(lazy_entries(function.shape))
     elif kind == "hook":
         world.hooks[rng.choice(list(world.hooks))][1] = rng.randint(1, 4)
     elif kind == "dataset":
@@ -305,11 +385,17 @@ def warm_up() -> None:
             origin_of(module)
 
 
-def judge_walk(number: int, fresh: bool = False) -> dict[str, Any]:
+def judge_lazy_walk(number: int, fresh: bool = False) -> dict[str, Any]:
+    """A walk through a project with lazy values; see `judge_walk`."""
+    return judge_walk(number, fresh, lazy=True)
+
+
+def judge_walk(number: int, fresh: bool = False, lazy: bool = False) -> dict[str, Any]:
     """Three sittings of three trials with edits between them, each trial against a plain run."""
     warm_up()
     rng = random.Random(number)
-    world = drawn(rng)
+    world = drawn(rng, lazy)
+    kind = "lazy walk" if lazy else "walk"
     got: list[Any] = []
     right: list[Any] = []
     told: list[str] = []
@@ -348,8 +434,8 @@ def judge_walk(number: int, fresh: bool = False) -> dict[str, Any]:
     fault = next((str(v) for v in right if not isinstance(v, (int, float))), "")
     words = [] if silent else told
     return {
-        "id": f"walk / {number}",
-        "kind": f"walk: {world.state or 'no state'}{', hooks' if world.hooks else ''}",
+        "id": f"{kind} / {number}",
+        "kind": f"{kind}: {world.state or 'no state'}{', hooks' if world.hooks else ''}",
         "mode": "walk",
         "verdict": "fault" if fault else verdict(*worst, words),
         "fault": fault,
