@@ -422,3 +422,62 @@ def test_what_is_made_from_files_of_changed_data_is_not_recorded(
         assert Trials(polars)(1, 0, 0)[0] == 7, "as in a plain run"
     file.write_text("x\n1\n2\n")
     assert Trials(polars, "later")(1, 0, 0)[0] == 3
+
+
+STAMPED = """
+import uuid
+
+
+class Model:
+    def __init__(self, weight):
+        self.weight, self.stamp = weight, uuid.uuid4().hex
+
+    def __getstate__(self):
+        return {**vars(self), "saved": uuid.uuid4().hex}
+
+
+def prepare(raw, p):
+    ran("prepare")
+    return Model(p)
+
+
+def feature(x, q):
+    ran("feature")
+    return [x.weight * v + q for v in (1, 2, 3)]
+
+
+def total(y):
+    ran("total")
+    return sum(y)
+"""
+
+
+def test_what_follows_models_whose_bytes_differ_each_time_is_reused(project: Any) -> None:
+    """As those of catboost and Keras do, by an id or the time in them."""
+    write(project, loss_of(STAMPED), **JSON)
+    trial = Trials(project)
+    assert trial(1, 0, 0)[0] == 6
+    assert trial(1, 5, 0) == (21, {"feature", "total", "score"})
+    later = Trials(project, "later")
+    assert later(1, 0, 0) == (6, set())
+    assert later(1, 7, 0) == (27, {"feature", "total", "score"})
+
+
+def test_lazy_values_in_a_bucket_are_made_again_and_that_is_told(polars: Any, s3: Any) -> None:
+    from kedro_eeipu.project.description import node_plan
+
+    write(polars, POLARS, raw=in_csv("raw"), x=in_csv("x"))
+    root = polars.keep_in_bucket(s3)
+    trial = Trials(polars)
+    assert trial(1, 0, 0)[0] == 3
+    assert trial(1, 0, 1) == (4, {"score"})
+    assert trial(1, 5, 0) == (13, {"prepare", "feature", "total", "score"})
+    plan = node_plan(polars.load(), [trial.last])
+    assert plan[0]["called_again"].endswith(
+        "where the cache lies in a folder of yours (cache.root)"
+    )
+    client, bucket = s3.client(), root.split("/")[2]
+    for key in s3.keys(bucket):
+        client.delete_object(Bucket=bucket, Key=key)
+    client.delete_bucket(Bucket=bucket)
+    assert trial(1, 7, 0)[0] == 17, "no trouble with the cache ends a study"

@@ -305,7 +305,7 @@ def main() -> None:
             f"{4 * len(lines)} functions called, {lazy} of them for lazy values, "
             f"{needless} needless"
         )
-        wrong += len(lines) - same
+        wrong += len(lines) - same + needless
     sys.exit(bool(wrong))
 
 
