@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from kedro_eeipu.cache.identity.canonical import combine
-from kedro_eeipu.cache.store.store import CacheMiss, Store, Unstorable
+from kedro_eeipu.cache.store.store import Blob, CacheMiss, Store, Unstorable
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
@@ -132,7 +132,7 @@ def _die_at(fatal: int) -> None:
 
         return step
 
-    for name in ("open", "link", "replace", "unlink", "mkdir", "utime"):
+    for name in ("open", "link", "rename", "replace", "unlink", "mkdir", "utime"):
         setattr(os, name, dying(getattr(os, name)))
 
 
@@ -158,6 +158,35 @@ def test_case_36_killed_at_every_step_of_writing(tmp_path: Path) -> None:
             return
         store.put(combine(code="0"), [store.dump(_value(1))], {})
         assert store.get(combine(code="0")) is not None
+        store.gc(None, grace_seconds=-10)
+        assert list((root / "tmp").iterdir()) == []
+    pytest.fail("the process never finished")
+
+
+def test_folder_killed_at_every_step_of_writing(tmp_path: Path) -> None:
+    """What a dataset writes is there as a whole, or not at all."""
+    key, name = combine(code="0"), combine(code="folder")
+    for fatal in range(1, 40):
+        root = tmp_path / f"cache{fatal}"
+        pid = os.fork()
+        if pid == 0:
+            store = Store(str(root))
+            store.put(key, [Blob(name, 0, 0.0)], {})
+            _die_at(fatal)
+            folder = store.folders.new()
+            for part in ("1", "2"):
+                os.close(os.open(os.path.join(folder, part), os.O_CREAT | os.O_WRONLY))
+            store.folders.commit(folder, name, key, 1.0)
+            os._exit(0)
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        store = Store(str(root))
+        assert store.verify() == []
+        content = store.folders.open(name, "run")
+        assert content is None or sorted(os.listdir(content)) == ["1", "2"]
+        if status == 0:
+            assert content is not None
+            assert fatal > 5
+            return
         store.gc(None, grace_seconds=-10)
         assert list((root / "tmp").iterdir()) == []
     pytest.fail("the process never finished")
