@@ -44,6 +44,7 @@ prove: .venv-test/.installed
 spark: .venv-spark/.installed
 	mkdir -p build
 	.venv-spark/bin/python -W ignore tests/proof/lazy.py --out build/lazy.jsonl
+	.venv-spark/bin/python -W ignore tests/proof/lazy_killed.py
 	.venv-spark/bin/python -W ignore tests/proof/lazy_costs.py
 
 projects: .venv-test/.installed
