@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from kedro_eeipu.wording import did_you_mean, scalar
 __all__ = ["own_values"]
 
 _FILES = (".yml", ".yaml", ".json")
+_PRINTED = re.compile(r'^\[\{"number": ', re.MULTILINE)  # how `trials --format json` begins
 _CLOSING = {"[": "]", "{": "}"}
 
 
@@ -52,7 +54,7 @@ def _read(text: str, space: SearchSpace) -> Iterable[tuple[str, Mapping[str, Any
         yield f"--try {text}", _pairs(text)
         return
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = _document(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigurationError(
             f"cannot be read: {str(error).splitlines()[0]}",
@@ -70,6 +72,17 @@ def _read(text: str, space: SearchSpace) -> Iterable[tuple[str, Mapping[str, Any
             )
         inner = entry.get("params")
         yield where, _flat(inner if isinstance(inner, Mapping) else entry, space)
+
+
+def _document(text: str) -> Any:
+    """What a file holds. Above what ``trials`` printed there may be Kedro's first log lines."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        printed = _PRINTED.search(text)
+        if printed is None:
+            raise
+        return yaml.safe_load(text[printed.start() :])
 
 
 def _flat(entry: Mapping[Any, Any], space: SearchSpace) -> dict[str, Any]:

@@ -52,6 +52,14 @@ def test_files(tmp_path: Path, content: Any) -> None:
     assert [v["model.depth"] for v in own_values([str(file), "model.depth=7"], SPACE)] == [5, 7]
 
 
+def test_a_file_that_begins_with_kedro_s_log(tmp_path: Path) -> None:
+    """`trials --format json > best.json` in a project that logs to stdout, as Kedro's starters."""
+    file = tmp_path / "best.json"
+    log = "[11/29/26 07:18:29] INFO     Using 'conf/logging.yml'\n" + " " * 29 + "as logging\n"
+    file.write_text(log + json.dumps([{"number": 3, "params": {"model.depth": 5}}], indent=None))
+    assert [v["model.depth"] for v in own_values([str(file)], SPACE)] == [5]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
