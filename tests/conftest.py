@@ -215,7 +215,7 @@ class KedroProject:
     def tuner(self, study: str = "default", **options: Any) -> Any:
         """An `EEIPURunner` on this project."""
         from kedro_eeipu.study.limits import Limits
-        from kedro_eeipu.study.storage import open_study
+        from kedro_eeipu.study.opening import open_study
         from kedro_eeipu.tuning.runner import EEIPURunner
 
         project = self.load(**options.pop("load", {}))

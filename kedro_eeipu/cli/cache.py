@@ -65,7 +65,7 @@ class _Cache:
 
     def users(self) -> dict[str, list[int]]:
         """Numbers of the trials of the study that made or were served each key."""
-        from kedro_eeipu.study.storage import open_study
+        from kedro_eeipu.study.opening import open_study
 
         users: dict[str, list[int]] = {}
         try:

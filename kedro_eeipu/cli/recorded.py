@@ -141,7 +141,7 @@ def load_adopted(
         ConfigurationError: There is no such trial, or the configuration is wrong.
     """
     from kedro_eeipu.config.opening import study_storage
-    from kedro_eeipu.study.storage import open_study
+    from kedro_eeipu.study.opening import open_study
 
     # The project is loaded as the trial had it, so the study is read first.
     storage = study_storage(*replace(selection, params={}).open_settings())

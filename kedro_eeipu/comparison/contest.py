@@ -24,10 +24,11 @@ from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.project.project import Project
 from kedro_eeipu.study.driver import only_driver
 from kedro_eeipu.study.limits import Limits, pruned_at_once, repeats
+from kedro_eeipu.study.opening import open_study
 from kedro_eeipu.study.peers import peer
 from kedro_eeipu.study.records import NodeRecord, TrialRecord
 from kedro_eeipu.study.sampler_names import EEIPU, PEERS
-from kedro_eeipu.study.storage import TrialStudy, open_study
+from kedro_eeipu.study.storage import TrialStudy
 from kedro_eeipu.tuning.observing import Observer
 from kedro_eeipu.tuning.proposing import Proposer
 from kedro_eeipu.tuning.runner import EEIPURunner

@@ -86,7 +86,7 @@ class Selection:
         Raises:
             ConfigurationError: There is none.
         """
-        from kedro_eeipu.study.storage import open_study
+        from kedro_eeipu.study.opening import open_study
 
         return open_study(project.storage, self.study_name)
 

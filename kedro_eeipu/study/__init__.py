@@ -6,9 +6,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kedro_eeipu.study.opening import open_study
     from kedro_eeipu.study.records import NodeRecord, TrialRecord
     from kedro_eeipu.study.sampler import EEIPUSampler, Observation
-    from kedro_eeipu.study.storage import TrialStudy, open_study
+    from kedro_eeipu.study.storage import TrialStudy
 
 __all__ = ["EEIPUSampler", "NodeRecord", "Observation", "TrialRecord", "TrialStudy", "open_study"]
 
@@ -18,7 +19,7 @@ _MODULES = {
     "Observation": "sampler",
     "TrialRecord": "records",
     "TrialStudy": "storage",
-    "open_study": "storage",
+    "open_study": "opening",
 }
 
 

@@ -14,8 +14,8 @@ from kedro_eeipu.study.database import open_database
 from kedro_eeipu.study.database_wait import file_of
 from kedro_eeipu.study.driver import only_driver
 from kedro_eeipu.study.fast_read import RecordedStudy, read_study
+from kedro_eeipu.study.opening import open_study
 from kedro_eeipu.study.records import TrialRecord
-from kedro_eeipu.study.storage import open_study
 
 __all__ = ["StudySummary", "delete_study", "read_any_study", "study_names", "summary"]
 

@@ -13,22 +13,16 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
-from optuna.storages import BaseStorage
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
-from sqlalchemy.exc import SQLAlchemyError
 
 from kedro_eeipu import processes
-from kedro_eeipu.errors import ConfigurationError
-from kedro_eeipu.search import SearchSpace
 from kedro_eeipu.study import audit as audits
-from kedro_eeipu.study.checks import check_objective, check_ranges
 from kedro_eeipu.study.confirmation import Confirmation, attribute_of
-from kedro_eeipu.study.database import open_database
-from kedro_eeipu.study.database_wait import StudyFile, file_of
+from kedro_eeipu.study.database_wait import StudyFile
 from kedro_eeipu.study.driver import beginning_alone, driver_ended
-from kedro_eeipu.study.frozen import name_metric, record_of
+from kedro_eeipu.study.frozen import record_of
 from kedro_eeipu.study.heartbeat import Heartbeat
 from kedro_eeipu.study.holdout import HeldOut, holdout_attribute
 from kedro_eeipu.study.kept_states import KeptStates
@@ -36,7 +30,7 @@ from kedro_eeipu.study.limits import counted_trials
 from kedro_eeipu.study.pipeline_state import Comparison, PipelineState
 from kedro_eeipu.study.records import NodeRecord, TrialRecord, with_confirmations
 
-__all__ = ["LimitReached", "TrialStudy", "open_study"]
+__all__ = ["LimitReached", "TrialStudy"]
 
 
 class LimitReached(Exception):
@@ -66,6 +60,7 @@ class TrialStudy:
         self._finished: dict[int, TrialRecord] = {}
         self._reading = False
         self._read: list[FrozenTrial] | None = None
+        self._current: list[TrialRecord] | None = None  # of what was read, where it was asked for
         self.states = KeptStates(study, self._file)
         self._comparison: Comparison | None = None
         self._refuted: frozenset[int] = frozenset()
@@ -91,11 +86,17 @@ class TrialStudy:
 
         A driver decides several things from them, and each reading takes many round trips.
         """
-        self._reading, self._read = True, None
+        self._forget()
+        self._reading = True
         try:
             yield
         finally:
-            self._reading, self._read = False, None
+            self._forget()
+            self._reading = False
+
+    def _forget(self) -> None:
+        """Have the storage asked again."""
+        self._read = self._current = None
 
     def frozen(self) -> list[FrozenTrial]:
         """All trials as Optuna has them, by number."""
@@ -112,6 +113,7 @@ class TrialStudy:
             now: The present state.
             unknown: Paths of parameters whose present values are not known.
         """
+        self._current = None
         self._comparison = Comparison(now, self.states.all, unknown)
         self._refuted = audits.refuted_trials(self._file.use(lambda: self.optuna.user_attrs))
 
@@ -126,7 +128,9 @@ class TrialStudy:
 
     def current(self) -> list[TrialRecord]:
         """The trials of the pipeline's present state, by number."""
-        return [t for t in self.trials() if not self.changes(t)]
+        if self._current is None or self._read is None:
+            self._current = [t for t in self.trials() if not self.changes(t)]
+        return list(self._current)
 
     def former(self) -> list[TrialRecord]:
         """The trials of the latest other state, by number."""
@@ -155,7 +159,7 @@ class TrialStudy:
             LimitReached: Other drivers have begun the last ones since we read the study.
         """
         with beginning_alone(self.optuna) if self.shared and most is not None else nullcontext():
-            self._read = None
+            self._forget()
             if self.shared and most is not None and counted_trials(self.current()) >= most:
                 raise LimitReached
             return self._begin(params, distributions, run_id, attributes)
@@ -184,7 +188,7 @@ class TrialStudy:
         )
         # What `Study.add_trial` does, which does not tell the number.
         storage = self.optuna._storage
-        self._read = None
+        self._forget()
         study_id = self.optuna._study_id
         trial_id = self._file.use(lambda: storage.create_new_trial(study_id, template))
         running = self._file.use(lambda: storage.get_trial(trial_id))
@@ -205,7 +209,7 @@ class TrialStudy:
         reported: Mapping[int, float] | None = None,
     ) -> TrialRecord:
         """Record how a trial ended: complete with a value, else pruned or failed with a reason."""
-        self._read = None
+        self._forget()
         # Through the storage: `optuna.Trial` asks the study's sampler for parameters when it is
         # made, and `Study.tell` reads the trial three times.
         storage = self.optuna._storage
@@ -269,6 +273,7 @@ class TrialStudy:
         earlier = audits.audit_in(self._notes(), number) or audits.Audit()
         value = earlier.with_more(audit).to_json()
         self._note(audits.audit_attribute(number), value)
+        self._current = None
         self._refuted |= {number} if value["refuted"] else frozenset()
 
     def audited_seconds(self) -> float:
@@ -326,75 +331,3 @@ class TrialStudy:
             and t.number not in self._running
             and (t._trial_id in stale or driver_ended(t))
         ]
-
-
-def open_study(
-    storage: str,
-    name: str,
-    space: SearchSpace | None = None,
-    *,
-    create: bool = False,
-) -> TrialStudy:
-    """Open a study, or make it.
-
-    Args:
-        storage: Database URL.
-        name: The study's name.
-        space: What is searched; checked against what the study has searched so far.
-        create: Whether a study that is not there yet is made.
-
-    Raises:
-        ConfigurationError: The study is not there, it optimises something else, or a range has
-            changed in a way that its trials cannot be compared with.
-    """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    file = file_of(storage)
-    if file is not None and not create and not file.exists():
-        raise _no_study(name, [])
-    waiting = StudyFile(file)
-    try:
-        if file is not None:
-            file.parent.mkdir(parents=True, exist_ok=True)
-        opened = waiting.wait(lambda: open_database(storage))
-    except ImportError as error:
-        raise ConfigurationError(
-            f"the library for the study's storage is missing: {error}",
-            where="eeipu.yml: study.storage",
-            remedy="For PostgreSQL: pip install 'kedro-eeipu[postgresql]'.",
-        ) from None
-    except (SQLAlchemyError, StorageInternalError, ValueError, OSError) as error:
-        raise ConfigurationError(
-            f"the study's storage cannot be opened: {str(error).splitlines()[0]}",
-            where="eeipu.yml: study.storage",
-            remedy="Write a database URL, for example postgresql://host/database, and name an "
-            "entry of credentials.yml with `username` and `password` in study.credentials.",
-        ) from None
-    study = waiting.wait(lambda: _optuna_study(opened, name, space, create))
-    return TrialStudy(study, shared=not storage.startswith("sqlite:"), file=StudyFile(file))
-
-
-def _optuna_study(
-    storage: BaseStorage, name: str, space: SearchSpace | None, create: bool
-) -> optuna.Study:
-    try:
-        if create and space is not None:
-            study = optuna.create_study(
-                storage=storage,
-                study_name=name,
-                direction=StudyDirection[space.objective.direction.upper()],
-                load_if_exists=True,
-            )
-            name_metric(study, space)
-        else:
-            study = optuna.load_study(storage=storage, study_name=name)
-    except KeyError:
-        raise _no_study(name, optuna.get_all_study_names(storage)) from None
-    if space is not None:
-        check_objective(study, space)
-        check_ranges(study, space)
-    return study
-
-
-def _no_study(name: str, names: Sequence[str]) -> ConfigurationError:
-    there = f"There is: {', '.join(names)}." if names else "Run `kedro eeipu tune` first."
-    return ConfigurationError(f"there is no study '{name}' yet", remedy=there)

@@ -12,8 +12,8 @@ from kedro_eeipu.search.block import parse_budget, parse_trials
 from kedro_eeipu.search.own_values import own_values
 from kedro_eeipu.study.driver import check_name
 from kedro_eeipu.study.limits import Limits
+from kedro_eeipu.study.opening import open_study
 from kedro_eeipu.study.sampler_names import EEIPU
-from kedro_eeipu.study.storage import open_study
 from kedro_eeipu.tuning.listener import Listener
 from kedro_eeipu.tuning.runner import EEIPURunner
 

@@ -121,7 +121,7 @@ class Proposer:
         Args:
             trials: The trials of today's pipeline.
         """
-        tried = [t.params for t in trials]
+        tried = [t.params for t in trials] if self._own else []
         return [values for values in self._own if values not in tried]
 
     def is_own(self, params: Mapping[str, Any]) -> bool:
@@ -156,8 +156,10 @@ class Proposer:
     def _interrupted(self, trials: Sequence[TrialRecord]) -> dict[str, Any] | None:
         """Parameters of the first interrupted trial that no later one has tried again."""
         for i, trial in enumerate(trials):
+            if not trial.interrupted:
+                continue
             params = dict(trial.params)
-            if not trial.interrupted or any(t.params == params for t in trials[i + 1 :]):
+            if any(t.params == params for t in trials[i + 1 :]):
                 continue
             if self._project.space.fits(params):
                 return params

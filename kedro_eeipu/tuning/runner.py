@@ -219,19 +219,21 @@ class EEIPURunner:
 
     def _run_trials(self) -> str:
         """Run trials until a limit is reached; says which."""
-        while not (reason := self._limit_reached()):
-            started = time.perf_counter()
-            proposed = self.proposer.propose()
-            if reason := self._not_to_be_run(proposed):
-                return reason
-            proposing = time.perf_counter() - started
+        while True:
+            with self.study.one_reading():
+                if reason := self._limit_reached():
+                    return reason
+                started = time.perf_counter()
+                proposed = self.proposer.propose()
+                if reason := self._not_to_be_run(proposed):
+                    return reason
+                proposing = time.perf_counter() - started
             self.listener.proposed(proposed.why)
             with contextlib.suppress(LimitReached):  # another process began the last trial first
                 self.evaluate(proposed.params, proposing)
             self.check_failures()
             if self.auditor is not None:
                 self.auditor.work(wait=True)
-        return reason
 
     def _limit_reached(self) -> str:
         """Which limit the study has reached, in words; empty for none.

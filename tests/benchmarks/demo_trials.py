@@ -21,8 +21,8 @@ from kedro.framework.startup import bootstrap_project
 from kedro_eeipu.project.project import Project
 from kedro_eeipu.study.encoding import dimension
 from kedro_eeipu.study.limits import Limits
+from kedro_eeipu.study.opening import open_study
 from kedro_eeipu.study.sampler import EEIPUSampler
-from kedro_eeipu.study.storage import open_study
 from kedro_eeipu.tuning.runner import EEIPURunner
 
 RESULTS = Path(__file__).with_name("demo_trials.json")

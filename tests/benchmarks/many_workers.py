@@ -35,14 +35,17 @@ def put_to_sleep(project: Any, s3: Any, postgresql: Any, seconds: float) -> None
     )
     project.write_settings(
         {
-            "cache": {"root": root, "credentials": "bucket", "signing_key": "signing"},
+            "cache": {"root": root, "credentials": "bucket", "signing_key": "signing", "audit": 0},
             "study": {"storage": postgresql.database(), "credentials": "database"},
         }
     )
 
 
-def tune(project: Any, drivers: int, workers: int, *options: str) -> float:
-    """Run several drivers at the same time, each with its share of the workers; returns seconds.
+def tune(project: Any, drivers: int, workers: int, *options: str) -> tuple[float, int]:
+    """Run several drivers at the same time, each with its share of the workers.
+
+    Returns:
+        Seconds, and how many of the drivers have run the best trial once more to confirm it.
 
     Raises:
         RuntimeError: One of them failed.
@@ -60,15 +63,22 @@ def tune(project: Any, drivers: int, workers: int, *options: str) -> float:
         )
         for seed in range(drivers)
     ]
+    confirmed = 0
     for process in running:
         said, _ = process.communicate()
         if process.returncode:
             raise RuntimeError(said)
-    return time.perf_counter() - started
+        confirmed += "runs once more" in said
+    return time.perf_counter() - started, confirmed
 
 
-def check(project: Any, trials: int) -> dict[str, Any]:
+def check(project: Any, trials: int, confirmed: int) -> dict[str, Any]:
     """What has come of a study.
+
+    Args:
+        project: The project.
+        trials: How many trials the study must have at least.
+        confirmed: How often a trial has run once more outside the study.
 
     Raises:
         AssertionError: A trial is lost or numbered twice, a key was computed twice, or something
@@ -83,24 +93,24 @@ def check(project: Any, trials: int) -> dict[str, Any]:
     nodes = [n for t in found for n in t["nodes"]]
     ran = collections.Counter(n["key"] for n in nodes if n["status"] == "ran")
     assert max(ran.values()) == 1, "a key was computed twice"
-    assert project.executions().count("score") == sum(
-        n["status"] == "ran" and n["name"] == "score" for n in nodes
-    )
+    executed = project.executions().count("score") - confirmed
+    recorded = sum(n["status"] == "ran" and n["name"] == "score" for n in nodes)
+    assert executed == recorded, f"{executed} executions, {recorded} recorded"
     loaded = project.load()
     store = loaded.store
     assert store.stats()["leases"] == 0
     assert store.verify() == []
-    from kedro_eeipu.study.storage import open_study
+    from kedro_eeipu.study.opening import open_study
 
-    recorded = open_study(loaded.storage, "default").trials()
-    began = min(t.started for t in recorded)
+    records = open_study(loaded.storage, "default").trials()
+    began = min(t.started for t in records)
     return {
         "trials": len(found),
         "seconds from the first trial's begin to the last one's end": round(
-            max(t.finished for t in recorded) - began, 1
+            max(t.finished for t in records) - began, 1
         ),
-        "seconds a trial was in hand": round(sum(t.finished - t.started for t in recorded), 1),
-        "seconds of proposing": round(sum(t.proposing for t in recorded), 1),
+        "seconds a trial was in hand": round(sum(t.finished - t.started for t in records), 1),
+        "seconds of proposing": round(sum(t.proposing for t in records), 1),
         "nodes run": sum(n["status"] == "ran" for n in nodes),
         "nodes reused": sum(n["status"] == "reused" for n in nodes),
         "node seconds": round(sum(t["cost_seconds"] for t in found), 1),
@@ -130,8 +140,8 @@ def main() -> None:
         project = KedroProject(Path(folder))
         put_to_sleep(project, s3, postgresql, arguments.seconds)
         options = ("--trials", str(arguments.trials), "--sampler", arguments.sampler)
-        seconds = tune(project, arguments.drivers, arguments.workers, *options)
-        told = check(project, arguments.trials)
+        seconds, confirmed = tune(project, arguments.drivers, arguments.workers, *options)
+        told = check(project, arguments.trials, confirmed)
     told["wall seconds"] = round(seconds, 1)
     # Alone, the nodes would take at least the seconds that they took; the rest is left out.
     told["times faster"] = round(told["node seconds"] / seconds, 2)

@@ -10,7 +10,7 @@ import yaml
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.project.apply import Adoption
 from kedro_eeipu.study.limits import Limits
-from kedro_eeipu.study.storage import open_study
+from kedro_eeipu.study.opening import open_study
 from kedro_eeipu.tuning.runner import EEIPURunner
 
 REGISTRY = """

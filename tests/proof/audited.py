@@ -150,8 +150,8 @@ def _audited(root: Path, params: list[dict[str, Any]], share: float, fault: str)
     servers = [_server() for _ in range(SERVERS)]
     from kedro_eeipu.project.project import Project
     from kedro_eeipu.study.limits import Limits
+    from kedro_eeipu.study.opening import open_study
     from kedro_eeipu.study.records import TrialRecord
-    from kedro_eeipu.study.storage import open_study
     from kedro_eeipu.tuning import auditing
     from kedro_eeipu.tuning.audit_process import AuditProcess
     from kedro_eeipu.tuning.listener import Listener

@@ -345,7 +345,7 @@ def _runs(root: Path, params: list[dict[str, Any]]) -> dict[str, Any]:
 def _confirm(root: Path, study: str, number: int) -> dict[str, Any]:
     """This process is a fresh one: it has run nothing of the project."""
     from kedro_eeipu.project.project import Project
-    from kedro_eeipu.study.storage import open_study
+    from kedro_eeipu.study.opening import open_study
     from kedro_eeipu.tuning import confirming, fresh_trial
 
     def run(task: Any, *_: Any, **__: Any) -> dict[str, Any]:

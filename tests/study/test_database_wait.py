@@ -21,7 +21,7 @@ from kedro_eeipu.tuning.listener import Listener
 OPEN = """
 import sys
 from kedro_eeipu.search.space import Objective, Range, SearchSpace
-from kedro_eeipu.study.storage import open_study
+from kedro_eeipu.study.opening import open_study
 space = SearchSpace(ranges=(Range("x", "float", 0.5, low=0.0, high=1.0),),
                     objective=Objective("metrics", "", "minimize"))
 open_study(sys.argv[1], sys.argv[2], space, create=True)

@@ -14,7 +14,8 @@ import pytest
 from kedro_eeipu import processes
 from kedro_eeipu.errors import ConfigurationError, StudyStopped
 from kedro_eeipu.study.limits import Limits
-from kedro_eeipu.study.storage import LimitReached, open_study
+from kedro_eeipu.study.opening import open_study
+from kedro_eeipu.study.storage import LimitReached
 from kedro_eeipu.tuning.trial import run_trial
 
 DEFAULTS = {"clean.scale": 1.0, "left.weight": 2.0, "right.power": 2, "shift": 3.0}

@@ -18,8 +18,8 @@ from kedro_eeipu.search.block import parse_space
 from kedro_eeipu.study.encoding import distributions
 from kedro_eeipu.study.explain import History, changed_parts
 from kedro_eeipu.study.fast_read import read_trials
+from kedro_eeipu.study.opening import open_study
 from kedro_eeipu.study.records import NodeRecord, TrialRecord, with_defaults
-from kedro_eeipu.study.storage import open_study
 
 RANGES = {"a": {"low": 0, "high": 1}, "b": {"low": 1, "high": 9}, "c": ["x", "y"]}
 

@@ -21,7 +21,7 @@ from services import Dask, free_port
 from kedro_eeipu.config.settings import Settings
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.study.limits import Limits
-from kedro_eeipu.study.storage import open_study
+from kedro_eeipu.study.opening import open_study
 from kedro_eeipu.tuning.cluster import Cluster, opener
 from kedro_eeipu.tuning.cluster_runner import ClusterRunner
 from kedro_eeipu.tuning.trial import TrialResult, run_trial

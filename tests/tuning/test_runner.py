@@ -17,7 +17,7 @@ import yaml
 
 from kedro_eeipu.errors import ConfigurationError, ObjectiveError, StudyStopped
 from kedro_eeipu.study.limits import Limits
-from kedro_eeipu.study.storage import open_study
+from kedro_eeipu.study.opening import open_study
 from kedro_eeipu.tuning.options import kedro_runner
 
 DEFAULTS = {"clean.scale": 1.0, "left.weight": 2.0, "right.power": 2, "shift": 3.0}
