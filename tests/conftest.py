@@ -274,10 +274,12 @@ def make_project(tmp_path: Path) -> Callable[[], KedroProject]:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _processes_without_mlflow() -> Iterator[None]:
-    """Spare the processes that tests start the two seconds in which MLflow is imported.
+def _quick_processes() -> Iterator[None]:
+    """Spare the processes that tests start what takes long and has no part in most tests.
 
-    A test that needs it there deletes `HIDDEN_DISTRIBUTIONS`.
+    Those are the two seconds in which MLflow is imported, and Dask's own imports in each worker:
+    its workers are forked from one process, as in Dask's own tests. A test that needs MLflow or
+    workers as users have them deletes the variable.
     """
     paths = [
         str(Path(__file__).parent / "site"),
@@ -285,6 +287,7 @@ def _processes_without_mlflow() -> Iterator[None]:
     ]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     os.environ["HIDDEN_DISTRIBUTIONS"] = "kedro-mlflow"
+    os.environ["DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD"] = "forkserver"
     yield
     KEDRO.close()
 
