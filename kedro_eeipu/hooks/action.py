@@ -129,8 +129,7 @@ class NodeAction:
 
     def bypass(self, reason: str) -> None:
         """Neither look up nor record this node in this run."""
-        self.identity = None
-        self.why_not = reason
+        self.identity, self.why_not = None, reason
 
     def serve(self, record: Record, *, recall: bool = False) -> None:
         """Serve the node from its record: nothing of it is executed or loaded.
@@ -258,6 +257,7 @@ class NodeAction:
             self.tell(NodeState.RAN)
         elif self._has_new_files() and not self._is_in_doubt():
             self._commit_files(self._served)
+            self.tell(NodeState.REUSED, record=self._served)  # with the bytes that it has kept
         self._lease.close()
         if self._on_finished is not None:
             self._on_finished(self.outputs)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
 from kedro_eeipu.cache.identity.canonical import combine
+from kedro_eeipu.cache.store import folders
 from kedro_eeipu.cache.store.store import Blob, Store
 
 KEY, NAME, OTHER = (combine(code=name) for name in ("key", "name", "other"))
@@ -70,6 +72,41 @@ def test_damaged_folder_is_not_read(tmp_path: Path, damage: str, secret: bytes |
     assert [problem.path for problem in store.verify()] == [f"files/{NAME[:2]}/{NAME}"]
     assert read(store) is None
     assert not store.folders.has(NAME)
+
+
+def test_digests_of_large_files_come_later(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folders, "_QUICKLY_HASHED", 3)
+    may_hash, hashed = threading.Event(), folders._hash
+
+    def hash_then(path: str) -> str:
+        assert may_hash.wait(30)
+        return hashed(path)
+
+    monkeypatch.setattr(folders, "_hash", hash_then)
+    write(store)
+    assert read(store) == "content", "nobody waits for them"
+    account = store.folders._account(NAME)
+    assert account["files"]["table/part"][2] == ""
+    may_hash.set()
+    store.folders.settle()
+    assert len(store.folders._account(NAME)["files"]["table/part"][2]) == 64
+    assert store.verify() == []
+
+
+def test_file_that_changes_before_its_digest_is_known_is_not_read(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folders, "_QUICKLY_HASHED", 3)
+    monkeypatch.setattr(folders.Folders, "_hash_later", lambda *_: None)  # as if killed
+    write(store)
+    assert read(store) == "content"
+    assert store.verify() == []
+    file = next(Path(store.root).rglob("part"))
+    status = os.stat(file)
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
+    assert [problem.detail for problem in store.verify()] == ["table/part was changed"]
+    store.folders.release("run")
+    assert read(store) is None
 
 
 def test_files_beside_the_content_do_not_count(store: Store, tmp_path: Path) -> None:

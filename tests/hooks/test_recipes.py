@@ -340,7 +340,10 @@ def test_files_that_are_gone_or_damaged_are_made_again(polars: Any) -> None:
     files[0].write_text("x\n70\n80\n")
     assert [p.detail for p in polars.load().store.verify()] == ["x.csv has another size"]
     assert Trials(polars)(1, 5, 0) == (13, {"prepare", "feature", "total", "score"})
-    assert Trials(polars)(1, 7, 0)[0] == 17
+    trial = Trials(polars)
+    assert trial(1, 7, 0)[0] == 17
+    assert trial.states()["prepare"] == "reused"
+    assert trial.last.nodes[0].kept > 0, "they count to the size of the cache"
     assert files[0].read_text() == "x\n1\n2\n", "they are kept again"
     assert Trials(polars)(1, 8, 0) == (19, {"feature", "total", "score"})
     assert polars.load().store.gc(0).size == 0
