@@ -31,19 +31,10 @@ def report(selection: Selection, output: Path | None) -> Path:
 
     Convergence against cost, what was reused, where the seconds went, which ranges matter.
     """
-    from kedro_eeipu.reporting.page import report_html
+    from kedro_eeipu.viz.live_report import report_of
 
     project, opened = selection.load_study()
-    trials = opened.trials()
-    redactor = project.redactor
-    page = report_html(
-        [t.redacted(redactor.text, redactor.value) for t in opened.confirmed(trials)],
-        project.stage_graph(),
-        project.space,
-        study=opened.name,
-        maximize=opened.maximize,
-        changes={t.number: opened.changes(t) for t in trials},
-    )
+    page = report_of(project, opened)
     target = output or project.home / "report.html"
     write_page(page, target, "the report")
     click.echo(str(target))
