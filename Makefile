@@ -3,7 +3,7 @@
 # make demo-language   tune its T5
 # make test            run the tests in another
 # make prove           compare hundreds of edits with plain runs, in half an hour
-# make spark           compare pipelines of Spark, Ibis, Polars and Dask with plain runs (needs Java)
+# make spark           compare pipelines of Spark, Ibis, Polars, Dask with plain runs (needs Java)
 # make projects PROJECTS="PATH…"   tune checkouts of other people's projects, compare with plain runs
 # make matrix          try older and newer releases of Kedro and Optuna
 # make lint            check style and types
@@ -90,7 +90,7 @@ clean:
 .venv-spark/.installed: $(REQUIREMENTS)
 	$(PYTHON) -m venv .venv-spark
 	.venv-spark/bin/python $(PIP_INSTALL) -e ".[dev]" -r demo_project/requirements.txt
-	.venv-spark/bin/python $(PIP_INSTALL) pyspark "ibis-framework[duckdb]" triad hdfs
+	.venv-spark/bin/python $(PIP_INSTALL) pyspark deltalake "ibis-framework[duckdb]" triad hdfs
 	touch $@
 
 .venv-test/.installed: $(REQUIREMENTS)

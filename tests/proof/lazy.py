@@ -1,10 +1,10 @@
 """Tune pipelines of lazy frames in their own libraries, and compare each trial with a plain run.
 
-    python tests/proof/lazy.py [polars dask ibis spark] [--trials 60] [--out build/lazy.jsonl]
+    python tests/proof/lazy.py [polars dask ibis spark delta] [--trials 60] [--out build/lazy.jsonl]
 
 A pipeline has four nodes: ``prepare`` and ``feature`` are lazy, ``total`` evaluates, ``score`` is
 cheap. Between trials the input is replaced and the code of a node edited, and the features are
-declared or not. Each trial must come to what a plain run comes to, and must call no more functions
+declared or not. Delta tables are read as frames of pandas, so that nothing is lazy there. Each trial must come to what a plain run comes to, and must call no more functions
 than those whose code, parameters or data are new, and the lazy ones that those need.
 """
 
@@ -124,6 +124,23 @@ def total(y, t):
     ran("total")
     return float(y.w.sum().execute()) * (t + 1 + {total})
 """,
+    "delta": """
+def prepare(raw, p):
+    ran("prepare")
+    frame = raw[raw.v > p].reset_index(drop=True)
+    return frame.assign(w=frame.v * 2 + {prepare})
+
+
+def feature(x, q):
+    ran("feature")
+    sums = x.groupby("g", as_index=False).w.sum()
+    return sums.assign(w=sums.w + q + {feature})
+
+
+def total(y, t):
+    ran("total")
+    return float(y.w.sum()) * (t + 1 + {total})
+""",
     "spark": """
 from pyspark.sql import functions as F
 
@@ -151,6 +168,7 @@ CATALOG = {
         "file_format": "parquet",
         "connection": {"backend": "duckdb"},
     },
+    "delta": {"type": "pandas.DeltaTableDataset", "save_args": {"mode": "overwrite"}},
     "spark": {
         "type": "spark.SparkDataset",
         "file_format": "parquet",
@@ -184,7 +202,13 @@ class Walk:
         frame = pd.DataFrame(
             {"g": [i % 3 for i in rows], "v": [(i * 7 + self.data) % 11 for i in rows]}
         )
-        frame.to_parquet(self.project.path / "data" / "raw.parquet", index=False)
+        path = self.project.path / "data" / "raw.parquet"
+        if self.library == "delta":
+            import deltalake
+
+            deltalake.write_deltalake(str(path), frame, mode="overwrite")
+        else:
+            frame.to_parquet(path, index=False)
 
     def write_nodes(self) -> None:
         text = HEAD + LIBRARIES[self.library]
