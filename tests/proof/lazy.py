@@ -4,8 +4,9 @@
 
 A pipeline has four nodes: ``prepare`` and ``feature`` are lazy, ``total`` evaluates, ``score`` is
 cheap. Between trials the input is replaced and the code of a node edited, and the features are
-declared or not. Delta tables are read as frames of pandas, so that nothing is lazy there. Each trial must come to what a plain run comes to, and must call no more functions
-than those whose code, parameters or data are new, and the lazy ones that those need.
+declared or not. Delta tables are read as frames of pandas, so that nothing is lazy there. Each
+trial must come to what a plain run comes to, and must call no more functions than those whose code,
+parameters or data are new, and the lazy ones that those need.
 """
 
 from __future__ import annotations
