@@ -104,24 +104,26 @@ def replace_content(pipeline: Pipeline, content: Mapping[str, Any]) -> None:
 # --- catalog and datasets -------------------------------------------------------------------------
 
 
-def replace_dataset(catalog: CatalogProtocol, name: str, dataset: AbstractDataset) -> None:
+def replace_dataset(
+    catalog: CatalogProtocol[Any, Any], name: str, dataset: AbstractDataset[Any, Any]
+) -> None:
     """Put a dataset in the place of another of the same name, its validator kept.
 
     ``catalog[name] = dataset`` would drop the validator that the user declared for the entry.
     """
-    datasets: dict[str, AbstractDataset] = getattr(catalog, "_datasets", {})
+    datasets: dict[str, AbstractDataset[Any, Any]] = getattr(catalog, "_datasets", {})
     if name in datasets:
         datasets[name] = dataset
     else:
         catalog[name] = dataset
 
 
-def validator_specs(catalog: CatalogProtocol) -> Mapping[str, Any]:
+def validator_specs(catalog: CatalogProtocol[Any, Any]) -> Mapping[str, Any]:
     """The validators that are declared for entries of a catalog, by name; from Kedro 1.7 on."""
     return getattr(catalog, "_validator_specs", {})
 
 
-def init_config(dataset: AbstractDataset) -> dict[str, Any]:
+def init_config(dataset: AbstractDataset[Any, Any]) -> dict[str, Any]:
     """The arguments that a dataset was made with, its type among them.
 
     Kedro leaves `metadata` out, which a class may read. Of a class that inherits its ``__init__``
@@ -143,7 +145,7 @@ def init_config(dataset: AbstractDataset) -> dict[str, Any]:
     return {**config, "metadata": given["metadata"]} if given.get("metadata") else config
 
 
-def copy_mode(dataset: AbstractDataset | None) -> Any:
+def copy_mode(dataset: AbstractDataset[Any, Any] | None) -> Any:
     """How a dataset in memory hands its value on, None where it does not say."""
     return getattr(dataset, "_copy_mode", None)
 
@@ -153,52 +155,53 @@ def inferred_copy_mode(value: Any) -> str:
     return _infer_copy_mode(value)
 
 
-def is_ephemeral(dataset: AbstractDataset | None) -> bool:
+def is_ephemeral(dataset: AbstractDataset[Any, Any] | None) -> bool:
     """Whether a dataset ends with the process."""
     return bool(getattr(dataset, "_EPHEMERAL", False))
 
 
-def wrapped_dataset(dataset: AbstractDataset) -> AbstractDataset:
+def wrapped_dataset(dataset: AbstractDataset[Any, Any]) -> AbstractDataset[Any, Any]:
     """What a dataset that only keeps another one's value in memory wraps; else the dataset."""
     return dataset._dataset if isinstance(dataset, CachedDataset) else dataset
 
 
-def file_path(dataset: AbstractDataset) -> str:
+def file_path(dataset: AbstractDataset[Any, Any]) -> str:
     """Path of a dataset that lies in one file, empty for others."""
     return str(getattr(dataset, "_filepath", ""))
 
 
-def location(dataset: AbstractDataset | None) -> str:
+def location(dataset: AbstractDataset[Any, Any] | None) -> str:
     """Path of a dataset that lies in a file or a folder, empty for others."""
     path = getattr(dataset, "_filepath", None) or getattr(dataset, "_path", None)
     return "" if path is None else str(path)
 
 
-def protocol(dataset: AbstractDataset | None) -> str:
+def protocol(dataset: AbstractDataset[Any, Any] | None) -> str:
     """Protocol of the filesystem that a dataset lies on, empty where it does not say."""
     return str(getattr(dataset, "_protocol", ""))
 
 
-def file_system(dataset: AbstractDataset) -> Any:
+def file_system(dataset: AbstractDataset[Any, Any]) -> Any:
     """The fsspec filesystem of a dataset of the file-backed family, None for others."""
     return getattr(dataset, "_fs", None)
 
 
-def credentials_in(dataset: AbstractDataset) -> dict[str, Any]:
+def credentials_in(dataset: AbstractDataset[Any, Any]) -> dict[str, Any]:
     """The credentials that a dataset was made with."""
     given = dict(getattr(dataset, "_init_args", None) or {})
     return dict(given.get("credentials") or {})
 
 
-def copy_in_folder(dataset: AbstractDataset, folder: str) -> AbstractDataset:
+def copy_in_folder(dataset: AbstractDataset[Any, Any], folder: str) -> AbstractDataset[Any, Any]:
     """A copy of a dataset that lies in one local file, whose file lies in another folder."""
     copied: Any = copy.copy(dataset)
     copied._filepath = PurePosixPath(folder) / PurePosixPath(copied._filepath).name
     copied._version = None
-    return copied
+    moved: AbstractDataset[Any, Any] = copied
+    return moved
 
 
-def load_path(dataset: AbstractVersionedDataset) -> str:
+def load_path(dataset: AbstractVersionedDataset[Any, Any]) -> str:
     """Path of the version that a versioned dataset loads."""
     return str(dataset._get_load_path())
 
@@ -211,7 +214,7 @@ def partitions(dataset: Any) -> tuple[Any, str]:
 # --- contexts and sessions ------------------------------------------------------------------------
 
 
-def catalog_of(context: KedroContext) -> CatalogProtocol:
+def catalog_of(context: KedroContext) -> CatalogProtocol[Any, Any]:
     """A new catalog of a context, the parameters in it; its hooks are called."""
     return context._get_catalog()
 
@@ -267,7 +270,7 @@ def _freezing_loader(loader_class: Any, frozen: Any) -> Any:
     """A loader class that reads from a snapshot, and puts into it what is not there yet."""
     from omegaconf import OmegaConf
 
-    class FreezingLoader(loader_class):
+    class FreezingLoader(loader_class):  # type: ignore[misc]
         @staticmethod
         def _initialise_filesystem_and_protocol(conf_source: str) -> tuple[Any, str]:
             files, protocol = loader_class._initialise_filesystem_and_protocol(conf_source)

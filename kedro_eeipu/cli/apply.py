@@ -81,8 +81,8 @@ def apply(
         warn(
             [
                 f"since trial {trial.number} these have changed: {in_few_words(changes)}. Its "
-                "values are applied. Its outputs are left out, but for what today's pipeline would "
-                "make."
+                "values are applied. Of its outputs, only those that today's pipeline would make "
+                "are saved."
             ]
         )
     adoption = Adoption(project, trial, opened.name, "local" if target is None else target, changes)

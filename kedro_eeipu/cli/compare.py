@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["compare", "parsed_budget"]
 
 REPLAYED = (
-    "Each node execution was measured once; its recorded seconds are charged to every sampler that "
-    "needs the same one."
+    "To save time each node execution ran only once; every sampler that needs its result is "
+    "charged its recorded seconds."
 )
 MEASURED = "Every sampler has run all its node executions itself."
 
@@ -47,8 +47,8 @@ MEASURED = "Every sampler has run all its node executions itself."
 @click.option(
     "--budget",
     default=None,
-    help="Node time of each after the warm-up: 10min, or `12 trials` for as long as so many take "
-    "that reuse nothing.",
+    help="Node time of each sampler after the warm-up: 10min, or `12 trials` for the time of as "
+    "many trials that reuse nothing.",
 )
 @click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="How many.")
 @click.option("--no-cache-for", default="", help="Samplers that pay for every node in every trial.")
@@ -58,7 +58,7 @@ MEASURED = "Every sampler has run all its node executions itself."
     type=click.Choice(["wall", "cpu"]),
     default="wall",
     show_default=True,
-    help="What a node costs; cpu where other work shares the machine.",
+    help="What a node costs: wall time, or cpu time on a busy machine.",
 )
 @click.option("--runner", "-r", default="SequentialRunner", show_default=True, help="Kedro runner.")
 @click.option("--output", type=click.Path(path_type=Path), default=None, help="The page to write.")

@@ -52,7 +52,7 @@ def ls(selection: Selection, form: str) -> None:
         print_json([asdict(entry) for entry in summaries])
         return
     if not summaries:
-        click.echo("There is no study yet: `kedro eeipu tune` begins one.")
+        click.echo("There is no study yet: `kedro eeipu tune` starts one.")
         return
     from kedro_eeipu.cli.tables import studies_table
 
@@ -98,7 +98,7 @@ def rm(selection: Selection, names: tuple[str, ...], yes: bool) -> None:
     "-o",
     type=click.Path(dir_okay=False, path_type=Path),
     default=None,
-    help="File to write (default: print it); its suffix says the format.",
+    help="File to write (default: print it); its suffix sets the format.",
 )
 @project_options
 @study_option

@@ -167,7 +167,10 @@ def print_outcome(console: Console, result: Outcome, space: SearchSpace) -> None
     ran = sum(n.was_called for n in nodes)
     reused = sum(n.status == NodeState.REUSED for n in nodes)
     spent, saved = sum(t.cost for t in result.trials), sum(t.saved for t in result.trials)
-    say = lambda text: console.print(text, highlight=False, soft_wrap=True, markup=False)  # noqa: E731
+
+    def say(text: str) -> None:
+        console.print(text, highlight=False, soft_wrap=True, markup=False)
+
     say("")
     say(f"Stopped: {result.stopped}.")
     if result.best is None:

@@ -37,7 +37,7 @@ __all__ = ["tune"]
     "--trials",
     type=int,
     default=None,
-    help="Number of trials, earlier ones of today's pipeline included.",
+    help="Number of trials; earlier ones of today's pipeline count.",
 )
 @click.option(
     "--budget",
@@ -158,6 +158,6 @@ def _edits(study: TrialStudy) -> Iterator[str]:
     yield (
         f"since trial {former[-1].number} these have changed: "
         f"{in_few_words(study.changes(former[-1]))}. {counted(others, 'trial')} from before no "
-        "longer count: --trials, --budget and the best value are of the pipeline as it is now. "
+        "longer count: --trials, --budget and the best value look at today's pipeline only. "
         f"Tried first: {first}. Unchanged nodes come from the cache."
     )

@@ -97,7 +97,7 @@ class Comparison:
                 )
         if EEIPU in self.uncached:
             raise ConfigurationError(
-                f"{EEIPU} is nothing without a cache",
+                f"{EEIPU} needs the cache",
                 where="--no-cache-for",
                 remedy="Name other samplers.",
             )

@@ -117,7 +117,7 @@ class Settings:
         study: Where trials are recorded.
         cluster: How trials run on workers.
         timeouts: Seconds after which a node is ended, by name or pattern.
-        mlflow: Whether trials are MLflow runs without kedro-mlflow, too.
+        mlflow: Whether trials are MLflow runs, also without kedro-mlflow.
     """
 
     cache: CacheSettings = field(default_factory=CacheSettings)
@@ -220,7 +220,7 @@ def _input(spec: Any, where: str) -> InputSettings:
     query = _text(spec, "version_query", "", where)
     if bool(version) == bool(query):
         raise ConfigurationError(
-            "state the data's version, or a query that tells it",
+            "state the data's version, or a query that returns it",
             where=where,
             remedy="version: 2026-01, or version_query: select max(updated_at) from orders",
         )

@@ -72,7 +72,7 @@ class NodeAction:
         identity: Identity | None,
         inputs: Mapping[str, Any],
         outputs: Mapping[str, Callable[..., MemoizedDataset]],
-        catalog: CatalogProtocol,
+        catalog: CatalogProtocol[Any, Any],
         store: Store,
         run: RunDirectory,
         *,
@@ -297,7 +297,7 @@ class NodeAction:
         """Note what the node left in the process; what changes its settings is never recorded."""
         changes = self._state.end()
         if changes and len(self.peers) > 1:
-            self.bypass(f"it changes {changes}, which live on for the nodes after it")
+            self.bypass(f"it changes {changes}, which nodes after it see")
             self._state.warn_of_what_stays()
         bypass_what_shares_state(self, self.peers.values(), before)
         bypass_what_shares_inputs(self, self.peers.values())

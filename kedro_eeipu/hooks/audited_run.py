@@ -64,7 +64,9 @@ class AuditedRun(PlannedRun):
     before: tuple[str, ...] = ()
     outputs: list[Output] = field(default_factory=list)
 
-    def begin(self, pipeline: Pipeline, catalog: CatalogProtocol, manager: Any = None) -> RunPlan:
+    def begin(
+        self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any], manager: Any = None
+    ) -> RunPlan:
         """Plan the run; see `PlannedRun`.
 
         Raises:
@@ -80,7 +82,7 @@ class AuditedRun(PlannedRun):
             raise NotAuditedError(f"{min(others)} would have to run, too")
         return plan
 
-    def complete(self, result: dict[str, Any], catalog: CatalogProtocol) -> None:
+    def complete(self, result: dict[str, Any], catalog: CatalogProtocol[Any, Any]) -> None:
         """Keep what the node returned; see `PlannedRun`."""
         super().complete(result, catalog)
         assert self.plan is not None

@@ -74,7 +74,7 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
         name: str,
         store: Store,
         run: RunDirectory,
-        declared: AbstractDataset | None = None,
+        declared: AbstractDataset[Any, Any] | None = None,
         *,
         write_through: bool = False,
         maker: Maker | None = None,

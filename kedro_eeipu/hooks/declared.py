@@ -24,7 +24,7 @@ __all__ = [
 _EXACT = ("kedro_datasets.pickle.pickle_dataset.PickleDataset",)
 
 
-def private_copy(config: Mapping[str, Any], name: str, path: str) -> AbstractDataset:
+def private_copy(config: Mapping[str, Any], name: str, path: str) -> AbstractDataset[Any, Any]:
     """A dataset of a declared kind at a path of the run's own.
 
     Raises:
@@ -38,11 +38,11 @@ def private_copy(config: Mapping[str, Any], name: str, path: str) -> AbstractDat
     if isinstance(fs_args, dict) and not is_project_object(config["type"]):
         arguments["fs_args"] = {k: v for k, v in fs_args.items() if k.startswith("open_args")}
     arguments["filepath" if "filepath" in config else "path"] = path
-    dataset: AbstractDataset = AbstractDataset.from_config(name, arguments)
+    dataset: AbstractDataset[Any, Any] = AbstractDataset.from_config(name, arguments)
     return dataset
 
 
-def private_memory(declared: AbstractDataset, name: str) -> AbstractDataset:
+def private_memory(declared: AbstractDataset[Any, Any], name: str) -> AbstractDataset[Any, Any]:
     """A dataset like a declared one that keeps its value in memory, without that value.
 
     Raises:
@@ -50,11 +50,11 @@ def private_memory(declared: AbstractDataset, name: str) -> AbstractDataset:
     """
     arguments = {**init_config(declared), "type": type(declared)}
     arguments.pop("data", None)
-    dataset: AbstractDataset = AbstractDataset.from_config(name, arguments)
+    dataset: AbstractDataset[Any, Any] = AbstractDataset.from_config(name, arguments)
     return dataset
 
 
-def file_config(declared: AbstractDataset | None) -> dict[str, Any] | None:
+def file_config(declared: AbstractDataset[Any, Any] | None) -> dict[str, Any] | None:
     """The configuration of a declared dataset that lies in a file, ``None`` for other kinds."""
     if not is_persistent(declared) or isinstance(declared, CachedDataset):
         return None
@@ -64,7 +64,7 @@ def file_config(declared: AbstractDataset | None) -> dict[str, Any] | None:
     return config if "filepath" in config or "path" in config else None
 
 
-def changes_content(declared: AbstractDataset | None) -> bool:
+def changes_content(declared: AbstractDataset[Any, Any] | None) -> bool:
     """Whether what is read back from a declared dataset may differ from what was saved."""
     if is_ephemeral(declared):  # a class of the project may do anything in memory, too
         return is_project_object(type(declared))
@@ -72,17 +72,17 @@ def changes_content(declared: AbstractDataset | None) -> bool:
     return file_config(declared) is not None and kind not in _EXACT
 
 
-def lies_elsewhere(declared: AbstractDataset | None) -> bool:
+def lies_elsewhere(declared: AbstractDataset[Any, Any] | None) -> bool:
     """Whether a declared dataset outlives the process and does not lie in a file: a table, say."""
     cached = isinstance(declared, CachedDataset)
     return is_persistent(declared) and not cached and file_config(declared) is None
 
 
-def shares_value(declared: AbstractDataset | None) -> bool:
+def shares_value(declared: AbstractDataset[Any, Any] | None) -> bool:
     """Whether its readers are handed one and the same object, which each may change."""
-    return copy_mode(declared) == "assign"
+    return bool(copy_mode(declared) == "assign")
 
 
-def is_persistent(declared: AbstractDataset | None) -> bool:
+def is_persistent(declared: AbstractDataset[Any, Any] | None) -> bool:
     """Whether a dataset of the user's catalog outlives the process."""
     return declared is not None and not is_ephemeral(wrapped_dataset(declared))

@@ -93,7 +93,7 @@ class FreshRun:
     _started: float = 0.0
     _pipeline: Pipeline | None = None
     _whole: dict[str, Any] = field(default_factory=dict)
-    _catalog: CatalogProtocol | None = None
+    _catalog: CatalogProtocol[Any, Any] | None = None
     _manager: Any = None
 
     @cached_property
@@ -101,7 +101,9 @@ class FreshRun:
         """A store that goes with the folder."""
         return Store(str(self.folder / "scratch"))
 
-    def begin(self, pipeline: Pipeline, catalog: CatalogProtocol, manager: Any = None) -> None:
+    def begin(
+        self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any], manager: Any = None
+    ) -> None:
         """Leave out what is not to run, and put private datasets into the catalog.
 
         Args:
@@ -133,7 +135,7 @@ class FreshRun:
             manager.register(self)
         self.began = True
 
-    def complete(self, result: dict[str, Any], catalog: CatalogProtocol) -> None:
+    def complete(self, result: dict[str, Any], catalog: CatalogProtocol[Any, Any]) -> None:
         """Nothing: the result is that of a plain run."""
 
     def end(self) -> None:

@@ -35,7 +35,7 @@ __all__ = ["FileToken", "dataset_identity", "free_input", "validators_token"]
 _WHERE = frozenset({"filepath", "path", "credentials", "versioned", "version", "type"})
 
 
-def dataset_identity(dataset: AbstractDataset) -> str:
+def dataset_identity(dataset: AbstractDataset[Any, Any]) -> str:
     """Token of how a dataset reads and writes: its kind and arguments, not its place.
 
     Raises:
@@ -97,7 +97,7 @@ class FileToken:
 
 
 def free_input(
-    name: str, dataset: AbstractDataset, stated: Mapping[str, InputSettings]
+    name: str, dataset: AbstractDataset[Any, Any], stated: Mapping[str, InputSettings]
 ) -> tuple[str, FileToken | None]:
     """Token of a dataset that no node of the run produces.
 
@@ -125,7 +125,7 @@ def free_input(
     return token(), token
 
 
-def validators_token(node: Node, catalog: CatalogProtocol) -> str:
+def validators_token(node: Node, catalog: CatalogProtocol[Any, Any]) -> str:
     """Token of the validators that the catalog applies to what a node loads and saves.
 
     A validator may change what it checks. Empty where there is none.

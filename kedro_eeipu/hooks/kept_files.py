@@ -38,7 +38,12 @@ class KeptFiles:
     """
 
     def __init__(
-        self, name: str, store: Store, declared: AbstractDataset, kind_token: str, owner: str
+        self,
+        name: str,
+        store: Store,
+        declared: AbstractDataset[Any, Any],
+        kind_token: str,
+        owner: str,
     ) -> None:
         self._name = name
         self._store = store
@@ -94,7 +99,7 @@ class KeptFiles:
             raise
         self._written, self.seconds = folder, perf_counter() - started
 
-    def begin(self, *, anew: bool = False) -> AbstractDataset:
+    def begin(self, *, anew: bool = False) -> AbstractDataset[Any, Any]:
         """A dataset that writes into a new folder, once or several times.
 
         Args:
@@ -133,7 +138,7 @@ class KeptFiles:
             folders.drop(written)
         self._former, self._written = [], None
 
-    def _copy(self, path: str) -> AbstractDataset:
+    def _copy(self, path: str) -> AbstractDataset[Any, Any]:
         config = file_config(self._declared)
         assert config is not None
         return private_copy(config, self._name, path)
@@ -146,7 +151,7 @@ class KeptFiles:
 
 
 @contextmanager
-def kept_value(store: Store, blob: Blob, declared: AbstractDataset) -> Iterator[Any]:
+def kept_value(store: Store, blob: Blob, declared: AbstractDataset[Any, Any]) -> Iterator[Any]:
     """The value of an output, whether its bytes are kept or files; it can be read inside.
 
     Args:

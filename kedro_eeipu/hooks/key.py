@@ -69,8 +69,8 @@ class Identity:
 
 def identify(
     node: Node,
-    inputs: Mapping[str, AbstractDataset],
-    catalog: CatalogProtocol,
+    inputs: Mapping[str, AbstractDataset[Any, Any]],
+    catalog: CatalogProtocol[Any, Any],
     settings: CacheSettings,
     project: Path,
     hooks: DataHooks,

@@ -107,7 +107,7 @@ class MlflowRun:
                 mlflow.set_experiment(self.experiment)
             mlflow.start_run(run_name=self._name(), nested=self._outer is not None)
 
-    def begin(self, run_id: str, catalog: CatalogProtocol, names: Iterable[str]) -> None:
+    def begin(self, run_id: str, catalog: CatalogProtocol[Any, Any], names: Iterable[str]) -> None:
         """Note the run that kedro-mlflow has opened, or open one, and tag it.
 
         Args:
@@ -197,7 +197,9 @@ def mlflow_errors() -> Iterator[None]:
         yield
     except Exception as error:
         lines = str(error).strip().splitlines()
-        warn_once("%s has not got all of a trial: %s", "MLflow", lines[0] if lines else repr(error))
+        warn_once(
+            "%s did not get everything of a trial: %s", "MLflow", lines[0] if lines else repr(error)
+        )
 
 
 def unopened_store(error: Exception, where: str) -> ConfigurationError:

@@ -39,7 +39,9 @@ class OtherPlugins:
         self._before = list(_callers(manager, "before_node_run", own))
         self._after = list(_callers(manager, "after_node_run", own))
 
-    def tell(self, plan: RunPlan, name: str, catalog: CatalogProtocol, run_id: str) -> None:
+    def tell(
+        self, plan: RunPlan, name: str, catalog: CatalogProtocol[Any, Any], run_id: str
+    ) -> None:
         """Call them for a node that is reused, as if it ran.
 
         A hook that looks at a value which is gone gets an error; the others and the run go on.
@@ -98,7 +100,7 @@ def _call(call: Callable[..., Any], **arguments: Any) -> None:
             logger.warning("A hook was not called to its end: %s", gone)
 
 
-def _loaded(dataset: str, node: str, plan: RunPlan, catalog: CatalogProtocol) -> Any:
+def _loaded(dataset: str, node: str, plan: RunPlan, catalog: CatalogProtocol[Any, Any]) -> Any:
     """A value of a reused node, as a plain run shows it to hooks.
 
     Raises:

@@ -36,10 +36,10 @@ _PATTERN = frozenset("*?[{")
 # What Spark calls S3.
 _PROTOCOLS = {"s3a": "s3", "s3n": "s3"}
 
-_queried: weakref.WeakKeyDictionary[AbstractDataset, str] = weakref.WeakKeyDictionary()
+_queried: weakref.WeakKeyDictionary[AbstractDataset[Any, Any], str] = weakref.WeakKeyDictionary()
 
 
-def place_of(name: str, dataset: AbstractDataset) -> tuple[Any, str]:
+def place_of(name: str, dataset: AbstractDataset[Any, Any]) -> tuple[Any, str]:
     """The filesystem and the path of the files of a free input.
 
     Raises:
@@ -78,7 +78,7 @@ def content_of(fs: Any, path: str) -> str:
     return combine(matches={str(match): content_token(fs, match) for match in matches})
 
 
-def queried_version(name: str, dataset: AbstractDataset, query: str) -> str:
+def queried_version(name: str, dataset: AbstractDataset[Any, Any], query: str) -> str:
     """What a query that the user states says of the version of a table, once for a dataset.
 
     Args:
@@ -117,7 +117,7 @@ def _rows(dataset: Any, query: str) -> list[list[Any]]:
     raise TypeError(f"a {type(dataset).__name__} has no connection that can be asked")
 
 
-def _by_path(dataset: AbstractDataset) -> tuple[Any, str] | None:
+def _by_path(dataset: AbstractDataset[Any, Any]) -> tuple[Any, str] | None:
     """Where a library finds the files of a dataset; ``None`` where that is not its path alone."""
     config = init_config(dataset)
     arguments = config.get("load_args") or {}

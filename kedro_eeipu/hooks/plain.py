@@ -34,7 +34,7 @@ def plain_run(
     if not settings.cache.runs:
         return None
     if run_params.get("only_missing_outputs"):
-        logger.info("Not cached: which nodes run is for --only-missing-outputs to say.")
+        logger.info("Not cached: --only-missing-outputs decides which nodes run.")
         return None
     pinned = pipeline.all_outputs() & set(run_params.get("load_versions") or ())
     if pinned:

@@ -51,7 +51,7 @@ class RunPlan:
     run: RunDirectory
     reused: set[str] = field(default_factory=set)
     recalled: set[str] = field(default_factory=set)
-    streamed: dict[str, AbstractDataset] = field(default_factory=dict)
+    streamed: dict[str, AbstractDataset[Any, Any]] = field(default_factory=dict)
     write_through: bool = False
 
     def nodes_to_run(self) -> list[Node]:
@@ -98,7 +98,7 @@ class Planner:
     def plan(
         self,
         pipeline: Pipeline,
-        catalog: CatalogProtocol,
+        catalog: CatalogProtocol[Any, Any],
         run: RunDirectory,
         *,
         write_through: bool = False,

@@ -49,10 +49,12 @@ class AnnouncedRun(Protocol):
     @property
     def plan(self) -> RunPlan | None: ...
 
-    def begin(self, pipeline: Pipeline, catalog: CatalogProtocol, manager: Any = None) -> Any:
+    def begin(
+        self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any], manager: Any = None
+    ) -> Any:
         """Change the pipeline and the catalog that Kedro is about to run."""
 
-    def complete(self, result: dict[str, Any], catalog: CatalogProtocol) -> None:
+    def complete(self, result: dict[str, Any], catalog: CatalogProtocol[Any, Any]) -> None:
         """Complete the result of the run."""
 
     def end(self) -> None:
@@ -87,7 +89,7 @@ class EEIPUHooks:
 
     @hook_impl(trylast=True)
     def before_pipeline_run(
-        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol
+        self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]
     ) -> None:
         run_id = _run_id(run_params)
         run = self._runs.get(run_id)
@@ -111,7 +113,10 @@ class EEIPUHooks:
 
     @hook_impl(tryfirst=True)
     def after_pipeline_run(
-        self, run_params: dict[str, Any], run_result: dict[str, Any], catalog: CatalogProtocol
+        self,
+        run_params: dict[str, Any],
+        run_result: dict[str, Any],
+        catalog: CatalogProtocol[Any, Any],
     ) -> None:
         run = self._runs.get(_run_id(run_params))
         if run is not None:
@@ -142,7 +147,7 @@ class EEIPUHooks:
         run_id: str,
         run_params: Mapping[str, Any],
         pipeline: Pipeline,
-        catalog: CatalogProtocol,
+        catalog: CatalogProtocol[Any, Any],
     ) -> PlannedRun | None:
         """Begin a plain run through the cache; on any trouble it is a run without it."""
         context = getattr(self._local, "context", None)
@@ -170,7 +175,9 @@ class EEIPUHooks:
             self._runs[run_id] = run
         return run
 
-    def _tell_other_plugins(self, plan: RunPlan, catalog: CatalogProtocol, run_id: str) -> None:
+    def _tell_other_plugins(
+        self, plan: RunPlan, catalog: CatalogProtocol[Any, Any], run_id: str
+    ) -> None:
         """Other plugins log parameters and follow a run node by node: let them see it whole."""
         from kedro_eeipu.hooks.other_plugins import OtherPlugins
 

@@ -63,7 +63,7 @@ def why_no_recipe(value: Any, node: Node, identity: Identity) -> str:
         return f"what a {kind.__name__} refers to may be written to"
     if all(map(is_parameter, node.inputs)) and not identity.extra:
         return (
-            "nothing that the catalog holds tells what data it is made from; state that in "
+            "the catalog does not say what data it is made from; state that in "
             f"eeipu.yml as cache.nodes.{node.name}.depends_on or .version"
         )
     return ""

@@ -12,6 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from os.path import normpath
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from kedro.io import AbstractDataset, CachedDataset, CatalogProtocol, MemoryDataset
 from kedro.io.core import is_parameter
@@ -43,12 +44,12 @@ class Redirection:
         persistent: Names of all declared outputs that outlive a plain run.
     """
 
-    datasets: dict[str, AbstractDataset] = field(default_factory=dict)
+    datasets: dict[str, AbstractDataset[Any, Any]] = field(default_factory=dict)
     in_memory: list[str] = field(default_factory=list)
     persistent: set[str] = field(default_factory=set)
 
 
-def redirect(pipeline: Pipeline, catalog: CatalogProtocol, folder: Path) -> Redirection:
+def redirect(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any], folder: Path) -> Redirection:
     """Where a run reads and writes instead of the places that the catalog declares.
 
     Args:
@@ -84,13 +85,13 @@ def redirect(pipeline: Pipeline, catalog: CatalogProtocol, folder: Path) -> Redi
     return redirection
 
 
-def _declared(name: str, catalog: CatalogProtocol) -> AbstractDataset | None:
+def _declared(name: str, catalog: CatalogProtocol[Any, Any]) -> AbstractDataset[Any, Any] | None:
     """A dataset that outlives the process, ``None`` for others."""
     dataset = catalog.get(name) if name in catalog else None
     return dataset if is_persistent(dataset) else None
 
 
-def _place(dataset: AbstractDataset) -> str:
+def _place(dataset: AbstractDataset[Any, Any]) -> str:
     """Protocol and path of a dataset, empty for one without a path."""
     dataset = wrapped_dataset(dataset)
     path = location(dataset)
@@ -116,7 +117,7 @@ def _target(folder: Path, root: str) -> Path:
     return folder / hashlib.sha256(root.encode()).hexdigest()[:16] / name
 
 
-def _bring(dataset: AbstractDataset, root: str, target: Path) -> None:
+def _bring(dataset: AbstractDataset[Any, Any], root: str, target: Path) -> None:
     """Copy what is there before the run: a node may read it before another one writes there."""
     kind, _, path = root.partition(":")
     if target.exists():
@@ -135,7 +136,9 @@ def _bring(dataset: AbstractDataset, root: str, target: Path) -> None:
         files.get(path, str(target), recursive=True)
 
 
-def _copy(name: str, dataset: AbstractDataset, target: Path) -> AbstractDataset | None:
+def _copy(
+    name: str, dataset: AbstractDataset[Any, Any], target: Path
+) -> AbstractDataset[Any, Any] | None:
     """A dataset of the same kind at another path, ``None`` if it cannot lie there."""
     config = file_config(wrapped_dataset(dataset))
     if config is None:

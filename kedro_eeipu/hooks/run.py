@@ -56,7 +56,9 @@ class PlannedRun:
     _outputs: set[str] = field(default_factory=set)
     _whole: dict[str, Any] = field(default_factory=dict)
 
-    def begin(self, pipeline: Pipeline, catalog: CatalogProtocol, manager: Any = None) -> RunPlan:
+    def begin(
+        self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any], manager: Any = None
+    ) -> RunPlan:
         """Plan the run, and put the plan in the place of the pipeline and the catalog.
 
         Args:
@@ -89,7 +91,7 @@ class PlannedRun:
                 self.gate.check(self.gate.steps(outputs), outputs)
         return self.plan
 
-    def complete(self, result: dict[str, Any], catalog: CatalogProtocol) -> None:
+    def complete(self, result: dict[str, Any], catalog: CatalogProtocol[Any, Any]) -> None:
         """Turn the result of the nodes that were called into that of the whole run."""
         result.clear()
         for name in self._outputs:

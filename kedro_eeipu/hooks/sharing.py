@@ -65,7 +65,7 @@ def bypass_what_shares_state(
     if not changes:
         return
     note(changes)
-    reason = f"it changes {min(changes)}, which lives on in the process"
+    reason = f"it changes {min(changes)}, which stays changed in the process"
     for other in peers:
         shared = set() if other is action else other.reachable(changes)
         if not shared:

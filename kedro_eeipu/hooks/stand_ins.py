@@ -71,7 +71,7 @@ class StandIns:
     def __init__(
         self,
         pipeline: Pipeline,
-        catalog: CatalogProtocol,
+        catalog: CatalogProtocol[Any, Any],
         run: RunDirectory,
         *,
         store: Store,
@@ -86,7 +86,7 @@ class StandIns:
     ) -> None:
         self.actions: dict[str, NodeAction] = {}
         self.datasets: dict[str, MemoizedDataset] = {}
-        self.streamed: dict[str, AbstractDataset] = {}
+        self.streamed: dict[str, AbstractDataset[Any, Any]] = {}
         self._catalog = catalog
         self._run = run
         self._store = store
@@ -169,7 +169,7 @@ class StandIns:
         return action
 
     def _identity(
-        self, node: Node, inputs: Mapping[str, AbstractDataset], doubt: Doubt | None
+        self, node: Node, inputs: Mapping[str, AbstractDataset[Any, Any]], doubt: Doubt | None
     ) -> tuple[Identity | None, str | None]:
         """What is known of the node's key, or why it is never cached."""
         free = {n: d for n, d in inputs.items() if n not in self.datasets}
@@ -179,7 +179,7 @@ class StandIns:
                     raise Unidentifiable(f"its input '{name}' is made by a generator")
             for name in (*node.inputs, *node.outputs):
                 if shares_value(self._declared(name)):
-                    raise Unidentifiable(f"'{name}' is handed on without a copy: copy_mode assign")
+                    raise Unidentifiable(f"'{name}' is passed on without a copy: copy_mode assign")
             identity = identify(
                 node, free, self._catalog, self._settings, self._project, self._hooks
             )
@@ -202,19 +202,19 @@ class StandIns:
         steps = () if self._gate is None else self._gate.steps(node.outputs)
         return partial(self._gate.check, steps) if self._gate is not None and steps else None
 
-    def _declared(self, name: str) -> AbstractDataset:
+    def _declared(self, name: str) -> AbstractDataset[Any, Any]:
         if name not in self._catalog:  # the catalog would take long to make it
             return MemoryDataset()
         dataset = self._catalog.get(name, fallback_to_runtime_pattern=True)
         return MemoryDataset() if dataset is None else dataset
 
-    def _declared_output(self, name: str) -> AbstractDataset | None:
+    def _declared_output(self, name: str) -> AbstractDataset[Any, Any] | None:
         # What nobody reads back need not make the trip through its file.
         read = strip_transcoding(name) in self._read
         return self._declared(name) if read or self._write_through else None
 
     def _files(
-        self, name: str, declared: AbstractDataset | None, kind_token: str | None
+        self, name: str, declared: AbstractDataset[Any, Any] | None, kind_token: str | None
     ) -> KeptFiles | None:
         """Where a lazy value of a declared dataset is kept, ``None`` where that cannot be."""
         if self._write_through or not kind_token or file_config(declared) is None:
@@ -223,7 +223,7 @@ class StandIns:
             return None
         return KeptFiles(name, self._store, declared, kind_token, self._run.owner)
 
-    def _input(self, name: str) -> AbstractDataset:
+    def _input(self, name: str) -> AbstractDataset[Any, Any]:
         """What a node loads: produced by the run, read as another kind, or from outside."""
         produced = self.datasets.get(name) or self.streamed.get(name)
         if produced is not None:
@@ -242,8 +242,8 @@ class StandIns:
         written = self.datasets[source].declared
         if written is None or file_config(written) is None or config is None:
             raise ConfigurationError(
-                f"'{source}' and '{name}' are one dataset, and not both lie in a file, so a trial "
-                "cannot pass it on without writing over yours",
+                f"'{source}' and '{name}' are one dataset, and not both are in a file, so a trial "
+                "cannot pass it on without overwriting yours",
                 where="catalog.yml",
                 remedy="Declare both with a filepath, or tune a pipeline without them.",
             )
@@ -289,7 +289,7 @@ class StandIns:
             )
         return outputs, None
 
-    def _stream(self, name: str) -> AbstractDataset:
+    def _stream(self, name: str) -> AbstractDataset[Any, Any]:
         """Where the chunks of a generator go: each is saved by itself, so no record is made.
 
         Raises:
@@ -309,6 +309,6 @@ class StandIns:
         return private_copy(config, name, self._run.private_path(name, config))
 
 
-def _path(dataset: AbstractDataset) -> str:
+def _path(dataset: AbstractDataset[Any, Any]) -> str:
     config = file_config(dataset) or {}
     return str(config.get("filepath", config.get("path")))

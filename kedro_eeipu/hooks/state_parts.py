@@ -43,7 +43,7 @@ def parameter_token(value: Any) -> str:
 def parts_without_key(
     node: Node,
     inputs: Mapping[str, Any],
-    catalog: CatalogProtocol,
+    catalog: CatalogProtocol[Any, Any],
     settings: CacheSettings,
     project: Path,
     manager: Any,
@@ -77,7 +77,7 @@ def parts_without_key(
     return {name: token for name, token in parts.items() if token}
 
 
-def _input_token(name: str, dataset: AbstractDataset, settings: CacheSettings) -> str:
+def _input_token(name: str, dataset: AbstractDataset[Any, Any], settings: CacheSettings) -> str:
     return _or_empty(lambda: free_input(name, dataset, settings.inputs)[0])
 
 

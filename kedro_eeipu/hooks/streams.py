@@ -31,7 +31,7 @@ _AGAIN: Any = object()
 class StreamedDataset(MemoizedDataset):
     """An output of a generator: its chunks are saved one after the other; see `MemoizedDataset`."""
 
-    _taking: AbstractDataset | None = None
+    _taking: AbstractDataset[Any, Any] | None = None
 
     def open(self, *, anew: bool = False) -> None:
         """Let chunks be saved from now on, into a new folder; see `KeptFiles.begin`."""

@@ -24,7 +24,11 @@ class TranscodedDataset(MemoizedDataset):
     """
 
     def __init__(
-        self, name: str, source: MemoizedDataset, declared: AbstractDataset, kind_token: str
+        self,
+        name: str,
+        source: MemoizedDataset,
+        declared: AbstractDataset[Any, Any],
+        kind_token: str,
     ) -> None:
         super().__init__(
             name,

@@ -68,10 +68,12 @@ class Gamma:
     rate: float
 
     def log_density(self, log_v: np.ndarray) -> np.ndarray:
-        return (self.concentration - 1) * log_v - self.rate * np.exp(log_v)
+        density: np.ndarray = (self.concentration - 1) * log_v - self.rate * np.exp(log_v)
+        return density
 
     def slope(self, log_v: np.ndarray) -> np.ndarray:
-        return (self.concentration - 1) - self.rate * np.exp(log_v)
+        slope: np.ndarray = (self.concentration - 1) - self.rate * np.exp(log_v)
+        return slope
 
     @property
     def log_start(self) -> float:

@@ -49,7 +49,7 @@ class _Matern52(torch.autograd.Function):
         return grad * (-5 / 6) * (1 + t) * decay
 
 
-class StageKernel(Kernel):
+class StageKernel(Kernel):  # type: ignore[misc]
     """Matern-5/2 components over groups of columns, and random effects of executions.
 
     Lengthscales, outputscales and execution scales are GPyTorch parameters with priors and bounds,
@@ -123,7 +123,8 @@ class StageKernel(Kernel):
             return variance.expand(x1.shape[:-1])
         weight = (self._root / self.lengthscale) @ self._column_of  # C x D
         r2 = _squared_distances(x1, x2, weight)
-        covariance = (self.outputscale[:, None, None] * _Matern52.apply(r2)).sum(-3)
+        matern = _Matern52.apply(r2)  # type: ignore[no-untyped-call]
+        covariance = (self.outputscale[:, None, None] * matern).sum(-3)
         for at, scale in zip(self._executions, self.execution_scale, strict=True):
             same = (x1[..., :, None, at] == x2[..., None, :, at]).all(-1)
             covariance = covariance + scale * same

@@ -40,8 +40,8 @@ import torch
 from botorch.models import SingleTaskGP
 from botorch.models.transforms.input import InputTransform
 from botorch.models.transforms.outcome import OutcomeTransform
-from botorch.posteriors import GPyTorchPosterior, Posterior
-from botorch.posteriors.gpytorch import scalarize_posterior
+from botorch.posteriors.gpytorch import GPyTorchPosterior, scalarize_posterior
+from botorch.posteriors.posterior import Posterior
 from gpytorch.distributions import MultivariateNormal
 from gpytorch.likelihoods import GaussianLikelihood
 from gpytorch.settings import cholesky_max_tries, max_cholesky_size

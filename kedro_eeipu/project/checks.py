@@ -144,7 +144,7 @@ def nodes_without_outputs(pipeline: Pipeline, dataset: str = "metrics") -> str:
 _WITHOUT_NUMBERS = ("email", "holoviews", "matplotlib", "pillow", "plotly", "text", "video")
 
 
-def check_value_kinds(catalog: CatalogProtocol, space: SearchSpace) -> None:
+def check_value_kinds(catalog: CatalogProtocol[Any, Any], space: SearchSpace) -> None:
     """Refuse an objective or the like whose dataset is declared as something without numbers.
 
     Raises:
@@ -161,7 +161,7 @@ def check_value_kinds(catalog: CatalogProtocol, space: SearchSpace) -> None:
             )
 
 
-def holds_no_number(dataset: AbstractDataset) -> bool:
+def holds_no_number(dataset: AbstractDataset[Any, Any]) -> bool:
     """Whether a dataset is of a kind that holds pictures, pages or text."""
     modules = [c.__module__.split(".") for c in type(wrapped_dataset(dataset)).__mro__]
     return any(m[0] == "kedro_datasets" and m[1] in _WITHOUT_NUMBERS for m in modules if m[1:])
@@ -171,7 +171,9 @@ def holds_no_number(dataset: AbstractDataset) -> bool:
 _SHARING_A_FILE = ("ExcelDataset", "HDFDataset")
 
 
-def check_files(registered: Pipeline, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+def check_files(
+    registered: Pipeline, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]
+) -> None:
     """Refuse an input that lies in a file which a node writes under another name.
 
     Trials keep what they produce in the cache, so such an input would be read as an earlier plain
@@ -212,7 +214,7 @@ def check_files(registered: Pipeline, pipeline: Pipeline, catalog: CatalogProtoc
                 )
 
 
-def _shares_a_file(catalog: CatalogProtocol, name: str) -> bool:
+def _shares_a_file(catalog: CatalogProtocol[Any, Any], name: str) -> bool:
     """Whether a dataset is a part of its file."""
     kinds = type(wrapped_dataset(catalog[name])).__mro__
     return any(kind.__name__ in _SHARING_A_FILE for kind in kinds)

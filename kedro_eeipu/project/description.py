@@ -56,7 +56,7 @@ def _called_again(
     for name in lazy:
         if strip_transcoding(name) not in read:
             continue
-        why = f"where a node after it runs, for no bytes of '{name}' are kept. "
+        why = f"if a node after it runs, because no bytes of '{name}' are kept. "
         if file_config(action.outputs[name].declared) is None:
             return why + "Declare it in the catalog as a dataset that lies in files, and it is kept"
         return why + "Its files are kept where the cache lies in a folder of yours (cache.root)"

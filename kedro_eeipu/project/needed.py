@@ -8,6 +8,7 @@ which they lie.
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any
 
 from kedro.io import CatalogProtocol, DatasetError
 from kedro.io.core import is_parameter
@@ -32,7 +33,7 @@ class Places:
         unusable: Why datasets cannot be made, by name.
     """
 
-    def __init__(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+    def __init__(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
         self._catalog = catalog
         self._outputs = sorted(pipeline.all_outputs())
         self.unusable: dict[str, DatasetError] = {}
@@ -65,7 +66,7 @@ class Places:
 
 
 def needed_nodes(
-    pipeline: Pipeline, space: SearchSpace, catalog: CatalogProtocol, where: str
+    pipeline: Pipeline, space: SearchSpace, catalog: CatalogProtocol[Any, Any], where: str
 ) -> frozenset[str]:
     """Names of the nodes that a trial needs: the ancestors of all that it is asked for.
 

@@ -40,7 +40,8 @@ def open_context(session: Any, runtime_params: Mapping[str, Any] | None = None) 
         ConfigurationError: MLflow cannot open its store, which kedro-mlflow does here.
     """
     try:
-        return session.load_context(dict(runtime_params or {}))
+        context: KedroContext = session.load_context(dict(runtime_params or {}))
+        return context
     except Exception as error:
         if type(error).__name__ != "MlflowException":
             raise

@@ -259,7 +259,7 @@ class Project:
             directory = plan_directory(ensure_home(self.path) / "runs")
             try:
                 with catalog_errors(context):
-                    catalog: CatalogProtocol = catalog_of(context)
+                    catalog: CatalogProtocol[Any, Any] = catalog_of(context)
                     measured = keep_nodes(self.registered, self._measured)
                     check_files(self.registered, measured, catalog)
                     check_value_kinds(catalog, self.space)
@@ -313,7 +313,9 @@ class Project:
         """
         check_store(self.store, self.settings)
 
-    def plan(self, catalog: CatalogProtocol, carried: CarriedState | None = None) -> RunPlan:
+    def plan(
+        self, catalog: CatalogProtocol[Any, Any], carried: CarriedState | None = None
+    ) -> RunPlan:
         """What a run of the whole pipeline would find in the cache; nothing is run or kept.
 
         Args:
@@ -325,12 +327,9 @@ class Project:
         """
         directory = RunDirectory(ensure_home(self.path) / "runs" / f"plan-{os.getpid()}")
         try:
+            manager = hook_manager(self.session)
             return self.planner.plan(
-                self.registered,
-                catalog,
-                directory,
-                manager=hook_manager(self.session),
-                carried=carried,
+                self.registered, catalog, directory, manager=manager, carried=carried
             )
         finally:
             directory.remove()

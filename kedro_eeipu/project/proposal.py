@@ -209,7 +209,9 @@ def _folder(context: KedroContext, sections: list[Any], env: str | None) -> Path
     return max(holding, key=lambda folder: holding[folder], default=base)
 
 
-def _guess_objective(pipeline: Pipeline, catalog: CatalogProtocol) -> tuple[Objective, str]:
+def _guess_objective(
+    pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]
+) -> tuple[Objective, str]:
     """The output that is most likely a metric, by name and kind; and what to check of it."""
     free = pipeline.outputs()
     likeness: dict[str, float] = {}
@@ -243,7 +245,7 @@ def _kind_likeness(dataset: Any) -> float:
     return 2.0 if kind.startswith(("json", "yaml")) else -1.0
 
 
-def _recorded_key(catalog: CatalogProtocol, name: str) -> str | None:
+def _recorded_key(catalog: CatalogProtocol[Any, Any], name: str) -> str | None:
     """The first key that leads to a number in what an earlier run wrote, empty for a number itself.
 
     None if that is not known: only small files of mappings are looked into.

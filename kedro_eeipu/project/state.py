@@ -57,7 +57,7 @@ def pipeline_state(
     space: SearchSpace,
     parameters: Mapping[str, Any],
     *,
-    catalog: CatalogProtocol,
+    catalog: CatalogProtocol[Any, Any],
     manager: Any,
 ) -> PipelineState:
     """The state of a pipeline now; nothing is run.

@@ -172,7 +172,7 @@ def _gain(view: StudyView) -> str:
     curve["layout"]["height"] = _GAIN_HEIGHT
     return section(
         "What was gained",
-        f"{gained} The dotted line is the same trials at the price of running every node.",
+        f"{gained} The dotted line shows the same trials as if every node had run.",
         f'<div class="beside half">{table(rows)}{notes}</div>',
         figure_html("Best value against node seconds", curve, "half"),
     )
@@ -190,7 +190,7 @@ def _progress(view: StudyView) -> str:
         figures, kind = {"Best value against wall time": wall, **figures}, ""
     return section(
         "How good, at what cost",
-        "The dotted lines are the same trials at the price of running every node.",
+        "The dotted lines show the same trials as if every node had run.",
         *(figure_html(title, drawn, kind) for title, drawn in figures.items()),
     )
 
@@ -227,7 +227,7 @@ def _costs(done: Sequence[TrialRecord], graph: StageGraph, space: SearchSpace) -
     return section(
         "What stages cost, expected and measured",
         "For each run of a stage, what the fitted cost model expects when it has seen all runs "
-        "but this one. It is what the optimizer knows of costs. In the table, medians.",
+        "but this one. This is what the optimizer knows about costs. The table has medians.",
         figure_html(
             "Expected and measured seconds", spending.cost_model(costs, names, totals), "broad"
         ),
@@ -252,11 +252,11 @@ def _on_the_way(view: StudyView) -> str:
     }
     if len(drawn) > 1:
         best = view.ranked[0] if view.ranked else None
-        drawn = {"Values on the way": curves(view.current, best, names), **drawn}
+        drawn = {"Intermediate values": curves(view.current, best, names), **drawn}
     pruned = sum(t.state == "pruned" for t in view.current)
     return section(
-        "Values on the way",
-        f"What <code>report:</code> names, of each trial; {counted(pruned, 'trial')} ended early. "
+        "Intermediate values",
+        f"The values under <code>report:</code>; {counted(pruned, 'trial')} ended early. "
         "A trial is pruned when the median of the earlier trials is better.",
         *(figure_html(name, one, "" if len(drawn) > 1 else "wide") for name, one in drawn.items()),
     )
@@ -277,8 +277,8 @@ def _importance(view: StudyView) -> str:
         "Which parameters matter",
         "How much the value still changes, on average, when only this parameter changes, as a "
         "share of its variance; that of a stage when all parameters that enter with it change. "
-        "From the optimizer's model, whose errors the lines show: the share lies within with a "
-        "chance of 90%. <i>Among the best</i>: within the best tenth of the space.",
+        "From the optimizer's model; the thin lines are its 90% intervals. "
+        "<i>Among the best</i>: within the best tenth of the space.",
         *figures,
         lines,
     )

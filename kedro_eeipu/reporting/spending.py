@@ -146,7 +146,8 @@ def elapsed(trials: Sequence[TrialRecord]) -> np.ndarray:
             at += [begin, end]
             worked += [worked[-1], worked[-1] + end - begin]
     ends = np.array([np.nan if t.started is None else t.finished for t in trials], dtype=float)
-    return np.interp(ends, at, worked)
+    when: np.ndarray = np.interp(ends, at, worked)
+    return when
 
 
 def best_against_wall_time(trials: Sequence[TrialRecord], maximize: bool, objective: str) -> Figure:

@@ -96,17 +96,19 @@ def block_schema() -> dict[str, Any]:
             "budget": or_null({**DURATION, "description": "Node time that trials may take."}),
             "trials": or_null({**_COUNT, "description": "How many trials the study has."}),
             "timeout": or_null({**DURATION, "description": "A longer trial is ended."}),
-            "max_failures": or_null({**_COUNT, "description": "Stop after so many failed trials."}),
+            "max_failures": or_null(
+                {**_COUNT, "description": "Stop after this many failed trials."}
+            ),
             "report": or_null(
                 {
-                    "description": "Values on the way that may end a trial early.",
+                    "description": "Intermediate values that may end a trial early.",
                     "type": "array",
                     "items": {"anyOf": [{"type": "string", "minLength": 1}, report]},
                 }
             ),
             "also": or_null(
                 {
-                    "description": "Nodes, tags and datasets that trials run besides.",
+                    "description": "More nodes, tags and datasets that trials run.",
                     "anyOf": [
                         {"type": "string", "minLength": 1},
                         {"type": "array", "items": {"type": "string", "minLength": 1}},

@@ -41,7 +41,7 @@ def _by_name(description: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 def settings_schema() -> dict[str, Any]:
     """The schema of ``eeipu.yml``."""
-    version = described("Change it when it changes.", _VERSION)
+    version = described("Change it when the data or the files change.", _VERSION)
     query = _text("A query of the dataset's database that gives the version.")
     node = closed(
         {
@@ -63,11 +63,11 @@ def settings_schema() -> dict[str, Any]:
             "credentials": _text("Entry of credentials.yml with the storage options of the root."),
             "signing_key": _text("Entry of credentials.yml whose `key` signs the records."),
             "max_size": or_null({**_BYTES, "description": "What `cache gc` shrinks the cache to."}),
-            "max_entry_bytes": or_null({**_BYTES, "description": "Larger outputs are not kept."}),
-            "runs": _flag("Whether plain `kedro run` goes through the cache, too."),
+            "max_entry_bytes": or_null({**_BYTES, "description": "Larger outputs are not stored."}),
+            "runs": _flag("Whether plain `kedro run` uses the cache, too."),
             "audit": or_null(
                 described(
-                    "Share of the seconds saved that goes into checks of what was reused.",
+                    "Share of the saved seconds that goes into audits.",
                     {"type": "number", "minimum": 0, "maximum": 1},
                 )
             ),
@@ -106,7 +106,7 @@ def settings_schema() -> dict[str, Any]:
                 "nodes": _by_name(
                     "Timeouts by node name or pattern.", closed({"timeout": DURATION}, "timeout")
                 ),
-                "mlflow": _flag("Whether trials are MLflow runs without kedro-mlflow, too."),
+                "mlflow": _flag("Whether trials are MLflow runs, also without kedro-mlflow."),
             }
         ),
     }

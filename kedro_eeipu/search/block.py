@@ -150,7 +150,7 @@ def _parse_key(spec: Any, where: str) -> str | tuple[Scalar, ...]:
 
 
 def _parse_reports(specs: Any, direction: str, where_block: str) -> tuple[Objective, ...]:
-    """Values on the way: ``dataset``, ``dataset:key`` or as the objective.
+    """Intermediate values: ``dataset``, ``dataset:key`` or as the objective.
 
     Better is the way of the objective.
     """

@@ -168,7 +168,9 @@ def _parse_when(spec: Any, where: str) -> tuple[tuple[str, tuple[Scalar, ...]], 
     )
 
 
-def _categorical(path: str, spec: Mapping, default: Any, when: tuple, where: str) -> Range:
+def _categorical(
+    path: str, spec: Mapping[Any, Any], default: Any, when: tuple[Any, ...], where: str
+) -> Range:
     choices = spec["choices"]
     for key in ("low", "high", "log", "step"):
         if key in spec:
@@ -247,7 +249,9 @@ def _missing_key(choice: Any, default: Any) -> str:
     return ""
 
 
-def _numeric(path: str, spec: Mapping, default: Any, when: tuple, where: str) -> Range:
+def _numeric(
+    path: str, spec: Mapping[Any, Any], default: Any, when: tuple[Any, ...], where: str
+) -> Range:
     low: Any = spec.get("low")
     high: Any = spec.get("high")
     step: Any = spec.get("step")
@@ -329,7 +333,7 @@ def _refuse_too_wide(kind: str, low: float, high: float, log: bool, where: str) 
         )
 
 
-def _listed_remedy(path: str, spec: Mapping, default: Any) -> str:
+def _listed_remedy(path: str, spec: Mapping[Any, Any], default: Any) -> str:
     """How to tune a parameter whose default is no number."""
     if isinstance(default, bool):
         return f"List the values instead: {path}: [true, false]"

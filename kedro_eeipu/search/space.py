@@ -223,8 +223,8 @@ class SearchSpace:
         trials: Number of trials, ``None`` for no limit.
         timeout: Seconds after which a trial is ended, ``None`` for no limit.
         max_failures: Number of failed trials that end the study, ``None`` for the default rule.
-        reports: Values on the way that may end a trial early.
-        also: Nodes, tags and datasets that trials run besides what these values need.
+        reports: Intermediate values that may end a trial early.
+        also: Nodes, tags and datasets that trials run in addition to what these values need.
         tolerance: How far the objective may be from a trial's that is confirmed.
         holdout: A value that the search never sees, ``None`` for none.
         warnings: What is odd but no reason to stop.

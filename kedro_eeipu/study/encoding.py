@@ -101,7 +101,8 @@ def _level(r: Range, value: Any) -> int:
         ValueError: The range is categorical and has no such choice.
     """
     if r.kind != "categorical":
-        return round((value - r.low) / float(r.spacing or 1))
+        level: int = round((value - r.low) / float(r.spacing or 1))
+        return level
     for i, choice in enumerate(r.choices):  # NaN, which a file can hold, is not equal to itself
         if choice == value or (choice != choice and value != value):
             return i

@@ -23,9 +23,9 @@ __all__ = ["History", "changed_parts", "code_changes", "explanation", "trial_jso
 
 _WORDS = {
     "code": "its code changed",
-    "settings": "what eeipu.yml says of it changed",
+    "settings": "its settings in eeipu.yml changed",
     "validators": "a validator of its data changed",
-    "world": "the project changed, all of which is in its key since it was served wrongly",
+    "world": "the project changed, and its key holds all of it since a wrong record was reused",
 }
 
 
@@ -133,7 +133,7 @@ class History:
         if node.why_not:
             return f"it is never cached: {node.why_not}"
         if _has_unknown_input(node):
-            return "one of its inputs cannot be stored, so it is unknown whether that changed"
+            return "one of its inputs cannot be stored, so it is unknown whether it changed"
         match = self.against(number, node)
         if node.status == NodeState.REUSED:
             same = "same code, parameters and inputs as"
@@ -146,7 +146,7 @@ class History:
             again = (
                 "it failed then"
                 if record.status == NodeState.FAILED
-                else "its outputs were no longer kept"
+                else "its outputs were no longer in the cache"
             )
             return f"as in trial {then}, but {again}"
         words = (self._words(part, then, number) for part in changed)

@@ -29,8 +29,8 @@ _LAST_PAYOFFS = 3
 _LEAST_PAYOFF = 0.05
 _FIRST_FAILURES = 5  # different trials, none of which is complete
 NOT_WORTH_IT = (
-    "another trial is not worth its cost: as much time again as was spent so far is "
-    f"expected to improve by less than {_LEAST_PAYOFF:.0%} of the values' standard deviation"
+    "another trial is not worth its cost: spending the same time again is expected to "
+    f"improve the value by less than {_LEAST_PAYOFF:.0%} of the values' standard deviation"
 )
 
 NOTHING_NEW = "every configuration of the space has been tried: nothing new is left"

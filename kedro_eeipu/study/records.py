@@ -111,7 +111,7 @@ class TrialRecord:
         started: When it began, in seconds since 1970, ``None`` when that is not known.
         finished: When it ended, likewise.
         on_worker: Whether it ran on a worker of a cluster.
-        reported: Values on the way, by place in the ``report`` of the ``eeipu`` block.
+        reported: Intermediate values, by place in the ``report`` of the ``eeipu`` block.
         confirmation: What came out when it ran once more, ``None`` if it did not, or if that was
             not asked for.
         audit: What was checked of what it reused, likewise.

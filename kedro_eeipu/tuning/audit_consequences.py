@@ -105,7 +105,7 @@ class Consequences:
         else:
             from_now_on = "From now on it runs again whenever anything in the project changes."
         return (
-            f"node {finding.node} was served wrongly: it depends on something that its key does "
+            f"node {finding.node} reused a wrong record: it depends on something that its key does "
             f"not hold.{since} {from_now_on} Trials that used such records no longer count."
         )
 
@@ -154,6 +154,6 @@ def _varying(trial: TrialRecord, finding: Finding) -> str:
     if finding.value is None or trial.value is None:
         return text
     return (
-        f"{text} Trial {trial.number} has the objective {trial.value!r}; without the cache it came "
-        f"out as {finding.value!r}."
+        f"{text} Trial {trial.number} has the objective {trial.value!r}; without the cache it is "
+        f"{finding.value!r}."
     )

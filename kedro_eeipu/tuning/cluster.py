@@ -200,7 +200,7 @@ def opener(
     """
     if workers is not None and scheduler is not None:
         raise ConfigurationError(
-            "workers of our own and a running cluster were asked for",
+            "--workers starts a cluster, and --scheduler names a running one",
             remedy="Pass either --workers or --scheduler.",
         )
     if scheduler is not None:

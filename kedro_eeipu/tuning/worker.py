@@ -135,7 +135,7 @@ class _StopWhenCancelled:
 def _cancelled() -> Callable[[], bool]:
     """Tells whether the task that asks has been cancelled since; the worker knows at once."""
     from distributed import get_worker
-    from distributed.worker import thread_state
+    from distributed.worker import thread_state  # type: ignore[attr-defined]
 
     key, worker = thread_state.key, get_worker()
 

@@ -295,7 +295,7 @@ class Answers:
             try:
                 preview = preview_of(self.project.store.load(blob))
             except CacheMiss as reason:
-                return Preview("JSONPreview", json.dumps(f"no longer to be seen: {reason}"))
+                return Preview("JSONPreview", json.dumps(f"no longer in the cache: {reason}"))
             except Exception as error:
                 problem = f"no preview: {type(error).__name__}: {error}"
                 return Preview("JSONPreview", json.dumps(problem))

@@ -46,7 +46,7 @@ class RecordedDataset(AbstractDataset[Any, Any]):
         try:
             preview = preview_of(self.load())
         except Exception as error:
-            preview = preview_of(f"no longer to be seen: {error}")
+            preview = preview_of(f"no longer in the cache: {error}")
 
         def show() -> Any:
             return self._redactor.value(preview.content)
@@ -87,7 +87,7 @@ def trial_document(project: Project, trial: TrialRecord) -> dict[str, Any]:
     }
 
 
-def put_trial(catalog: CatalogProtocol, context: KedroContext, file: Path) -> None:
+def put_trial(catalog: CatalogProtocol[Any, Any], context: KedroContext, file: Path) -> None:
     """Put the outputs and parameters of a trial into a catalog.
 
     Args:

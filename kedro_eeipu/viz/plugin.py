@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kedro.framework.hooks import hook_impl
 
@@ -33,7 +33,7 @@ class TrialCatalogHooks:
             self._context = context
 
     @hook_impl
-    def after_catalog_created(self, catalog: CatalogProtocol) -> None:
+    def after_catalog_created(self, catalog: CatalogProtocol[Any, Any]) -> None:
         if TRIAL_VARIABLE in os.environ and self._context is not None:
             from kedro_eeipu.viz.fallback_catalog import put_trial
 

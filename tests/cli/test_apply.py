@@ -141,7 +141,7 @@ def test_apply_names_an_output_that_cannot_be_stored(shell: Shell) -> None:
     result = shell("apply", "--best", "--env", "tuned")
     assert result.exit_code == 0, result.stderr
     assert (
-        "Not saved: odd (it is not kept, for it is lazy or cannot be pickled); `kedro run"
+        "Not saved: odd (it is not stored, because it is lazy or cannot be pickled); `kedro run"
         in result.stderr
     )
     assert "Saved metrics from the cache" in result.stdout

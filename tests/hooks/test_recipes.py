@@ -382,7 +382,7 @@ def test_plan_says_what_is_called_again_and_what_to_write(polars: Any) -> None:
     assert [node["called_again"] for node in node_plan(polars.load())] == [None] * 4
     trial(1, 0, 0)
     again = {n["name"]: n["called_again"] for n in node_plan(polars.load(), [trial.last])}
-    assert again.pop("feature").startswith("where a node after it runs, for no bytes of 'y'")
+    assert again.pop("feature").startswith("if a node after it runs, because no bytes of 'y'")
     assert set(again.values()) == {None}, "x is declared"
 
 

@@ -150,7 +150,7 @@ def test_file_that_no_key_knows_is_found(project: Any, audited: Any) -> None:
     wrong = trial(later)
     assert wrong.value == tuner.study.best().value, "served from before the edit"
     (text,) = later.listener.texts
-    assert text.startswith("node left was served wrongly")
+    assert text.startswith("node left reused a wrong record")
     assert "/lookup.txt." in text, "the edit is named"
     assert later.study.changes(wrong) == ("what node `left` was served",)
     assert later.study.best() is None
@@ -264,7 +264,7 @@ def test_node_that_is_not_deterministic_is_told_once(project: Any, audited: Any)
     trial(tuner, shift=5.0)
     (text,) = tuner.listener.texts
     assert text.startswith("node right is not deterministic")
-    assert "without the cache it came out as" in text
+    assert "without the cache it is " in text
     assert len(tuner.study.current()) == 3
     later = audited("later", more=VARIES)
     trial(later)

@@ -196,7 +196,7 @@ def test_previews_survive_what_is_no_longer_there(tuner: Any) -> None:
     for file in (tuner.project.path / ".eeipu" / "cache" / "cas").rglob("*"):
         if file.is_file():
             file.unlink()
-    assert "no longer to be seen" in asked(tuner)(0, "left_rows")["preview"]
+    assert "no longer in the cache" in asked(tuner)(0, "left_rows")["preview"]
 
 
 def test_cache_at_a_url(project: Any, tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ class RemoteFiles:
         return None if self._fs.protocol == "memory" else "it is remote"
 
     def read(self, path: str) -> bytes:
-        return self._fs.cat_file(self._path(path), **self._whole)
+        return bytes(self._fs.cat_file(self._path(path), **self._whole))
 
     def read_all(self, paths: Sequence[str]) -> dict[str, bytes]:
         contents: dict[str, bytes] = {}

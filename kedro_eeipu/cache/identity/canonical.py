@@ -70,7 +70,7 @@ def canonical_digest(value: Any, type_digest: TypeDigest = _no_types) -> str:
     return _Canonical(type_digest).digest(value, frozenset()).hex()
 
 
-def combine(**parts: str | Mapping | Sequence) -> str:
+def combine(**parts: str | Mapping[Any, Any] | Sequence[Any]) -> str:
     """Return one key, 64 hex digits, for the named ``parts`` (nested mappings and sequences).
 
     The parts have no order; what is in them has.

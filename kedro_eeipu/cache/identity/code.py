@@ -65,7 +65,7 @@ class CodeIdentity:
     caches: Mapping[str, str] = field(default_factory=dict)
 
 
-def code_identity(func: Callable | type, *, with_caches: bool = False) -> CodeIdentity:
+def code_identity(func: Callable[..., Any] | type, *, with_caches: bool = False) -> CodeIdentity:
     """Return the identity of a loaded function, method, callable object or class.
 
     Args:

@@ -21,7 +21,7 @@ __all__ = ["content_token"]
 
 _CHUNK = 1 << 20
 
-_local_files: dict[tuple, tuple[str, frozenset[str]]] = {}
+_local_files: dict[tuple[Any, ...], tuple[str, frozenset[str]]] = {}
 _local_files_lock = threading.Lock()
 _PICKLE_SUFFIXES = (".pkl", ".pickle", ".p")
 

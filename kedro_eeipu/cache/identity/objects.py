@@ -383,7 +383,7 @@ class _Around(threading.local):
 _around = _Around()
 
 
-def _in_context(variable: contextvars.ContextVar) -> Any:
+def _in_context(variable: contextvars.ContextVar[Any]) -> Any:
     try:
         return variable.get()
     except LookupError:

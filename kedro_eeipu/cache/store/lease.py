@@ -109,7 +109,7 @@ class _Lease(_NoLease):
                 logger.debug("heartbeat failed: %s", error)
 
     def _is_ours(self) -> bool:
-        return json.loads(self._files.read(self._path))["token"] == self._token
+        return bool(json.loads(self._files.read(self._path))["token"] == self._token)
 
 
 def _content(token: str, beat: int) -> bytes:

@@ -238,7 +238,7 @@ class _Pickler(pickle.Pickler):
         recipe = _recipe(obj)
         if recipe and not self._recipes:
             raise Recipe(
-                f"a {recipe} is a recipe, which is carried out on what its files hold by then"
+                f"a {recipe} is evaluated later, on the content that its files have by then"
             )
         if callable(obj) and hasattr(obj, "__qualname__") and is_project_object(obj):
             self.code.add(f"{obj.__module__}:{obj.__qualname__}")
@@ -260,7 +260,7 @@ class _Pickler(pickle.Pickler):
             return self._with_one_dtype(obj.__reduce__(), numpy.dtype)
         return NotImplemented
 
-    def _with_one_dtype(self, reduced: tuple, dtype: type) -> tuple:
+    def _with_one_dtype(self, reduced: tuple[Any, ...], dtype: type) -> tuple[Any, ...]:
         """Let equal data types be one object.
 
         Arrays that were loaded have types of their own, computed ones share them, and pickle
@@ -285,7 +285,7 @@ class _Unpickler(pickle.Unpickler):
         self._texts = texts
 
     def persistent_load(self, number: Any) -> str:
-        return self._texts[number]
+        return str(self._texts[number])
 
 
 def _recipe(obj: Any) -> str:

@@ -168,7 +168,7 @@ class Store:
         """
         self._require_trust(CacheMiss)
         if blob.is_recipe:
-            raise CacheMiss("it is not kept, for it is lazy or cannot be pickled")
+            raise CacheMiss("it is not stored, because it is lazy or cannot be pickled")
         path = layout.blob_path(blob.digest)
         try:
             with self._files.fetch(path) as file:
