@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 import types
+from typing import Any
 
 __all__ = ["quicken", "silence_progress"]
 
@@ -22,7 +23,8 @@ def quicken() -> None:
 
     for module in (py_loader, files):
         vars(module)["inspect"] = types.SimpleNamespace(stack=_stack_without_source)
-    base.util.load_python_file = functools.lru_cache(base.util.load_python_file)
+    util: Any = vars(base)["util"]
+    util.load_python_file = functools.lru_cache(util.load_python_file)
 
 
 def silence_progress() -> None:
@@ -37,7 +39,8 @@ def silence_progress() -> None:
 
 def _stack_without_source() -> list[types.SimpleNamespace]:
     """What `inspect.stack` says of the frames but for their source."""
-    frame, frames = sys._getframe(1), []
+    frame: types.FrameType | None = sys._getframe(1)
+    frames = []
     while frame:
         frames.append(types.SimpleNamespace(filename=frame.f_code.co_filename))
         frame = frame.f_back

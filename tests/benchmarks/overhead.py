@@ -16,6 +16,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +56,9 @@ def main(trials: int) -> None:
             }
             runtime = {"shift": params["shift"], "right": PARAMETERS["right"]}
             session = tuner.project.session
-            times["bare"].append(measure(lambda s=session, r=runtime: s.run(runtime_params=r)))
-            times["run"].append(measure(lambda p=params: tuner.evaluate(p)))
-            times["reused"].append(measure(lambda p=params: tuner.evaluate(p)))
+            times["bare"].append(measure(partial(session.run, runtime_params=runtime)))
+            times["run"].append(measure(partial(tuner.evaluate, params)))
+            times["reused"].append(measure(partial(tuner.evaluate, params)))
     print(f"{trials} of each, milliseconds: median (quartiles)")
     for name, pairs in times.items():
         for clock, values in zip(("wall", "CPU"), zip(*pairs[3:], strict=True), strict=True):

@@ -69,7 +69,9 @@ def simulate(problem: Problem, sampler: Sampler, seed: int) -> dict[str, object]
     cached: set[tuple[int, tuple[float, ...]]] = set()
     spent, best, highest = 0.0, -np.inf, -np.inf
     after_warmup = problem.budget
-    costs, bests, ask_seconds = [], [], []
+    costs: list[float] = []
+    bests: list[float] = []
+    ask_seconds: list[float] = []
     ran = reused = 0
     warmup = warmup_points(problem, seed)
     while True:

@@ -6,6 +6,7 @@ import hashlib
 import io
 import itertools
 import tempfile
+from typing import IO, cast
 
 import pytest
 from hypothesis import given, settings
@@ -66,7 +67,7 @@ def test_error_while_writing_reaches_the_writer() -> None:
             raise OSError(28, "No space left on device")
 
     def write() -> None:
-        with ChunkWriter(Full()) as writer:
+        with ChunkWriter(cast("IO[bytes]", Full())) as writer:
             for _ in range(2 * chunks._AHEAD):
                 writer.write(b"x" * CHUNK)
             writer.finish()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kedro_eeipu.comparison.account import charge, paid_for, price
+from kedro_eeipu.states import NodeState
 from kedro_eeipu.study.records import NodeRecord, TrialRecord
 
 CONSUMERS = {"clean": {"train"}, "train": {"score"}, "score": set()}
@@ -12,7 +13,7 @@ def node(name: str, status: str, seconds: float, key: str | None = None) -> Node
     ran = status in ("ran", "failed")
     return NodeRecord(
         name,
-        status,
+        NodeState(status),
         seconds=seconds if ran else 0.0,
         saved=0.0 if ran else seconds,
         key=key or f"{name}-key",
@@ -56,7 +57,7 @@ def test_what_was_paid_for_and_evicted_is_not_paid_for_again() -> None:
 
 
 def test_nodes_that_are_never_cached_are_paid_for_each_time() -> None:
-    never = NodeRecord("train", "ran", seconds=8.0, why_not="a generator")
+    never = NodeRecord("train", NodeState.RAN, seconds=8.0, why_not="a generator")
     assert charge([never], paid_for([trial(0, never)]), CONSUMERS, load_seconds) == [never]
 
 
@@ -64,7 +65,7 @@ def test_failed_nodes_cost_what_they_took_and_need_their_inputs() -> None:
     happened = [
         node("clean", "reused", 4.0),
         node("train", "failed", 2.0),
-        NodeRecord("score", "skipped"),
+        NodeRecord("score", NodeState.SKIPPED),
     ]
     charged = charge(happened, {"clean-key"}, CONSUMERS, load_seconds)
     assert [n.status for n in charged] == ["reused", "failed", "skipped"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -51,7 +52,7 @@ def test_nearly_all_flights_have_weather_and_most_have_a_plane(
     ],
 )
 def test_missing_column_or_rows_are_named(
-    raw: dict[str, pd.DataFrame], check, table: str, column: str
+    raw: dict[str, pd.DataFrame], check: Any, table: str, column: str
 ) -> None:
     with pytest.raises(ValueError, match=rf"{table.removesuffix('_raw')}: missing.*{column}"):
         check(raw[table].drop(columns=column))

@@ -175,7 +175,7 @@ def test_margins_rank_flights_that_were_not_learnt(
     features: pd.DataFrame,
     outcomes: pd.DataFrame,
     parameters: dict[str, Any],
-    train,
+    train: Any,
     name: str,
 ) -> None:
     model, margins = train(features, outcomes, parameters[name])
@@ -190,7 +190,7 @@ def test_margins_of_a_fold_do_not_know_its_targets(
     features: pd.DataFrame,
     outcomes: pd.DataFrame,
     parameters: dict[str, Any],
-    train,
+    train: Any,
     name: str,
 ) -> None:
     _, margins = train(features, outcomes, parameters[name])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -39,7 +40,7 @@ def graphs(draw: st.DrawFn) -> tuple[ReuseGraph, list[list[float]], dict[int, fr
 
 
 @given(graphs())
-def test_cuts_are_closed_and_run_nothing(case) -> None:
+def test_cuts_are_closed_and_run_nothing(case: Any) -> None:
     graph, points, available = case
     view = CacheView(graph, points, available)
     cuts = candidate_cuts(view, points, range(len(points)), 40)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -46,7 +47,7 @@ def test_quadrature_of_known_costs() -> None:
     ),
     st.sampled_from([0.0, 0.1]),
 )
-def test_within_one_percent_of_the_quadrature(parts, load: float) -> None:
+def test_within_one_percent_of_the_quadrature(parts: Any, load: float) -> None:
     mean, deviation = parts
     assert estimate(mean, deviation, load) == pytest.approx(exact(mean, deviation, load), rel=0.01)
 

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from scipy.optimize import minimize
 
@@ -10,7 +13,7 @@ def rosenbrock(x: torch.Tensor) -> torch.Tensor:
     return (100 * (x[:, 1:] - x[:, :-1] ** 2) ** 2 + (1 - x[:, :-1]) ** 2).sum(-1)
 
 
-def with_gradient(function):
+def with_gradient(function: Callable[[torch.Tensor], torch.Tensor]) -> Any:
     def both(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         x = x.detach().requires_grad_()
         value = function(x)

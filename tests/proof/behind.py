@@ -66,7 +66,7 @@ def way(
             text + pipe,
             params="p: 1\nq: 1\n",
             space="p: {low: 1, high: 9}\nq: {low: 1, high: 30}",
-            **options,  # type: ignore[arg-type]
+            **options,
         )
         WAYS.append(Way(kind, called, files, documented))
 

@@ -47,7 +47,7 @@ def data(
     **project_options: str,
 ) -> None:
     """An edit of a project whose node ``a(raw, k)`` reads an input."""
-    files = project(body + pipe, catalog=catalog, files=dict(raw or {}), **project_options)  # type: ignore[arg-type]
+    files = project(body + pipe, catalog=catalog, files=dict(raw or {}), **project_options)
     edit(
         kind, name, files, old, new, after=after, changes=changes, documented=documented, runs=runs
     )
@@ -57,7 +57,7 @@ def intermediate(
     kind: str, name: str, body: str, catalog: str, old: str, new: str, **options: object
 ) -> None:
     """An edit of a project whose nodes ``a(k)`` and ``b(x)`` hand on a dataset x of the catalog."""
-    data(kind, name, body, catalog, old, new, pipe=THREE, **options)  # type: ignore[arg-type]
+    data(kind, name, body, catalog, old, new, pipe=THREE, **options)
 
 
 # --- catalog: how files are read --------------------------------------------------------------------
@@ -686,7 +686,7 @@ def hook(
     body: str = HSUM,
     **options: object,
 ) -> None:
-    files = project(body + PIPE, catalog=LISTS, hooks=text, files=dict(LIST_RAW), **options)  # type: ignore[arg-type]
+    files = project(body + PIPE, catalog=LISTS, hooks=text, files=dict(LIST_RAW), **options)
     edit(
         f"hooks: {kind}",
         name,

@@ -149,7 +149,7 @@ def judge_way(way: Way, fresh: bool = False) -> dict[str, Any]:
         "id": way.id,
         "kind": way.kind,
         "mode": "behind",
-        "verdict": "fault" if fault else verdict(*worst, told),
+        "verdict": "fault" if fault else verdict(worst[0], worst[1], told),
         "fault": fault,
         "documented": way.documented,
         "differ": [sum(differ[: len(TRIALS)]), sum(differ[len(TRIALS) :])],

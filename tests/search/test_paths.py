@@ -47,7 +47,7 @@ def test_override_sets_values_under_the_keys_that_are_there() -> None:
     assert PARAMETERS["demo.config"]["a.b"] == {"c": 2}
 
 
-MODEL = {"model": {"rate": 0.05, "depth": 3}, "seed": 1}
+MODEL: dict[str, Any] = {"model": {"rate": 0.05, "depth": 3}, "seed": 1}
 
 
 def test_override_carries_siblings_and_leaves_the_original() -> None:

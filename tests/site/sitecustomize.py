@@ -5,16 +5,18 @@
 
 import importlib.metadata
 import os
+from collections.abc import Iterator
+from typing import Any
 
 _hidden = os.environ.get("HIDDEN_DISTRIBUTIONS", "").split()
 _discover = importlib.metadata.Distribution.discover
 
 
-def _without_hidden(cls, **query):
+def _without_hidden(cls: Any, /, **query: Any) -> Iterator[importlib.metadata.Distribution]:
     return (distribution for distribution in _discover(**query) if not _is_hidden(distribution))
 
 
-def _is_hidden(distribution):
+def _is_hidden(distribution: importlib.metadata.Distribution) -> bool:
     # By the name of its folder, "kedro_mlflow-2.0.1.dist-info": its metadata takes long to parse.
     folder = getattr(distribution, "_path", None)
     return folder is not None and folder.name.split("-")[0].replace("_", "-") in _hidden
