@@ -119,7 +119,7 @@ def test_a_changed_node_begins_a_new_comparison(project: Any) -> None:
     ("options", "word"),
     [
         ({"samplers": ("eeipu", "grid")}, "'grid'"),
-        ({"uncached": ("eeipu",)}, "without a cache"),
+        ({"uncached": ("eeipu",)}, "needs the cache"),
         ({"uncached": ("tpe",)}, "not compared"),
     ],
 )
