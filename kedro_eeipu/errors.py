@@ -49,7 +49,7 @@ class ObjectiveError(ConfigurationError):
 
 
 class StudyStopped(EEIPUError):
-    """The study cannot usefully go on (exit code 1); everything recorded so far is kept."""
+    """It makes no sense to continue the study (exit code 1); everything recorded so far is kept."""
 
 
 def error_text(error: BaseException) -> str:

@@ -14,7 +14,7 @@ class NodeState(str, Enum):
     REUSED = "reused"
     FAILED = "failed"
     SKIPPED = "skipped"  # the run ended before it was reached
-    RUNNING = "running"  # only while the run goes on: never recorded
+    RUNNING = "running"  # only during the run: never recorded
 
     # The text itself, in every version of Python.
     def __str__(self) -> str:

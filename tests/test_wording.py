@@ -33,6 +33,11 @@ PLAIN = {
     r"\bcannot be told\b": "cannot be identified",
     r"any more:|count no more": "no longer",
     r"comes? out otherwise": "gives another result",
+    r"served wrongly": "reused a wrong record",
+    r"no longer to be seen": "no longer in …",
+    r"\bat the price of\b": "as if",
+    r"\banew\b": "again",
+    r"\b(are|is) for \S+ to say\b": "decides",
 }
 """What nobody says, and what to write instead."""
 # Their words are the authors' of the measurements; they are revised with them.

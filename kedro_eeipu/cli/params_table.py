@@ -106,7 +106,7 @@ def print_parameters(
 ) -> None:
     """Trials with their parameters, one a line.
 
-    Where the terminal is too narrow, the columns go on below, each part with the trials' numbers.
+    In a narrow terminal the columns continue below, and each part has the trials' numbers.
 
     Args:
         console: Where they go.

@@ -313,7 +313,7 @@ def busy_seconds(trials: Sequence[TrialRecord]) -> float:
 def time_left(
     began: float | None, share: float | None, seconds: float, earlier: float = 0.0
 ) -> str:
-    """How long a study will go on, if it goes on as it went.
+    """How long a study will still take, at its rate so far.
 
     Args:
         began: Share of the study that was done when this process took it up.

@@ -135,7 +135,7 @@ class Comparison:
 
         Raises:
             StudyStopped: Too many trials have failed.
-            KeyboardInterrupt: The running trial is recorded as interrupted; call again to go on.
+            KeyboardInterrupt: The running trial is recorded as interrupted; call again to continue.
         """
         with only_driver(self.storage, "comparison"), self.project.quiet():
             contestants = self.contestants()
@@ -169,7 +169,7 @@ class Comparison:
         return contestants
 
     def _study_name(self, entry: Entry) -> str:
-        """Of a study that goes on only while everything that its trials depend on is the same."""
+        """Of a study that continues only while everything that its trials depend on is the same."""
         depends = {
             "pipeline": self.project.pipeline_name,
             "space": [repr(r) for r in self.project.space],
@@ -294,7 +294,7 @@ class Contestant:
 
     def _sampler(self, _: int) -> BaseSampler:
         """The sampler for the next trial: for the warm-up the same for all contestants."""
-        # Counted without interrupted trials, so that a comparison goes on as it would have.
+        # Counted without interrupted trials, so that a comparison continues as it would have.
         number = len(self.trials())
         name, seed, space = self.entry.sampler, self.entry.seed, self.project.space
         if number < self.warmup or name == EEIPU:

@@ -1,7 +1,7 @@
 """The configuration as it was when tuning began, whatever is edited meanwhile.
 
-A Kedro session reads ``conf/`` anew for every run, so an edit in the middle of a study would change
-its later trials silently. What the first loader got from files and resolvers is kept, and given to
+A Kedro session reads ``conf/`` again for every run, so an edit during a study would change its
+later trials silently. What the first loader got from files and resolvers is kept, and given to
 the loaders of all later runs. They merge it as Kedro does, each with its own runtime parameters.
 """
 

@@ -1,4 +1,4 @@
-"""The dataset that stands in for a produced dataset while a planned run goes on."""
+"""The dataset that replaces a produced dataset during a planned run."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def file_config(declared: AbstractDataset[Any, Any] | None) -> dict[str, Any] | 
     if not is_persistent(declared) or isinstance(declared, CachedDataset):
         return None
     assert declared is not None
-    # By its class: Kedro looks for a name in three packages, each time anew.
+    # By its class: Kedro looks for a name in three packages each time.
     config = {**init_config(declared), "type": type(declared)}
     return config if "filepath" in config or "path" in config else None
 

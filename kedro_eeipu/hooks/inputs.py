@@ -107,7 +107,7 @@ def free_input(
         stated: What the user states of versions of data, by dataset name.
 
     Returns:
-        The token, and what makes it anew, to see whether the data changed meanwhile.
+        The token, and what makes it again, to see whether the data changed meanwhile.
 
     Raises:
         Unidentifiable: The content cannot be told; the reason says what to do.

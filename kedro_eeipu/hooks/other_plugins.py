@@ -44,7 +44,7 @@ class OtherPlugins:
     ) -> None:
         """Call them for a node that is reused, as if it ran.
 
-        A hook that looks at a value which is gone gets an error; the others and the run go on.
+        A hook that looks at a value which is gone gets an error; the others and the run continue.
 
         Args:
             plan: The plan of the run.

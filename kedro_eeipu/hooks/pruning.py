@@ -28,7 +28,7 @@ class Pruned(Exception):
 
 @dataclass(frozen=True)
 class Gate:
-    """Decides whether a trial goes on, by Optuna's median pruner.
+    """Decides whether a trial continues, by Optuna's median pruner.
 
     Attributes:
         reports: What trials report on the way, in the order of the ``eeipu`` block.
@@ -64,7 +64,7 @@ class Gate:
                     raise Pruned(reason)
 
     def verdict(self, reported: Mapping[int, float]) -> str:
-        """Why a trial that has reported this is not to go on, empty when it is."""
+        """Why a trial that has reported this ends early, empty if it continues."""
         for step, value in reported.items():
             if self._hopeless(step, value):
                 return (

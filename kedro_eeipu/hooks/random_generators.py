@@ -72,7 +72,7 @@ def seeded_by_now() -> frozenset[str]:
 def draw_anew(seeded: Collection[str]) -> dict[str, Any]:
     """Let generators begin as in a new process, where chance decides; their states then.
 
-    A fork goes on with the generators of its parent. Torch begins alike in every process.
+    A fork inherits the generators of its parent. Torch starts in the same state in every process.
 
     Args:
         seeded: Generators that stay as they are.
@@ -88,7 +88,7 @@ def draw_anew(seeded: Collection[str]) -> dict[str, Any]:
 def continues(name: str, before: Any, after: Any) -> bool:
     """Whether a generator went on from its state, rather than being seeded.
 
-    All three are Mersenne twisters, which make their 624 words anew after so many draws. The
+    All three are Mersenne twisters, which make their 624 words again after that many draws. The
     words that follow are looked through for those that are there now; whoever draws more than
     a million numbers is taken for one that seeds.
     """

@@ -53,7 +53,7 @@ def bypass_what_shares_state(
     """Record neither a node that has run nor those that reach something which it has changed.
 
     They pass on something else than their outputs: a hit of the one would change what the others
-    do, those that are never cached among them. And what a node leaves behind lives on in the
+    do, those that are never cached among them. And what a node leaves behind stays in the
     process from trial to trial, which the user is told.
 
     Args:

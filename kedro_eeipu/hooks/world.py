@@ -1,7 +1,7 @@
 """The project's world: a coarse digest of all that a node could depend on, seen by its key or not.
 
 It is compared where the key of a node cannot be trusted: to check first what was kept in another
-world, to name the edit, and as part of the key of a node that was once served wrongly.
+world, to name the edit, and as part of the key of a node that once reused a wrong record.
 """
 
 from __future__ import annotations

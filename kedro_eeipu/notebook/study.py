@@ -86,7 +86,7 @@ def selected(
 class Study:
     """A study: its trials, the best of them, its figures and its report.
 
-    It reads trials anew whenever it is asked, so it follows a study that is being tuned. Code and
+    It reads trials again whenever it is asked, so it follows a study that is being tuned. Code and
     configuration are those of the moment in which it was loaded.
 
     Attributes:
@@ -269,7 +269,7 @@ class Plots:
         return self._drawn("parallel")
 
     def predictions(self) -> go.Figure:
-        """What the model predicts of each trial that it has not seen, against what came out."""
+        """What the model, fitted to the others, predicts for each trial, and what was measured."""
         return self._drawn("predictions")
 
     def _drawn(self, name: str, *arguments: Any) -> go.Figure:

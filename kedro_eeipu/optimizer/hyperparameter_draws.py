@@ -111,7 +111,7 @@ class _Chain:
             self.same[s] = (self.differences[sorted(columns)] == 0).all(0)
 
     def sweep(self) -> None:
-        """Draw each hyperparameter anew."""
+        """Draw each hyperparameter again."""
         parts = self._correlations(self.state.lengthscale)
         for j in self.used:
             parts = self._move_lengthscale(j, parts)

@@ -62,7 +62,7 @@ class Optimizer:
     """EEIPU over a stage graph; the objective is maximised.
 
     A proposal depends on the seed, the told trials and the arguments of `ask` alone, so an
-    optimizer that is rebuilt from its history goes on as the first one would have.
+    optimizer that is rebuilt from its history continues as the first one would have.
 
     Args:
         dimensions: d tuned parameters.

@@ -1,8 +1,8 @@
 """What a trial runs: what its objective and its reports need, and what the user adds.
 
 Plots, explanations and other branches of a pipeline cannot change the objective, and are often
-the dearer part. What is needed are the ancestors, by the names of datasets and by the files in
-which they lie.
+the more expensive part. What is needed are the ancestors, by the names of datasets and by the
+files that hold them.
 """
 
 from __future__ import annotations

@@ -243,7 +243,7 @@ class Project:
         return world_of(self.path, self.configuration)
 
     def forget_plans(self) -> None:
-        """Plan anew, with what was noted in the store meanwhile."""
+        """Plan again, with what was noted in the store meanwhile."""
         self._dry = None
         for name in ("fixed_parts", "state", "_stages"):
             self.__dict__.pop(name, None)

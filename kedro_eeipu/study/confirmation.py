@@ -16,7 +16,7 @@ _PREFIX = "eeipu:confirmation:"
 
 @dataclass(frozen=True)
 class Confirmation:
-    """What came out when a trial ran once more, in a fresh process and without the cache.
+    """The result when a trial ran once more, in a fresh process and without the cache.
 
     Attributes:
         confirmed: Whether the objective was equal, or within the tolerance.

@@ -19,7 +19,7 @@ __all__ = ["peer", "propose"]
 
 
 def peer(name: str, seed: int, number: int) -> BaseSampler:
-    """One of Optuna's samplers, made anew for each trial so that a resumed study goes on alike.
+    """One of Optuna's samplers, made again for each trial, so that a resumed study continues alike.
 
     Args:
         name: One of `sampler_names.PEERS`.

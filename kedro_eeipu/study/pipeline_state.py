@@ -192,7 +192,7 @@ class Comparison:
         return world is not None and (not world or world != node.world)
 
     def changed_parameters(self, trial: TrialRecord) -> list[str]:
-        """Paths of the parameters that have changed since a trial, but for its own."""
+        """Paths of the parameters that have changed since a trial, except its own."""
         digest = trial.pipeline_state
         then = None if digest in ("", self.now.digest) else self._state(digest)
         return [] if then is None else self.now.changed_parameters(then, trial.params)

@@ -109,13 +109,13 @@ class TrialRecord:
         pipeline_state: Digest of the state of the pipeline in which it began, empty where an
             earlier version has recorded it.
         started: When it began, in seconds since 1970, ``None`` when that is not known.
-        finished: When it ended, likewise.
+        finished: When it ended, in the same unit.
         on_worker: Whether it ran on a worker of a cluster.
         reported: Intermediate values, by place in the ``report`` of the ``eeipu`` block.
-        confirmation: What came out when it ran once more, ``None`` if it did not, or if that was
+        confirmation: The result when it ran once more, ``None`` if it did not, or if that was
             not asked for.
-        audit: What was checked of what it reused, likewise.
-        holdout: What it came to on data that the search never sees, likewise.
+        audit: What was checked of what it reused, ``None`` in the same cases.
+        holdout: Its value on data that the search never sees, ``None`` in the same cases.
     """
 
     number: int

@@ -261,11 +261,11 @@ class TrialStudy:
         return [self.record(t) for t in self.frozen()]
 
     def confirmed(self, trials: Sequence[TrialRecord]) -> Sequence[TrialRecord]:
-        """These trials, with what came out when they or what they reused ran once more."""
+        """These trials, with the results when they or what they reused ran once more."""
         return with_confirmations(trials, self._notes())
 
     def confirm(self, number: int, result: Confirmation) -> None:
-        """Record what came out when a trial ran once more."""
+        """Record the result when a trial ran once more."""
         self._note(attribute_of(number), result.to_json())
 
     def audited(self, number: int, audit: audits.Audit) -> None:

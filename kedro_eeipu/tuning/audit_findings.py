@@ -1,6 +1,6 @@
 """How it is found out what a difference means: a record against fresh executions of its node.
 
-Each procedure is a generator: it gives what is to be run next, is sent what came out, and returns
+Each procedure is a generator: it yields what to run next, receives the result, and returns
 its finding.
 """
 

@@ -69,7 +69,7 @@ Task = NodeTask | ReplayTask
 
 @dataclass(frozen=True)
 class Answer:
-    """What came out.
+    """The result.
 
     Attributes:
         same: Whether the node returned what its record holds, ``None`` where that is not known.

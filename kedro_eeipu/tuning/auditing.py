@@ -282,7 +282,7 @@ class Auditor:
         self._running = _Running(procedure, trial, keys, True, seconds, Audit(replayed=True))
         return True
 
-    # --- what came out ----------------------------------------------------------------------------
+    # --- the results ----------------------------------------------------------------------------
 
     def _go_on(self, wait: bool) -> bool:
         """Take in an answer and send the next task; whether there may be more to do at once."""

@@ -1,4 +1,4 @@
-"""The runner that gives every worker of a cluster a trial, for as long as the study goes on."""
+"""The runner that gives every worker of a cluster a trial, until the study ends."""
 
 from __future__ import annotations
 

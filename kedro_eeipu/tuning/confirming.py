@@ -109,7 +109,7 @@ def _run(task: FreshTrial, began: Mapping[str, Any], on_worker: bool) -> dict[st
         with contextlib.suppress(BrokenPipeError):  # it has ended, and its log says why
             process.stdin.write(pickle.dumps(task))
             process.stdin.flush()
-        # Where another thread gets the signal of Ctrl-C, a wait without end would go on.
+        # Where another thread gets the signal of Ctrl-C, a wait without end would continue.
         while process.poll() is None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(_LOOK_SECONDS)

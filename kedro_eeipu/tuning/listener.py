@@ -20,13 +20,13 @@ class Listener:
         """The first trial is about to be proposed; the study holds the trials of earlier calls."""
 
     def noticed(self, text: str) -> None:
-        """Something happened that the user should know of; trials go on."""
+        """Something happened that the user should know of; trials continue."""
 
     def audited(self, seconds: float) -> None:
         """What trials reuse was checked for so many seconds, which count to the budget."""
 
     def recounted(self, study: TrialStudy) -> None:
-        """Some trials no longer count: an audit has found that they were served wrongly."""
+        """Some trials no longer count: an audit has found that they reused wrong records."""
 
     def proposed(self, why: str) -> None:
         """The parameters of the next trial are chosen.

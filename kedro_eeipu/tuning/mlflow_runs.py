@@ -159,7 +159,7 @@ def tag_best(project: Project, study: TrialStudy) -> None:
 
 
 def tag_confirmed(project: Project, run_id: str, *, confirmed: bool) -> None:
-    """Tag the run of a trial that ran once more with what came out.
+    """Tag the run of a trial that ran once more with the result.
 
     Args:
         project: The project.

@@ -41,7 +41,7 @@ class Source:
         pipeline: Name in the registry.
         conf_source: Another configuration folder.
         token: Changes with everything that the driver has read of its configuration, code and
-            data, so that a worker that goes on from study to study reads them anew.
+            data, so that a worker that serves several studies reads them again.
     """
 
     path: str

@@ -53,7 +53,7 @@ class Pages:
 
     Args:
         project: The project.
-        study: The study whose trials are shown; read anew whenever the list is asked for.
+        study: The study whose trials are shown; read again whenever the list is asked for.
     """
 
     def __init__(self, project: Project, study: TrialStudy) -> None:

@@ -58,8 +58,8 @@ def serve(project: Project, trial: TrialRecord, arguments: Sequence[str]) -> int
 def _wait(server: subprocess.Popen[bytes]) -> int:
     """Wait for a process to end, looking now and then.
 
-    Libraries that handle Ctrl-C themselves (polars does) let a waiting system call go on after it,
-    so a wait without an end would never hear of it.
+    Libraries that handle Ctrl-C themselves (polars does) let a waiting system call continue after
+    it, so a wait without an end would never hear of it.
     """
     while True:
         try:

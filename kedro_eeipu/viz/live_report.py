@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LiveReport", "report_of"]
 
-# A report that took a second is not made anew within so many seconds: `tune` needs the cores.
+# A report that took a second is not made again within this many seconds: `tune` needs the cores.
 _REST = 9.0
 
 
@@ -40,7 +40,7 @@ def report_of(project: Project, study: TrialStudy, tag: str = "") -> str:
 
 
 class LiveReport:
-    """The report, made anew when trials have ended and it is asked for.
+    """The report, made again when trials have ended and it is asked for.
 
     Args:
         project: The project.

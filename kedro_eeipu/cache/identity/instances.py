@@ -18,7 +18,7 @@ def label(obj: Any) -> str:
 
 
 def own_state(obj: Any) -> dict[str, Any]:
-    """Attributes of an instance, but for those that are computed from the others when asked for."""
+    """Attributes of an instance, except those that are computed from the others when asked for."""
     return {
         name: value
         for name, value in getattr(obj, "__dict__", {}).items()

@@ -48,7 +48,7 @@ class Op(NamedTuple):
 
 
 def operations(code: CodeType) -> Iterator[Op]:
-    """The instructions of a code object, but for padding."""
+    """The instructions of a code object, except padding."""
     for instruction in dis.get_instructions(code):
         name, arg = instruction.opname, instruction.arg
         if name in _PADDING:

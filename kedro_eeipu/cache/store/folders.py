@@ -56,7 +56,7 @@ class Folder:
         seconds: What making it again would take.
         size: Bytes of its files.
         changed: When it was last opened.
-        is_pinned: Whether a run that still goes on reads it.
+        is_pinned: Whether a run that has not ended reads it.
     """
 
     digest: str

@@ -73,7 +73,7 @@ class Store:
         return f"Store({self.root!r})"
 
     def __getstate__(self) -> dict[str, Any]:
-        # Made anew where it arrives.
+        # Made again where it arrives.
         left_out = ("_warnings", "_dumped", "_files", "_usage", "notes", "folders")
         return {name: value for name, value in self.__dict__.items() if name not in left_out}
 
