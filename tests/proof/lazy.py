@@ -189,6 +189,7 @@ class Walk:
         self.project.write_parameters(PARAMETERS)
         self.numbers = dict.fromkeys(NODES, 0)
         self.data = 0
+        self.versions = 0  # of a Delta table, which is another one even with equal rows
         self.declared: set[str] = set()
         self.known: set[Any] = set()
         self.kept: set[Any] = set()
@@ -208,6 +209,7 @@ class Walk:
             import deltalake
 
             deltalake.write_deltalake(str(path), frame, mode="overwrite")
+            self.versions += 1
         else:
             frame.to_parquet(path, index=False)
 
@@ -244,7 +246,7 @@ class Walk:
 
     def expected(self, params: dict[str, int]) -> tuple[set[str], set[str]]:
         """Nodes that have to run, and lazy ones that these may have called again."""
-        signatures: dict[str, Any] = {"raw": ("raw", self.data)}
+        signatures: dict[str, Any] = {"raw": ("raw", self.data, self.versions)}
         new, needed = set(), set()
         outputs = {"prepare": "x", "feature": "y"}
         for name, (source, parameter) in READS.items():
