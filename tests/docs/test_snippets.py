@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
 
+from kedro_eeipu.cli import eeipu
 from kedro_eeipu.config.settings import Settings
 from kedro_eeipu.search.block import is_block, parse_space
 from kedro_eeipu.study.limits import Limits
@@ -127,3 +130,33 @@ def test_snippet_on_the_cache_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_python_compiles(code: str) -> None:
     lines = [line for line in code.splitlines() if not line.startswith(("%", "best = %"))]
     compile("\n".join(lines), "snippet", "exec")
+
+
+def commands() -> Iterator[str]:
+    """The commands of ours that the pages show, without comments and what a shell does to them."""
+    for page in PAGES:
+        fences = re.findall(r"^ *```.*?^ *```", page.read_text(encoding="utf-8"), re.M | re.S)
+        for line in "\n".join(fences).splitlines():
+            found = re.search(r"(?:^|[ `])kedro eeipu ([a-z][^#|>`]*)", line)
+            if found and "OPTIONS" not in line:
+                yield found[1].strip()
+
+
+def test_commands_and_their_options_exist() -> None:
+    shown = list(commands())
+    assert len(shown) > 30
+    wrong = []
+    for line in shown:
+        command: click.Command = eeipu
+        rest = shlex.split(line)
+        while isinstance(command, click.Group) and rest:
+            name = rest.pop(0)
+            if name not in command.commands:
+                break
+            command = command.commands[name]
+        try:
+            assert not isinstance(command, click.Group), "no such command"
+            command.make_parser(click.Context(command)).parse_args(rest)
+        except (AssertionError, click.ClickException) as error:
+            wrong.append(f"kedro eeipu {line}: {error}")
+    assert not wrong
