@@ -1,25 +1,10 @@
-"""Draw the curve of the README from what `promise.py` has measured.
-
-    python tests/benchmarks/curve.py
-
-The best log loss on the demo's default pipeline against the node time spent after the common
-warm-up, as the mean over the seeds. Writes docs/pages/images/curve.svg.
-"""
+"""Draw curves of the best value against time as an SVG, as `three_ways.py` needs it."""
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
-IMAGES = Path(__file__).parents[2] / "docs" / "pages" / "images"
-MEASURED = Path(__file__).parent / "promise" / "ml-no-cache.json"
-WAYS = {
-    "eeipu": ("kedro-eeipu", "#0f766e"),
-    "logei": ("a Gaussian process, every node in every trial", "#8250df"),
-    "tpe": ("Optuna's TPE, every node in every trial", "#bc4c00"),
-}
 Curve = Sequence[tuple[float, float]]
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 720, 420, 74, 24, 104, 56
 
@@ -81,23 +66,3 @@ def drawn(
             f'<text x="{_LEFT + 36}" y="{legend}">{name}</text>'
         )
     return "\n".join([*parts, "</svg>"]) + "\n"
-
-
-def main() -> None:
-    measured = json.loads(MEASURED.read_text())["runs"]
-    end = min(run["budget_seconds"] for run in measured)
-    curves = {
-        way: mean_curve([r["curve"] for r in measured if r["sampler"] == way], end) for way in WAYS
-    }
-    seeds = len({run["seed"] for run in measured})
-    title = f"Best log loss on the demo, mean of {seeds} seeds (lower is better)"
-    unit = "seconds of node time after ten common warm-up trials"
-    (IMAGES / "curve.svg").write_text(drawn(curves, WAYS, title, unit), encoding="utf-8")
-    final = curves["tpe"][-1][1]
-    reached = next(at for at, value in curves["eeipu"] if value <= final)
-    print({way: round(curve[-1][1], 4) for way, curve in curves.items()})
-    print(f"kedro-eeipu is where TPE ends after {reached / end:.0%} of the {end:.0f} s")
-
-
-if __name__ == "__main__":
-    main()

@@ -11,7 +11,7 @@ Three ways to tune the demo's default pipeline, each with its own copy of the pr
 All of them try the project's own values first. Time is that of the processor, of all processes and
 from the very start (imports included), so other work on the machine changes it little. Results are
 appended to ``three_ways.jsonl``; what is there is not run again. The last line of output is the
-table, and the figure is written to docs/pages/images/three-ways.svg.
+table, and the figure is written to docs/pages/images/curve.svg.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from curve import Curve, drawn, mean_curve
 
 ROOT = Path(__file__).parents[2]
 RESULTS = Path(__file__).with_suffix(".jsonl")
-FIGURE = ROOT / "docs" / "pages" / "images" / "three-ways.svg"
+FIGURE = ROOT / "docs" / "pages" / "images" / "curve.svg"
 METRICS = "data/08_reporting/metrics.json"
 NAMES = {
-    "eeipu": ("kedro eeipu tune", "#0f766e"),
-    "cold": ("the same, without reuse", "#8250df"),
+    "eeipu": ("kedro-eeipu", "#0f766e"),
+    "cold": ("the same optimizer, without reuse", "#8250df"),
     "loop": ("Optuna in a loop over kedro run", "#bc4c00"),
 }
 
@@ -201,7 +201,7 @@ def main() -> None:
             print(f"{way} {seed}: {len(trials)} trials", flush=True)
     curves = {way: found for way in NAMES if (found := curve(way, asked.minutes))}
     title = f"Best log loss on the demo, mean of {asked.seeds} seeds (lower is better)"
-    unit = "minutes of processor time, start and imports included"
+    unit = "minutes of processor time, everything included"
     FIGURE.write_text(drawn(curves, NAMES, title, unit), encoding="utf-8")
     print(table(asked.minutes))
     return None
