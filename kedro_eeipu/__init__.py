@@ -6,11 +6,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kedro_eeipu.curves import optuna_trial, report, should_prune
     from kedro_eeipu.notebook.magic import load_ipython_extension
     from kedro_eeipu.notebook.study import load_study
     from kedro_eeipu.notebook.tuning import tune
 
-__all__ = ["__version__", "load_ipython_extension", "load_study", "tune"]
+__all__ = [
+    "__version__",
+    "load_ipython_extension",
+    "load_study",
+    "optuna_trial",
+    "report",
+    "should_prune",
+    "tune",
+]
 
 __version__ = "0.1.0"
 
@@ -18,6 +27,9 @@ __version__ = "0.1.0"
 _MODULES = {
     "load_ipython_extension": "kedro_eeipu.notebook.magic",
     "load_study": "kedro_eeipu.notebook.study",
+    "optuna_trial": "kedro_eeipu.curves",
+    "report": "kedro_eeipu.curves",
+    "should_prune": "kedro_eeipu.curves",
     "tune": "kedro_eeipu.notebook.tuning",
 }
 

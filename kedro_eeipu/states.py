@@ -13,6 +13,7 @@ class NodeState(str, Enum):
     RAN = "ran"
     REUSED = "reused"
     FAILED = "failed"
+    STOPPED = "stopped"  # by what it reported, so that its trial is pruned
     SKIPPED = "skipped"  # the run ended before it was reached
     RUNNING = "running"  # only during the run: never recorded
 

@@ -17,6 +17,7 @@ GROUND = {
     "wording",
     "processes",
     "beginning",
+    "curves",
     "states",
     "_kedro",
     "_kedro_sessions",

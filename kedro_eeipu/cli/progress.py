@@ -27,6 +27,7 @@ _MARKS = {
     NodeState.REUSED: ("◌", "cyan"),
     NodeState.RUNNING: ("▶", "yellow"),
     NodeState.FAILED: ("✗", "red"),
+    NodeState.STOPPED: ("■", "yellow"),
     NodeState.SKIPPED: ("·", "dim"),
     "waiting": ("·", "dim"),
 }
@@ -288,7 +289,8 @@ def _row(trial: TrialRecord, better: bool) -> Text:
         text.append(f"{mark} {trial.value:>9.6g}", style="bold green" if better else "")
     text.append(f" {duration(trial.cost):>9} {duration(trial.saved):>9}  ")
     if trial.error:
-        return text.append(trial.error.split("\n")[0], style="red")
+        style = "yellow" if trial.state == "pruned" else "red"
+        return text.append(trial.error.split("\n")[0], style=style)
     what = "all" if len(ran) == len(trial.nodes) else f"{len(ran)} of"
     text.append(f"{what} {len(trial.nodes)}")
     if 0 < len(ran) < len(trial.nodes):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import logging
 import threading
-import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any
@@ -16,11 +15,14 @@ from kedro.pipeline.node import Node
 from kedro_eeipu._kedro import copy_node
 from kedro_eeipu.cache.identity.code import CodeIdentity
 from kedro_eeipu.cache.store.store import Blob, CacheMiss, Record, Store
+from kedro_eeipu.curves import Thresholds
 from kedro_eeipu.errors import error_text
+from kedro_eeipu.hooks.calling import NodeCall
 from kedro_eeipu.hooks.dataset import MemoizedDataset
 from kedro_eeipu.hooks.key import Identity, in_output_structure, key_parts, node_key
 from kedro_eeipu.hooks.node_state import StateOfNode
 from kedro_eeipu.hooks.process_state import CarriedState, ProcessState
+from kedro_eeipu.hooks.pruning import Pruned
 from kedro_eeipu.hooks.recipes import (
     code_with_sources,
     disown,
@@ -63,6 +65,7 @@ class NodeAction:
         why_not: Why it is never cached.
         meta: What its record says of the run that made it.
         carried: What the nodes of the run leave in the process for each other.
+        thresholds: What ends a call of its function early, ``None`` where nothing does.
         on_finished: Called with the datasets of its outputs once all of them are saved.
     """
 
@@ -80,6 +83,7 @@ class NodeAction:
         why_not: str | None = None,
         meta: Mapping[str, Any] | None = None,
         carried: CarriedState | None = None,
+        thresholds: Thresholds | None = None,
         on_finished: Callable[[Mapping[str, MemoizedDataset]], None] | None = None,
     ) -> None:
         functools.update_wrapper(self, node.func, updated=())
@@ -97,7 +101,7 @@ class NodeAction:
         self._state = StateOfNode(node.name, carried)
         self._on_finished = on_finished
         self._key: str | None = None
-        self.seconds = 0.0
+        self.call = NodeCall(node, self.meta, thresholds)
         self._saved: dict[str, Output] = {}
         self._served: Record | None = None
         self._finished = self._is_recalled = False
@@ -184,12 +188,12 @@ class NodeAction:
         """Call the function of a node that is served, for outputs that are recipes."""
         bypass_what_was_changed(self, code_with_sources(reached(self.node), self.inputs, now=True))
         try:
-            result = self._timed(*args, **kwargs)
+            result = self.call.whole(*args, **kwargs)
         except BaseException as error:
             self.failed(error)
             raise
         lazy = (name for name, output in self.outputs.items() if output.is_lazy)
-        self.run.put_load(next(lazy, self.node.outputs[0]), self.seconds)
+        self.run.put_load(next(lazy, self.node.outputs[0]), self.call.seconds)
         return result
 
     def recipe(self, name: str, value: Any) -> Blob | str:
@@ -236,7 +240,7 @@ class NodeAction:
             output.promise(None)
         inputs = {name: self.catalog.load(name) for name in self.inputs}
         self._key, self._served, self._saved, self._finished = self.key(), None, {}, False
-        return dict(copy_node(self.node, func=self._timed).run(inputs))
+        return dict(copy_node(self.node, func=self.call.whole).run(inputs))
 
     def saved(self, name: str, output: Output | None) -> None:
         """An output has been saved; with the last one the node is done."""
@@ -245,7 +249,7 @@ class NodeAction:
                 return
             if output is not None:
                 self._saved[name] = output
-                self.seconds += output.blob.seconds
+                self.call.seconds += output.blob.seconds
             else:
                 self.bypass(f"output '{name}' cannot be stored{self.outputs[name].unstorable}")
                 self._saved[name] = Output(Blob("", 0, 0.0), scratch=True)
@@ -264,7 +268,10 @@ class NodeAction:
 
     def failed(self, error: BaseException) -> None:
         """The node raised, or one of its outputs could not be saved."""
-        self.tell(NodeState.FAILED, error=error_text(error))
+        if isinstance(error, Pruned):
+            self.tell(NodeState.STOPPED, error=str(error))
+        else:
+            self.tell(NodeState.FAILED, error=error_text(error))
         self._lease.close()
 
     def close(self) -> None:
@@ -276,8 +283,10 @@ class NodeAction:
     def _execute(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         before = self._begin()
         try:
-            result = self._timed(*args, **kwargs)
+            result = self.call.stoppable(*args, **kwargs)
         except BaseException as error:
+            if isinstance(error, Pruned):  # as often as not, and it has left things behind, too
+                self._end(before)
             self.failed(error)
             raise
         self._end(before)
@@ -313,17 +322,6 @@ class NodeAction:
         code = code_with_sources(code, self.inputs, now=False)
         return candidates if code is None else candidates & names(code)
 
-    def _timed(self, *args: Any, **kwargs: Any) -> Any:
-        started = self._clock()
-        try:
-            return self.node.func(*args, **kwargs)
-        finally:
-            self.seconds = self._clock() - started
-
-    def _clock(self) -> float:
-        # What a run is to be timed by, its records tell, too.
-        return time.process_time() if self.meta.get("clock") == "cpu" else time.perf_counter()
-
     def _served_late(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The outputs of a record that could not be planned, in the shape the function has."""
         record = None if self._key is None else self._state.find_now(self.store, self._key)
@@ -358,7 +356,7 @@ class NodeAction:
         if self._key is None or self.identity is None or is_partial or self._is_in_doubt():
             return
         blobs = [self._saved[name].blob for name in self.node.outputs]
-        meta = record_meta(self.node, self.identity, self.meta, self.seconds, blobs, self.parts())
+        meta = record_meta(self.node, self.identity, self.meta, self.call, blobs, self.parts())
         meta |= self._state.meta()
         key = self._state.key_of_record(self._key)
         if key != self._key and meta.get("draws"):  # to be looked for by the state of generators
@@ -387,7 +385,7 @@ class NodeAction:
         names = self.node.outputs if self._finished else ()
         event = node_event(
             status,
-            seconds=self.seconds,
+            call=self.call,
             key=self._key,
             parts={} if status == NodeState.RUNNING else self.parts(),
             meta=self.meta,

@@ -1,28 +1,31 @@
 """Stopping a trial that promises little before its expensive tail.
 
 A value in the middle of the pipeline (``report:`` in the ``eeipu`` block) is held against those of
-earlier trials as soon as the node that makes it has ended. That may be in a process of its own
-(``ParallelRunner``) or on another machine, so what decides travels with the run.
+earlier trials as soon as the node that makes it has ended; what the code in a node reports
+(`kedro_eeipu.report`), while it runs. That may be in a process of its own (``ParallelRunner``) or
+on another machine, so what decides travels with the run.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from kedro_eeipu.curves import Thresholds
 from kedro_eeipu.errors import EEIPUError
 from kedro_eeipu.hooks.dataset import MemoizedDataset
 from kedro_eeipu.search.space import Objective
 
-__all__ = ["Gate"]
+__all__ = ["Gate", "Pruned"]
 
 
 class Pruned(Exception):
     """A trial is not worth going on with.
 
     Raised while a dataset is saved, so that what catches it is Kedro, which wraps it, and under
-    ``ParallelRunner`` another process: who wants to know asks the gate again.
+    ``ParallelRunner`` another process: who wants to know asks the gate again. Or in the place of
+    what a node returns or raises: then the run's directory tells that it was stopped.
     """
 
 
@@ -34,11 +37,17 @@ class Gate:
         reports: What trials report on the way, in the order of the ``eeipu`` block.
         earlier: What complete trials have reported, by place in `reports`.
         maximize: Whether larger values are better.
+        in_nodes: By the name of a node, at which value the code in it is to stop, by step.
     """
 
     reports: tuple[Objective, ...]
     earlier: tuple[Mapping[int, float], ...]
     maximize: bool
+    in_nodes: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
+
+    def thresholds(self, node: str) -> Thresholds:
+        """What the values are held against that the code in a node reports."""
+        return Thresholds(self.in_nodes.get(node, {}), self.maximize)
 
     def steps(self, outputs: Iterable[str]) -> tuple[int, ...]:
         """Places in `reports` of what is read from datasets of these names."""

@@ -10,6 +10,7 @@ from typing import Any
 from kedro.pipeline.node import Node
 
 from kedro_eeipu.cache.store.store import Blob, Record, Store, Unstorable
+from kedro_eeipu.hooks.calling import NodeCall
 from kedro_eeipu.hooks.key import Identity
 from kedro_eeipu.hooks.world import short
 
@@ -22,7 +23,7 @@ def record_meta(
     node: Node,
     identity: Identity,
     run: Mapping[str, Any],
-    seconds: float,
+    call: NodeCall,
     outputs: Sequence[Blob],
     parts: Mapping[str, str],
 ) -> dict[str, Any]:
@@ -32,7 +33,7 @@ def record_meta(
         node: The node.
         identity: What its key is made of.
         run: What records say of the run.
-        seconds: What it took.
+        call: The call that has made them.
         outputs: What it has returned.
         parts: What its key is made of, shortened.
     """
@@ -40,13 +41,14 @@ def record_meta(
         **run,
         "node": node.name,
         "datasets": list(node.outputs),
-        "seconds": seconds,
+        "seconds": call.seconds,
         "created": round(time.time(), 3),
         "code": identity.code.parts,
         "parts": parts,
     }
     recipes = [n for n, blob in zip(node.outputs, outputs, strict=True) if blob.is_recipe]
-    return {**meta, "recipes": recipes} if recipes else meta
+    more = {"recipes": recipes, "curve": list(call.curve)}
+    return meta | {name: known for name, known in more.items() if known}
 
 
 def put_record(
@@ -70,7 +72,7 @@ def put_record(
 def node_event(
     status: str,
     *,
-    seconds: float,
+    call: NodeCall,
     key: str | None,
     parts: Mapping[str, str],
     meta: Mapping[str, Any],
@@ -84,7 +86,7 @@ def node_event(
 
     Args:
         status: What has become of it.
-        seconds: What it took.
+        call: The call of its function, if there was one.
         key: Its key.
         parts: What its key is made of, shortened.
         meta: What records say of the run.
@@ -96,7 +98,7 @@ def node_event(
     """
     event: dict[str, Any] = {
         "status": status,
-        "seconds": 0.0 if record else seconds,
+        "seconds": 0.0 if record else call.seconds,
         "saved": float(record.meta.get("seconds", 0.0)) if record else 0.0,
         "key": key or (record.key if record else None),
         "parts": parts,
@@ -108,6 +110,8 @@ def node_event(
         event["error"] = error
     if kept:
         event["kept"] = kept
+    if curve := record.meta.get("curve") if record else list(call.curve):
+        event["curve"] = curve
     if record:
         event["from"] = {k: record.meta[k] for k in ("study", "trial") if k in record.meta}
         event["outputs"] = [[b.digest, b.size] for b in record.outputs]

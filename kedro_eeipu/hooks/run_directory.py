@@ -104,7 +104,7 @@ class RunDirectory:
         """Tell what is known of a node by now; a later event replaces an earlier one."""
         if event.get("error"):
             event = {**event, "error": self._hide(event["error"])}
-        lasting = event["status"] in (NodeState.RAN, NodeState.FAILED)
+        lasting = event["status"] in (NodeState.RAN, NodeState.FAILED, NodeState.STOPPED)
         self._tell("node", node, {"name": node, **event}, lasting=lasting)
 
     def nodes(self) -> dict[str, dict[str, Any]]:

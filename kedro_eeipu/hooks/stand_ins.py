@@ -160,6 +160,7 @@ class StandIns:
             why_not=why_not,
             meta=self._meta,
             carried=self._carried,
+            thresholds=None if self._gate is None else self._gate.thresholds(node.name),
             on_finished=self._check(node),
         )
         if doubt and isinstance(action, UnitAction):

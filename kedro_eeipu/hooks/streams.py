@@ -134,18 +134,21 @@ class StreamAction(NodeAction):
             bypass_what_was_changed(self, now)
         for output in self.outputs.values():
             output.open()
-        started = self._clock()
+        started = self.call.clock()
         try:
             yield from self.node.func(*args, **kwargs)
         except BaseException as error:
-            self.seconds = self._clock() - started
-            self.failed(error)
+            self.call.seconds = self.call.clock() - started
+            pruned = self.call.pruned(error)
+            self.failed(pruned or error)
+            if pruned is not None:
+                raise pruned from error
             raise
-        self.seconds = self._clock() - started
+        self.call.seconds = self.call.clock() - started
         if self._served is None:
             self._end(before)
         else:
-            self.run.put_load(self.node.outputs[0], self.seconds)
+            self.run.put_load(self.node.outputs[0], self.call.seconds)
 
     def recipe(self, name: str, value: Any) -> Blob | str:
         """What stands for an output: nothing of it is left to evaluate; see `NodeAction.recipe`."""

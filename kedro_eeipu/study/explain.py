@@ -27,6 +27,7 @@ _WORDS = {
     "validators": "a validator of its data changed",
     "world": "the project changed, and its key holds all of it since a wrong record was reused",
 }
+_AGAIN = {NodeState.FAILED: "it failed then", NodeState.STOPPED: "it was stopped then"}
 
 
 @dataclass
@@ -143,11 +144,7 @@ class History:
         then, record = match
         changed = changed_parts(record, node)
         if not changed:
-            again = (
-                "it failed then"
-                if record.status == NodeState.FAILED
-                else "its outputs were no longer in the cache"
-            )
+            again = _AGAIN.get(record.status, "its outputs were no longer in the cache")
             return f"as in trial {then}, but {again}"
         words = (self._words(part, then, number) for part in changed)
         return f"against trial {then}: {', '.join(words)}"
@@ -225,6 +222,7 @@ def trial_json(history: History, trial: TrialRecord) -> dict[str, Any]:
                 "seconds": n.seconds,
                 "reason": n.error or history.reason(trial.number, n),
                 "key": n.key,
+                "curve": [list(point) for point in n.curve],
             }
             for n in trial.nodes
         ],

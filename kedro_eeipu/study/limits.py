@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kedro_eeipu.errors import ConfigurationError
-from kedro_eeipu.states import NodeState
 from kedro_eeipu.study.records import TrialRecord
 from kedro_eeipu.wording import counted as in_number
 from kedro_eeipu.wording import duration
@@ -138,7 +137,7 @@ def pruned_at_once(trials: Sequence[TrialRecord], count: int) -> bool:
     """Whether each of the last `count` trials was pruned before a node ran."""
     last = trials[-count:]
     return len(last) == count and all(
-        t.state == "pruned" and all(n.status != NodeState.RAN for n in t.nodes) for t in last
+        t.state == "pruned" and not any(n.was_called for n in t.nodes) for t in last
     )
 
 

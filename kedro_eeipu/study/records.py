@@ -27,8 +27,9 @@ class NodeRecord:
 
     Attributes:
         name: The node's name.
-        status: Whether it ran, was reused, failed or was skipped.
-        seconds: What running it cost, zero when it was reused.
+        status: Whether it ran, was reused, failed, was stopped or was skipped.
+        seconds: What running it cost, zero when it was reused; of a stopped one what it cost by
+            then.
         saved: What running it had cost when its record was made, zero when it ran.
         load: Seconds that reading its outputs from the cache took.
         key: Its key in the cache.
@@ -36,9 +37,10 @@ class NodeRecord:
         outputs: Digest and size in bytes of each output; of 0 bytes is what is only known by how
             it was made.
         why_not: Why it is never cached.
-        error: What it raised.
+        error: What it raised, or why it was stopped.
         world: Shortened digest of the project when its outputs were made.
         kept: Bytes of files that were kept of its lazy outputs.
+        curve: What its code has reported, by step: in this trial, or when its record was made.
     """
 
     name: str
@@ -53,6 +55,7 @@ class NodeRecord:
     error: str | None = None
     world: str = ""
     kept: int = 0
+    curve: tuple[tuple[int, float], ...] = ()
 
     @property
     def has_outputs(self) -> bool:
@@ -76,7 +79,7 @@ class NodeRecord:
     @property
     def was_called(self) -> bool:
         """Whether its function was called in the trial."""
-        return self.status in (NodeState.RAN, NodeState.FAILED)
+        return self.status in (NodeState.RAN, NodeState.FAILED, NodeState.STOPPED)
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> NodeRecord:
@@ -87,6 +90,7 @@ class NodeRecord:
         values = dict(stored) if plain else {k: stored[k] for k in stored.keys() & fields}
         values["status"] = NodeState(stored["status"])
         values["outputs"] = tuple([(digest, size) for digest, size in stored.get("outputs", ())])
+        values["curve"] = tuple([(step, value) for step, value in stored.get("curve", ())])
         return cls(**values)
 
 

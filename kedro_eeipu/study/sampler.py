@@ -45,6 +45,8 @@ class Observation:
         stopped: True if a missing value is not its parameters' fault: it was interrupted, or failed
             for a reason that has been fixed.
         costs_only: True if its value says nothing of today's objective, such as after an edit.
+        expected: What a trial without a value would have come to, where that is foreseen; by
+            default as bad a value as any.
     """
 
     costs: Mapping[int, float] = field(default_factory=dict)
@@ -53,6 +55,7 @@ class Observation:
     overhead: float = 0.0
     stopped: bool = False
     costs_only: bool = False
+    expected: float | None = None
 
 
 class EEIPUSampler(BaseSampler):
@@ -200,7 +203,8 @@ class EEIPUSampler(BaseSampler):
         optimizer = self.new_optimizer()
         sign = 1.0 if direction == optuna.study.StudyDirection.MAXIMIZE else -1.0
         for t, o in zip(trials, observations, strict=True):
-            y = sign * t.value if t.state == TrialState.COMPLETE and t.value is not None else None
+            value = t.value if t.state == TrialState.COMPLETE else o.expected
+            y = None if value is None else sign * value
             point = self.point(t.params)
             optimizer.tell(point, y, o.costs, o.loads, stopped=o.stopped, costs_only=o.costs_only)
         return optimizer

@@ -89,6 +89,7 @@ class ClusterRunner(EEIPURunner):
             return reason
         params = proposed.params
         self.listener.proposed(proposed.why)
+        gate = self._gate()  # asks for the trials, which are read anew once one has begun
         number, run_id = self._begin(params, time.perf_counter() - started)
         self.listener.trial_started(number, params, None)
         project = self.project
@@ -101,7 +102,7 @@ class ClusterRunner(EEIPURunner):
                 meta=self._run_meta(number),
                 runner=f"{type(self.runner).__module__}.{type(self.runner).__qualname__}",
                 parts=project.fixed_parts,
-                gate=self._gate(),
+                gate=gate,
                 mlflow=self._mlflow_run(number),
                 configuration=project.configuration.portable(),
             )

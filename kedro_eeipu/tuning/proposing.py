@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from optuna.samplers import BaseSampler
@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial
 
 from kedro_eeipu.cache.store.listing import Listing
 from kedro_eeipu.project.project import Project
+from kedro_eeipu.study.curves import expected_of_stopped
 from kedro_eeipu.study.peers import peer, propose
 from kedro_eeipu.study.records import TrialRecord
 from kedro_eeipu.study.sampler import EEIPUSampler, Observation
@@ -131,11 +132,13 @@ class Proposer:
     def eeipu(self) -> EEIPUSampler:
         """The EEIPU sampler, with what the cache holds now."""
         kept = self._kept()
+        expected = expected_of_stopped(self._study.current(), self._study.maximize)
 
         def observe(trial: FrozenTrial) -> Observation:
             record = self._study.record(trial)
             if not self._study.changes(record):
-                return self.observer.observation(record, kept)
+                observation = self.observer.observation(record, kept)
+                return replace(observation, expected=expected.get(record.number))
             changed = self._study.changed_parameters(record)
             return self.observer.observation(record, kept, changed=changed, costs_only=True)
 

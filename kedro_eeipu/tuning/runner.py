@@ -20,6 +20,7 @@ from kedro_eeipu.hooks.mlflow import MlflowRun
 from kedro_eeipu.hooks.pruning import Gate
 from kedro_eeipu.hooks.run_directory import RunDirectory
 from kedro_eeipu.project.project import Project
+from kedro_eeipu.study.curves import contrary_nodes, thresholds_of_nodes
 from kedro_eeipu.study.driver import only_driver
 from kedro_eeipu.study.encoding import distributions
 from kedro_eeipu.study.limits import NOT_WORTH_IT, NOTHING_NEW, Limits, not_worth_it
@@ -130,6 +131,7 @@ class EEIPURunner:
         self._size_limit = SizeLimit(project.store, project.settings.cache.max_size)
         self._recovered = -math.inf
         self._edit_noticed = False
+        self._contrary_noticed = False
         self._sitting = 0  # number of the first trial of this sitting
         self.interrupted: Callable[[], bool] = lambda: False
         self.auditor: Auditor | None = None
@@ -188,8 +190,9 @@ class EEIPURunner:
                 recorded as interrupted, so that the trial is tried again from the cache.
             KeyboardInterrupt: Recorded as interrupted.
         """
+        gate = self._gate()
         number, run_id = self._begin(params, proposing)
-        run = self.project.new_run(run_id, self._run_meta(number), self._gate())
+        run = self.project.new_run(run_id, self._run_meta(number), gate)
         run.mlflow = self._mlflow_run(number)
         self.listener.trial_started(number, params, run)
         return self._finish(number, run_trial(self.project, run, params, self.runner))
@@ -269,10 +272,19 @@ class EEIPURunner:
             experiment=experiment_of(self.project),
         )
 
-    def _gate(self) -> Gate | None:
-        """What ends a trial early, if trials report anything on the way."""
-        reports = self.project.space.reports
-        return Gate(reports, self.study.reported(), self.study.maximize) if reports else None
+    def _gate(self) -> Gate:
+        """What ends a trial early, by what it reports on the way."""
+        reports, maximize = self.project.space.reports, self.study.maximize
+        trials = self.study.current()
+        in_nodes = thresholds_of_nodes(trials, maximize)
+        if not self._contrary_noticed and (contrary := contrary_nodes(trials, maximize)):
+            self._contrary_noticed = True
+            self.listener.noticed(
+                f"node {', '.join(contrary)} reports values that are better where the objective is "
+                "worse, so no training of it is stopped. Report values of which "
+                f"{'larger' if maximize else 'smaller'} ones are better, as of the objective."
+            )
+        return Gate(reports, self.study.reported() if reports else (), maximize, in_nodes)
 
     def _begin(self, params: Mapping[str, Any], proposing: float) -> tuple[int, str]:
         """Record that a trial begins; its number and the id of its run."""

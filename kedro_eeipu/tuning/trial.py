@@ -83,12 +83,11 @@ def _judged(
     if isinstance(raised, KeyboardInterrupt | EEIPUError):
         interrupted = isinstance(raised, KeyboardInterrupt | ObjectiveError)
         return replace(result, interrupted=interrupted, stop=raised)
-    if (
-        raised is not None
-        and run.gate is not None
-        and (reason := run.gate.verdict(result.reported))
-    ):
-        return replace(result, error=reason, pruned=True)
+    if raised is not None and run.gate is not None:
+        stopped = (f"{n.name}: {n.error}" for n in result.nodes if n.status == NodeState.STOPPED)
+        reason = run.gate.verdict(result.reported) or next(stopped, "")
+        if reason:
+            return replace(result, error=reason, pruned=True)
     return _blamed_on_node(result, raised, hide)
 
 

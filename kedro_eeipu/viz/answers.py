@@ -34,7 +34,13 @@ __all__ = ["PIPELINE", "Answers"]
 
 # Kedro-Viz's page shows the run status of the pipeline with this id alone.
 PIPELINE = "__default__"
-STATES = (NodeState.RAN, NodeState.REUSED, NodeState.FAILED, NodeState.SKIPPED)
+STATES = (
+    NodeState.RAN,
+    NodeState.REUSED,
+    NodeState.FAILED,
+    NodeState.STOPPED,
+    NodeState.SKIPPED,
+)
 _KEPT_PREVIEWS = 256
 # What takes longer to load than anybody waits for a click.
 _LARGEST = 1_000_000_000

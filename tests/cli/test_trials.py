@@ -15,7 +15,7 @@ def test_trials_follow_their_contract(shell: Shell) -> None:
     keys = {"number", "state", "params", "value", "cost_seconds", "saved_seconds", "nodes", "error"}
     keys |= {"confirmation", "audit", "changed_since"}
     assert all(set(t) == keys for t in trials)
-    node_keys = {"name", "status", "seconds", "reason", "key"}
+    node_keys = {"name", "status", "seconds", "reason", "key", "curve"}
     assert all(set(n) == node_keys for t in trials for n in t["nodes"])
     assert all(n["reason"] for t in trials for n in t["nodes"])
     assert trials[0]["params"]["shift"] == 3.0

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
+import optuna
 import pytest
 import yaml
 
 from kedro_eeipu.cli import eeipu
 from kedro_eeipu.config.settings import Settings
+from kedro_eeipu.curves import Listener, Thresholds, listening
 from kedro_eeipu.search.block import is_block, parse_space
 from kedro_eeipu.study.limits import Limits
 
@@ -124,6 +127,17 @@ def test_snippet_on_the_cache_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         exec(python_of("cache.md", "Store("), names)
         assert names["model"] == 3.0
         names["data"] = None  # a second call of `train` would fail
+
+
+def test_snippet_on_stopping_early_runs() -> None:
+    names: dict[str, Any] = {}
+    exec(python_of("how-to/stop-early.md", "SGDClassifier"), names)
+    data = np.arange(20.0)[:, None] - 9.5, np.arange(20) > 9
+    names["train_model"](data, data, {"alpha": 0.1, "epochs": 2})
+    hopeless = Listener(Thresholds({0: 0.0, 1: 1.5}, maximize=True))
+    with listening(hopeless), pytest.raises(optuna.TrialPruned):
+        names["train_model"](data, data, {"alpha": 0.1, "epochs": 3})
+    assert [step for step, _ in hopeless.curve()] == [0, 1]
 
 
 @pytest.mark.parametrize("code", snippets("python"))

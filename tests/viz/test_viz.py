@@ -113,7 +113,7 @@ def test_picker_lists_the_best_first_and_new_trials_as_they_come(tuner: Any) -> 
     tuner.evaluate({**DEFAULTS, "shift": 26.0})
     first = pages.trials()["trials"][0]
     assert (first["number"], first["value"]) == (2, 0.0)
-    assert first["counts"] == {"ran": 1, "reused": 4, "failed": 0, "skipped": 0}
+    assert first["counts"] == {"ran": 1, "reused": 4, "failed": 0, "stopped": 0, "skipped": 0}
     assert first["changed"] == ""
 
 

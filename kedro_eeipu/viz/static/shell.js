@@ -1,7 +1,7 @@
 // The page around Kedro-Viz: one pane for each trial that is shown, with the picker of trials.
 (() => {
   "use strict";
-  const STATES = ["ran", "reused", "failed", "skipped"];
+  const STATES = ["ran", "reused", "failed", "stopped", "skipped"];
   const SHOWN_ROWS = 300;
   const EVERY_MS = 3000;
   const WIDE = 900;
@@ -147,7 +147,8 @@
       find(".study b", this.element).textContent = study.study;
       find(".study span", this.element).textContent =
         `${goal} ${study.objective} · ${study.trials.length} trials`;
-      find(".legend", this.element).replaceChildren(...STATES.map((name) => {
+      const told = STATES.filter((name) => name !== "stopped" || trial?.counts.stopped);
+      find(".legend", this.element).replaceChildren(...told.map((name) => {
         const count = trial?.counts[name] || 0;
         const item = make("li", "", count ? "" : "none");
         item.style.setProperty("--colour", `var(--${name})`);

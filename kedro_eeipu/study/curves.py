@@ -1,0 +1,145 @@
+"""What the code in nodes has reported while it trained, over the trials of a study."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+
+import numpy as np
+
+from kedro_eeipu.states import NodeState
+from kedro_eeipu.study.records import TrialRecord
+
+__all__ = ["contrary_nodes", "expected_of_stopped", "thresholds_of_nodes"]
+
+# As many trials as Optuna's median pruner waits for.
+_FEWEST_TRAININGS = 5
+_STOPPED_SHARE = 0.25  # of those that have reached a step
+_MOST = 300  # of which each pair is looked at
+
+
+@dataclass
+class _Trainings:
+    """The trainings of one node by its key, each counted once, though many trials reuse it.
+
+    Attributes:
+        whole: What those have reported that came to their end.
+        stopped: What the others have.
+        values: The best objective of the trials that have used one.
+    """
+
+    whole: dict[str, Mapping[int, float]] = field(default_factory=dict)
+    stopped: dict[str, Mapping[int, float]] = field(default_factory=dict)
+    values: dict[str, float] = field(default_factory=dict)
+
+    def agreement(self) -> float:
+        """Whether of two trainings the better by its last value is the better by its trials, too.
+
+        Pairs of which that is so less those of which the opposite is, among the latest trainings;
+        NaN where there are too few.
+        """
+        keys = [key for key in self.whole if key in self.values][-_MOST:]
+        if len(keys) < _FEWEST_TRAININGS:
+            return math.nan
+        ends = [list(self.whole[key].values())[-1] for key in keys]
+        values = [self.values[key] for key in keys]
+        order = [np.sign(np.subtract.outer(v, v)) for v in (ends, values)]
+        return float((order[0] * order[1]).sum())
+
+    def expected(self, curve: Sequence[tuple[int, float]], maximize: bool) -> float | None:
+        """The objective of a training that was stopped after this; ``None`` if nothing is like it.
+
+        The median of those that were no better at its last step; the worst, if all were better.
+        """
+        sign = 1 if maximize else -1
+        for step, value in reversed(curve):
+            known = [k for k, c in self.whole.items() if step in c and k in self.values]
+            if known:
+                alike = [k for k in known if sign * self.whole[k][step] <= sign * value]
+                worst = sign * min(sign * self.values[k] for k in known)
+                return median(self.values[k] for k in alike) if alike else worst
+        return None
+
+
+def thresholds_of_nodes(
+    trials: Iterable[TrialRecord], maximize: bool
+) -> dict[str, dict[int, float]]:
+    """By node and step, what three quarters of its trainings were at least as good as.
+
+    Trainings that were stopped count at the steps that they have reached. Else those that went on,
+    the better ones, would raise the threshold again and again.
+
+    A node is left out of which fewer than five trainings came to their end, or whose curves end
+    the other way round than the objective: the better the last value, the worse the trial. It
+    reports a loss where a score is maximised, or the like.
+
+    Args:
+        trials: Trials of the pipeline's present state.
+        maximize: Whether larger values are better.
+    """
+    nodes = _trainings(trials, maximize)
+    found = {name: _thresholds(t, maximize) for name, t in nodes.items() if t.agreement() >= 0}
+    return {name: by_step for name, by_step in found.items() if by_step}
+
+
+def contrary_nodes(trials: Iterable[TrialRecord], maximize: bool) -> list[str]:
+    """Names of the nodes whose curves end the other way round than the objective.
+
+    Args:
+        trials: Trials of the pipeline's present state.
+        maximize: Whether larger values are better.
+    """
+    return [name for name, t in _trainings(trials, maximize).items() if t.agreement() < 0]
+
+
+def expected_of_stopped(trials: Sequence[TrialRecord], maximize: bool) -> dict[int, float]:
+    """By number of a trial that was stopped in a node, the objective that it would have come to.
+
+    It is the median of the trainings that were no better at the step at which it was stopped; the
+    worst, where all were better.
+
+    Args:
+        trials: Trials of the pipeline's present state.
+        maximize: Whether larger values are better.
+    """
+    nodes = _trainings(trials, maximize)
+    expected = {
+        trial.number: nodes[node.name].expected(node.curve, maximize)
+        for trial in trials
+        for node in trial.nodes
+        if node.status == NodeState.STOPPED and node.name in nodes
+    }
+    return {number: value for number, value in expected.items() if value is not None}
+
+
+def _trainings(trials: Iterable[TrialRecord], maximize: bool) -> dict[str, _Trainings]:
+    """By node, what its trainings have reported."""
+    better = max if maximize else min
+    nodes: defaultdict[str, _Trainings] = defaultdict(_Trainings)
+    for trial in trials:
+        for node in trial.nodes:
+            if not node.curve:
+                continue
+            trainings, key = nodes[node.name], node.key or f"trial {trial.number}"
+            if node.status == NodeState.STOPPED:
+                trainings.stopped[key] = dict(node.curve)
+            if not node.has_outputs:
+                continue
+            trainings.whole[key] = dict(node.curve)
+            if trial.value is not None:
+                known = trainings.values.get(key, trial.value)
+                trainings.values[key] = better(known, trial.value)
+    return nodes
+
+
+def _thresholds(trainings: _Trainings, maximize: bool) -> dict[int, float]:
+    reached: defaultdict[int, list[float]] = defaultdict(list)
+    for curve in ({**trainings.stopped, **trainings.whole}).values():
+        for step, value in curve.items():
+            reached[step].append(value)
+    worst = _STOPPED_SHARE if maximize else 1 - _STOPPED_SHARE
+    enough = {s: v for s, v in reached.items() if len(v) >= _FEWEST_TRAININGS}
+    return {s: float(np.quantile(v, worst)) for s, v in enough.items()}
