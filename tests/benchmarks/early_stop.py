@@ -47,7 +47,7 @@ from kedro_eeipu.hooks.pruning import Gate
 from kedro_eeipu.project.project import Project
 from kedro_eeipu.study import curves
 from kedro_eeipu.study.limits import Limits
-from kedro_eeipu.study.storage import open_study
+from kedro_eeipu.study.opening import open_study
 from kedro_eeipu.tuning import proposing
 from kedro_eeipu.tuning.observing import Observer
 from kedro_eeipu.tuning.proposing import Proposer
