@@ -147,8 +147,8 @@
       find(".study b", this.element).textContent = study.study;
       find(".study span", this.element).textContent =
         `${goal} ${study.objective} · ${study.trials.length} trials`;
-      const told = STATES.filter((name) => name !== "stopped" || trial?.counts.stopped);
-      find(".legend", this.element).replaceChildren(...told.map((name) => {
+      const named = STATES.filter((name) => name !== "stopped" || trial?.counts.stopped);
+      find(".legend", this.element).replaceChildren(...named.map((name) => {
         const count = trial?.counts[name] || 0;
         const item = make("li", "", count ? "" : "none");
         item.style.setProperty("--colour", `var(--${name})`);
