@@ -184,7 +184,7 @@ def test_reasons_name_what_differs_from_the_nearest_trial() -> None:
     assert known.against(5, history[5].nodes[0]) == (4, history[4].nodes[0])
     assert known.against(4, history[4].nodes[0]) == (0, history[0].nodes[0])
     assert [known.against(n, history[n].nodes[0]) for n in (0, 6, 7)] == 3 * [None]
-    assert "no longer kept" in said[5]
+    assert "no longer in the cache" in said[5]
     assert "ended before" in said[6]
     assert said[7] == "it is never cached: it is a generator"
 
