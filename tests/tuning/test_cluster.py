@@ -54,6 +54,11 @@ def start(project: Any, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
+def go_on(project: Any, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The same command, which is waited for."""
+    return project.kedro("eeipu", "tune", "--sampler", "random", *arguments)
+
+
 def until(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:
     """Wait for what a running command is about to do."""
     deadline = time.monotonic() + SECONDS
@@ -154,9 +159,10 @@ def test_driver_that_ends_leaves_no_process_and_the_same_command_goes_on(
     before = executed(project)
     time.sleep(1.0)
     assert executed(project) == before, "no worker goes on"
-    again = start(project, "--workers", "2", "--trials", "5")
-    out, err = again.communicate(timeout=SECONDS)
-    assert again.returncode == 0, out + err
+    if number == signal.SIGINT:  # the rest is the same
+        return
+    again = go_on(project, "--workers", "2", "--trials", "5")
+    assert again.returncode == 0, again.stdout + again.stderr
     found = trials(project)
     assert_sound(project, found, complete=5)
     retried = [t for t in found if t["state"] == "failed"]
@@ -199,18 +205,16 @@ def test_scheduler_that_dies_ends_the_study_and_the_same_command_goes_on(
     assert "Traceback" not in said
     first.stop()
     second = dask()
-    again = start(project, "--scheduler", second.address, "--trials", "5")
-    out, err = again.communicate(timeout=SECONDS)
-    assert again.returncode == 0, out + err
+    again = go_on(project, "--scheduler", second.address, "--trials", "5")
+    assert again.returncode == 0, again.stdout + again.stderr
     assert_sound(project, trials(project), complete=5)
 
     # The workers still run: they have read the code, and do not see that it is edited.
     edit(project, 'ran("score")', 'ran("score"); shift = shift + 1')
-    stale = start(project, "--scheduler", second.address, "--trials", "9")
-    _, said = stale.communicate(timeout=SECONDS)
+    stale = go_on(project, "--scheduler", second.address, "--trials", "9")
     assert stale.returncode == 2
-    assert "differs from this machine in code of score" in said
-    assert "restart them" in said
+    assert "differs from this machine in code of score" in stale.stderr
+    assert "restart them" in stale.stderr
     assert [t["state"] for t in trials(project)].count("complete") == 5
 
 
@@ -290,6 +294,7 @@ def test_settings_of_local_workers_hold_until_the_end() -> None:
 
 @pytest.mark.slow
 def test_cluster_that_is_closed_while_it_starts_leaves_no_process() -> None:
+    before = multiprocessing.active_children()
     cluster = Cluster.start(6, {})
     pids = {n.pid for n in cluster._local._created if n.pid}
     cluster.close(kill=True)
@@ -298,7 +303,7 @@ def test_cluster_that_is_closed_while_it_starts_leaves_no_process() -> None:
     while any(_lives(pid) for pid in pids):
         assert time.monotonic() < deadline, "a worker lives on"
         time.sleep(0.05)
-    assert multiprocessing.active_children() == []
+    assert set(multiprocessing.active_children()) <= set(before)
 
 
 def _lives(pid: int) -> bool:
