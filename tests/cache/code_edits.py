@@ -7,7 +7,13 @@ result is wrong. After a ``hit`` edit nothing that matters has changed.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
+
+# Writes the files of a project, by path; within its context they are imported, and it is `nodes`.
+Loader = Callable[[dict[str, str]], AbstractContextManager[Any]]
 
 
 @dataclass(frozen=True)

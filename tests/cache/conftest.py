@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-Loader = Callable[[dict[str, str]], Any]
+from code_edits import Loader
 
 
 @contextmanager
@@ -31,11 +30,11 @@ def _imported(folder: Path) -> Iterator[Any]:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Callable[[dict[str, str]], Any]:
+def project(tmp_path: Path) -> Loader:
     """Write files (by path) to a new folder and return a context with its module ``nodes``."""
     count = 0
 
-    def load(files: dict[str, str]) -> Any:
+    def load(files: dict[str, str]) -> AbstractContextManager[Any]:
         nonlocal count
         count += 1
         folder = tmp_path / f"version{count}"

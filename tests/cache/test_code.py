@@ -14,7 +14,7 @@ import typing
 from pathlib import Path
 
 import pytest
-from code_edits import EDITS, Edit
+from code_edits import EDITS, Edit, Loader
 
 from kedro_eeipu.cache.identity import code, origin
 from kedro_eeipu.cache.identity.canonical import Unidentifiable
@@ -22,7 +22,7 @@ from kedro_eeipu.cache.identity.code import code_identity
 
 
 @pytest.mark.parametrize("edit", EDITS, ids=lambda edit: edit.name)
-def test_cases_01_to_07_edit(edit: Edit, project) -> None:
+def test_cases_01_to_07_edit(edit: Edit, project: Loader) -> None:
     with project(edit.before) as nodes:
         before, value = code_identity(nodes.node), nodes.node(3.0)
         assert code_identity(nodes.node) == before
@@ -33,7 +33,7 @@ def test_cases_01_to_07_edit(edit: Edit, project) -> None:
     assert (after.parts == before.parts) == edit.is_hit
 
 
-def _changes(project, before: str, old: str, new: str) -> bool:
+def _changes(project: Loader, before: str, old: str, new: str) -> bool:
     """Whether an edit of the module ``nodes`` changes the identity of its ``node``."""
     after = before.replace(old, new)
     assert after != before
@@ -44,7 +44,7 @@ def _changes(project, before: str, old: str, new: str) -> bool:
     return first.digest != second.digest
 
 
-def test_case_01_helper_edited_two_levels_deep_is_named(project) -> None:
+def test_case_01_helper_edited_two_levels_deep_is_named(project: Loader) -> None:
     files = {
         "deep.py": "def f(x):\n    return x * 2\n",
         "middle.py": "import deep\ndef g(x):\n    return deep.f(x)\n",
@@ -59,7 +59,7 @@ def test_case_01_helper_edited_two_levels_deep_is_named(project) -> None:
     assert {"nodes:node", "middle:g", "deep:f", "python"} <= set(before)
 
 
-def test_case_02_changed_global_is_named(project) -> None:
+def test_case_02_changed_global_is_named(project: Loader) -> None:
     with project({"nodes.py": "K = {'a': 1}\ndef node(x):\n    return K\n"}) as nodes:
         before = code_identity(nodes.node).parts
         nodes.K["a"] = 2
@@ -67,18 +67,18 @@ def test_case_02_changed_global_is_named(project) -> None:
     assert {name for name in before if before[name] != after[name]} == {"nodes:K"}
 
 
-def test_case_06_hints_count_where_a_library_reads_them(project) -> None:
+def test_case_06_hints_count_where_a_library_reads_them(project: Loader) -> None:
     pytest.importorskip("pydantic")
     text = "import pydantic\n@pydantic.validate_call\ndef node(x: float):\n    return x\n"
     assert _changes(project, text, "float", "int")
 
 
-def test_case_07_hints_do_not_count_elsewhere(project) -> None:
+def test_case_07_hints_do_not_count_elsewhere(project: Loader) -> None:
     text = "def helper(x: float):\n    return x\ndef node(x):\n    return helper(x)\n"
     assert not _changes(project, text, "float", "int")
 
 
-def test_case_07_tracing_does_not_count(project) -> None:
+def test_case_07_tracing_does_not_count(project: Loader) -> None:
     with project({"nodes.py": "def node(x):\n    return [y for y in range(x)]\n"}) as nodes:
         before = code_identity(nodes.node)
         for _ in range(200):
@@ -92,22 +92,22 @@ def test_case_07_tracing_does_not_count(project) -> None:
             sys.settrace(earlier)
 
 
-def test_case_08_names_in_strings_are_followed_where_they_are_evaluated(project) -> None:
+def test_case_08_names_in_strings_are_followed_where_they_are_evaluated(project: Loader) -> None:
     text = "def f(x):\n    return x * 2\ndef node(x):\n    return eval('f(x)')\n"
     assert _changes(project, text, "x * 2", "x * 3")
 
 
-def test_case_08_name_of_a_local_counts_if_a_string_mentions_it(project) -> None:
+def test_case_08_name_of_a_local_counts_if_a_string_mentions_it(project: Loader) -> None:
     text = "def node(df):\n    a = 1\n    b = 2\n    return df.query('k > @a') + a + b\n"
     assert _changes(project, text, "a = 1\n    b = 2", "b = 1\n    a = 2")
 
 
-def test_case_08_name_computed_from_globals_means_the_whole_module(project) -> None:
+def test_case_08_name_computed_from_globals_means_the_whole_module(project: Loader) -> None:
     text = "def f(x):\n    return x * 2\ndef node(x):\n    return globals()['F'.lower()](x)\n"
     assert _changes(project, text, "x * 2", "x * 3")
 
 
-def test_case_08_what_is_found_at_run_time_is_invisible(project) -> None:
+def test_case_08_what_is_found_at_run_time_is_invisible(project: Loader) -> None:
     text = (
         "import importlib\ndef f(x):\n    return x * 2\n"
         "def node(x):\n    return vars(importlib.import_module('nodes'))['f'](x)\n"
@@ -115,7 +115,7 @@ def test_case_08_what_is_found_at_run_time_is_invisible(project) -> None:
     assert not _changes(project, text, "x * 2", "x * 3")
 
 
-def test_case_08_function_in_a_pickle_inside_of_bytes(project) -> None:
+def test_case_08_function_in_a_pickle_inside_of_bytes(project: Loader) -> None:
     """As polars keeps functions: as they are, or as a list of numbers of MessagePack."""
     packed = "b''.join(bytes([v]) if v < 128 else bytes([204, v]) for v in pickle.dumps(f, %d))"
     for protocol in (4, 5):
@@ -127,7 +127,7 @@ def test_case_08_function_in_a_pickle_inside_of_bytes(project) -> None:
             assert _changes(project, text, "x * 2", "x * 3")
 
 
-def test_case_09_loaded_code_counts_not_the_file(project) -> None:
+def test_case_09_loaded_code_counts_not_the_file(project: Loader) -> None:
     with project({"nodes.py": "def node(x):\n    return x + 1\n"}) as nodes:
         before = code_identity(nodes.node)
         Path(nodes.__file__).write_text("def node(x):\n    return x + 2\n")
@@ -136,7 +136,7 @@ def test_case_09_loaded_code_counts_not_the_file(project) -> None:
         assert code_identity(nodes.node) != before
 
 
-def test_case_10_state_of_bound_method_that_changes_in_place(project) -> None:
+def test_case_10_state_of_bound_method_that_changes_in_place(project: Loader) -> None:
     text = "class M:\n    k = None\n    def run(self, x):\n        return x\nm = M()\n"
     with project({"nodes.py": text}) as nodes:
         before = code_identity(nodes.m.run)
@@ -169,7 +169,7 @@ _STABLE = {
 }
 
 
-def test_using_a_class_does_not_change_it(project) -> None:
+def test_using_a_class_does_not_change_it(project: Loader) -> None:
     text = (
         "import abc, enum, dataclasses, typing\n"
         "class Kind(enum.Enum):\n    A = 1\n    B = 2\n"
@@ -195,7 +195,7 @@ def test_using_a_class_does_not_change_it(project) -> None:
         assert code_identity(nodes.node) == before
 
 
-def test_case_11_mutual_recursion_terminates_whatever_comes_first(project) -> None:
+def test_case_11_mutual_recursion_terminates_whatever_comes_first(project: Loader) -> None:
     with project(_STABLE) as nodes:
         helpers = nodes.helpers
         first = [code_identity(f).digest for f in (helpers.even, helpers.odd, nodes.node)]
@@ -224,7 +224,7 @@ def test_case_11_same_key_in_every_process(tmp_path: Path) -> None:
     assert found[0] == found[1] == found[2]
 
 
-def test_case_45_library_upgraded(monkeypatch: pytest.MonkeyPatch, project) -> None:
+def test_case_45_library_upgraded(monkeypatch: pytest.MonkeyPatch, project: Loader) -> None:
     text = "import fsspec\ndef node(x):\n    return fsspec.open(x)\n"
     with project({"nodes.py": text}) as nodes:
         before = code_identity(nodes.node)
@@ -238,14 +238,14 @@ def test_case_45_library_upgraded(monkeypatch: pytest.MonkeyPatch, project) -> N
     }
 
 
-def test_case_45_python_upgraded(monkeypatch: pytest.MonkeyPatch, project) -> None:
+def test_case_45_python_upgraded(monkeypatch: pytest.MonkeyPatch, project: Loader) -> None:
     with project({"nodes.py": "def node(x):\n    return x\n"}) as nodes:
         before = code_identity(nodes.node)
         monkeypatch.setattr(code, "PYTHON", "9.99")
         assert code_identity(nodes.node).digest != before.digest
 
 
-def test_case_45_library_that_is_imported_inside_the_function(project) -> None:
+def test_case_45_library_that_is_imported_inside_the_function(project: Loader) -> None:
     text = "def node(x):\n    import fsspec\n    return fsspec.open(x)\n"
     with project({"nodes.py": text}) as nodes:
         assert "library fsspec" in code_identity(nodes.node).parts
@@ -274,7 +274,7 @@ _UNIDENTIFIABLE = {
 
 @pytest.mark.parametrize("text", _UNIDENTIFIABLE.values(), ids=_UNIDENTIFIABLE)
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_what_cannot_be_identified_is_refused_with_a_reason(text: str, project) -> None:
+def test_what_cannot_be_identified_is_refused_with_a_reason(text: str, project: Loader) -> None:
     with project({"nodes.py": text}) as nodes, pytest.raises(Unidentifiable) as refusal:
         code_identity(nodes.node)
     assert len(refusal.value.reason) > 10
@@ -323,7 +323,7 @@ _STATELESS = {
 
 
 @pytest.mark.parametrize("text", _STATELESS.values(), ids=_STATELESS)
-def test_common_globals_are_identified_the_same_in_each_process(text: str, project) -> None:
+def test_common_globals_are_identified_the_same_in_each_process(text: str, project: Loader) -> None:
     if "sklearn" in text:
         pytest.importorskip("sklearn")
     with project({"nodes.py": text}) as nodes:
@@ -353,12 +353,12 @@ _PYDANTIC = (
         ("self.a + self.b", "self.a - self.b"),
     ],
 )
-def test_case_05_pydantic_model(old: str, new: str, project) -> None:
+def test_case_05_pydantic_model(old: str, new: str, project: Loader) -> None:
     pytest.importorskip("pydantic")
     assert _changes(project, _PYDANTIC, old, new)
 
 
-def test_case_05_pydantic_model_is_stable(project) -> None:
+def test_case_05_pydantic_model_is_stable(project: Loader) -> None:
     pytest.importorskip("pydantic")
     assert not _changes(project, _PYDANTIC, "import pydantic", "import pydantic\n# comment")
 
@@ -373,13 +373,13 @@ _ATTRS = (
 @pytest.mark.parametrize(
     ("old", "new"), [("default=1", "default=2"), ("=int", "=float"), ("self.a", "-self.a")]
 )
-def test_case_05_attrs_class(old: str, new: str, project) -> None:
+def test_case_05_attrs_class(old: str, new: str, project: Loader) -> None:
     pytest.importorskip("attrs")
     assert _changes(project, _ATTRS, old, new)
     assert not _changes(project, _ATTRS, "import attrs", "# comment\nimport attrs")
 
 
-def test_warm_identity_is_fast(project) -> None:
+def test_warm_identity_is_fast(project: Loader) -> None:
     with project(_STABLE) as nodes:
         code_identity(nodes.node)
         times = []

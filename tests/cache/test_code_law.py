@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from code_edits import Loader
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -82,7 +83,9 @@ def _used_as_methods(
     yield from sorted(found)
 
 
-def _reached(project: dict[tuple[str, str], Definition], start: tuple[str, str]) -> set:
+def _reached(
+    project: dict[tuple[str, str], Definition], start: tuple[str, str]
+) -> set[tuple[str, str]]:
     seen, waiting = set(), [start]
     while waiting:
         place = waiting.pop()
@@ -110,14 +113,16 @@ def _projects(draw: st.DrawFn) -> dict[tuple[str, str], Definition]:
     return project
 
 
-def _parts(load, definitions: dict[tuple[str, str], Definition]) -> dict[str, str]:
+def _parts(load: Loader, definitions: dict[tuple[str, str], Definition]) -> dict[str, str]:
     with load(_sources(definitions)) as nodes:
         return {"digest": (identity := code_identity(nodes.node)).digest, **identity.parts}
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(definitions=_projects(), data=st.data())
-def test_law(project, definitions: dict[tuple[str, str], Definition], data: st.DataObject) -> None:
+def test_law(
+    project: Loader, definitions: dict[tuple[str, str], Definition], data: st.DataObject
+) -> None:
     place = data.draw(st.sampled_from(sorted(definitions)))
     edited = definitions[place]
     cosmetic = data.draw(st.booleans())

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ _KEYS = 30
 _LEASE = 0.3
 
 
-def _value(number: int) -> dict[str, object]:
+def _value(number: int) -> dict[str, Any]:
     return {"number": number, "data": np.full(40_000 * (number % 4), number)}
 
 
@@ -124,7 +125,7 @@ def _die_at(fatal: int) -> None:
     """Make this process end before its ``fatal``-th system call that changes files."""
     calls = itertools.count(1)
 
-    def dying(call: Callable) -> Callable:
+    def dying(call: Callable[..., object]) -> Callable[..., object]:
         def step(*args: object, **kwargs: object) -> object:
             if next(calls) == fatal:
                 os._exit(9)

@@ -12,15 +12,18 @@ import pathlib
 import pickle
 import subprocess
 import sys
+import time
+from typing import Any
 
 import fsspec
 import numpy as np
 import pytest
+from code_edits import Loader
+from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kedro_eeipu.cache.files import status
 from kedro_eeipu.cache.identity import contents
 from kedro_eeipu.cache.identity.canonical import Unidentifiable, combine
 from kedro_eeipu.cache.identity.contents import content_token
@@ -54,7 +57,7 @@ def _same(left: object, right: object) -> bool:
         return False
     if isinstance(left, dict) and isinstance(right, dict):
         return _same(list(left.items()), list(right.items()))
-    if isinstance(left, list | tuple):
+    if isinstance(left, list | tuple) and isinstance(right, list | tuple):
         return len(left) == len(right) and all(map(_same, left, right))
     if isinstance(left, float) and isinstance(right, float):
         return left == right and math.copysign(1, left) == math.copysign(1, right)
@@ -69,7 +72,7 @@ def test_equal_fingerprints_mean_equal_values(left: object, right: object) -> No
 
 
 @given(st.dictionaries(st.text(), values, min_size=2))
-def test_case_14_order_of_keys_matters(mapping: dict) -> None:
+def test_case_14_order_of_keys_matters(mapping: dict[str, object]) -> None:
     """A node may go through them, and columns, features and models come out in that order."""
     assert fingerprint(dict(reversed(mapping.items()))) != fingerprint(mapping)
 
@@ -113,13 +116,13 @@ class Shade(enum.Enum):
 @dataclasses.dataclass
 class Options:
     rate: float = 0.1
-    inner: dict = dataclasses.field(default_factory=dict)
+    inner: dict[str, object] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass
 class Settings:
     rate: float = 0.1
-    inner: dict = dataclasses.field(default_factory=dict)
+    inner: dict[str, object] = dataclasses.field(default_factory=dict)
 
 
 def test_case_16_type_and_fields() -> None:
@@ -129,16 +132,17 @@ def test_case_16_type_and_fields() -> None:
 
 
 def test_case_16_pydantic_model() -> None:
-    pydantic = pytest.importorskip("pydantic")
+    pytest.importorskip("pydantic")
+    from pydantic import BaseModel
 
-    class Model(pydantic.BaseModel):
+    class Model(BaseModel):
         rate: float = 0.1
 
     assert fingerprint(Model()) == fingerprint(Model(rate=0.1))
     assert fingerprint(Model()) != fingerprint(Model(rate=0.2))
 
 
-def test_case_16_method_of_a_dataclass_edited(project) -> None:
+def test_case_16_method_of_a_dataclass_edited(project: Loader) -> None:
     text = (
         "import dataclasses\n@dataclasses.dataclass\nclass P:\n    k: int = 1\n"
         "    def scale(self):\n        return self.k * 2\n"
@@ -160,11 +164,11 @@ def test_case_16_what_has_no_canonical_form_is_refused(value: object) -> None:
 
 
 def test_container_that_contains_itself_is_refused() -> None:
-    loop: list = []
+    loop: list[object] = []
     loop.append(loop)
     with pytest.raises(Unidentifiable):
         fingerprint(loop)
-    shared: list = [1]
+    shared = [1]
     assert fingerprint([shared, shared]) == fingerprint([[1], [1]])
 
 
@@ -244,11 +248,16 @@ def test_old_file_is_read_once(tmp_path: pathlib.Path, monkeypatch: pytest.Monke
     file.write_text("x")
     reads = []
     read = contents._hash_file
-    monkeypatch.setattr(contents, "_hash_file", lambda path: reads.append(path) or read(path))
+
+    def hash_file(path: str) -> str:
+        reads.append(path)
+        return read(path)
+
+    monkeypatch.setattr(contents, "_hash_file", hash_file)
     content_token(LOCAL, str(file))
     content_token(LOCAL, str(file))
     assert len(reads) == 2  # written just now: it might change without a trace
-    monkeypatch.setattr(status.time, "time", lambda: os.stat(file).st_mtime + 10)
+    monkeypatch.setattr(time, "time", lambda: os.stat(file).st_mtime + 10)
     content_token(LOCAL, str(file))
     content_token(LOCAL, str(file))
     assert len(reads) == 3
@@ -324,7 +333,7 @@ _CLASSES = (
     ],
 )
 def test_case_05_class_of_a_pickled_input(
-    protocol: int, edit: tuple[str, str], counts: bool, project, tmp_path: pathlib.Path
+    protocol: int, edit: tuple[str, str], counts: bool, project: Loader, tmp_path: pathlib.Path
 ) -> None:
     file = tmp_path / "model.pkl"
     fs = fsspec.filesystem("memory")
@@ -346,7 +355,7 @@ def test_file_that_only_begins_like_a_pickle(content: bytes, tmp_path: pathlib.P
 
 def test_pickle_is_not_loaded_to_look_into_it(tmp_path: pathlib.Path) -> None:
     class Bomb:
-        def __reduce__(self):
+        def __reduce__(self) -> tuple[Any, ...]:
             return os.mkdir, (str(tmp_path / "exploded"),)
 
     (tmp_path / "data.pkl").write_bytes(pickle.dumps(Bomb()))
@@ -368,13 +377,13 @@ def test_remote_files_are_read_or_known_by_their_checksum() -> None:
     fs.rm("/tokens", recursive=True)
 
 
-class _Tagged(fsspec.AbstractFileSystem):
+class _Tagged(AbstractFileSystem):  # type: ignore[misc]
     """A filesystem with one file, an entity tag, and no way to read it."""
 
     cachable = False
     tag = '"1"'
 
-    def info(self, path: str, **kwargs: object) -> dict:
+    def info(self, path: str, **kwargs: object) -> dict[str, object]:
         return {"name": path, "type": "file", "size": 3, "ETag": self.tag}
 
 

@@ -6,17 +6,23 @@ import datetime
 import io
 import os
 import pickle
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from code_edits import Loader
 from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 from kedro_eeipu.cache.store import payload
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 
 def _written(value: object, limit: int | None = None) -> tuple[bytes, str]:
@@ -63,7 +69,7 @@ def test_sharing_of_lists_survives() -> None:
     back = _again([shared, shared])
     assert isinstance(back, list)
     assert back[0] is back[1]
-    loop: list = [1]
+    loop: list[object] = [1]
     loop.append(loop)
     back = _again(loop)
     assert isinstance(back, list)
@@ -79,13 +85,13 @@ def test_case_12_equal_arrays_have_equal_digests_however_types_are_shared() -> N
 
 @pytest.mark.parametrize("size", [10, 100_000, 2_000_000])
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_arrays_come_back_writable_in_their_layout(size: int, order: str) -> None:
-    array = np.asarray(np.random.default_rng(0).normal(size=(size // 2, 2)), order=order)  # type: ignore[call-overload]
+def test_arrays_come_back_writable_in_their_layout(size: int, order: Literal["C", "F"]) -> None:
+    array = np.asarray(np.random.default_rng(0).normal(size=(size // 2, 2)), order=order)
     back = _again(array)
     assert isinstance(back, np.ndarray)
     np.testing.assert_array_equal(back, array)
     assert back.flags.writeable
-    assert back.flags[f"{order}_CONTIGUOUS"]
+    assert back.flags.f_contiguous if order == "F" else back.flags.c_contiguous
     back[0, 0] = 5
     assert _written(array)[1] == _written(array.copy(order))[1]
 
@@ -122,9 +128,11 @@ _FRAMES = {
 @pytest.mark.parametrize("name", ["multi index", "large", "empty"])
 def test_case_12_equal_frames_have_equal_digests(name: str) -> None:
     frame = _FRAMES[name]
-    assert _written(_again(frame))[1] == _written(frame)[1]
+    back = _again(frame)
+    assert isinstance(back, pd.DataFrame)
+    assert _written(back)[1] == _written(frame)[1]
     columns = list(frame)
-    assert _written(_again(frame)[columns])[1] == _written(frame[columns])[1]
+    assert _written(back[columns])[1] == _written(frame[columns])[1]
 
 
 @pytest.mark.parametrize("frame", _FRAMES.values(), ids=_FRAMES)
@@ -154,7 +162,7 @@ class _Bomb:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return os.mkdir, (str(self._folder),)
 
 
@@ -173,9 +181,10 @@ def test_case_30_limit_ends_the_writing() -> None:
     class Counting(io.BytesIO):
         written = 0
 
-        def write(self, data, /):
-            Counting.written += len(data)
-            return len(data)
+        def write(self, data: Buffer, /) -> int:
+            count = super().write(data)
+            Counting.written += count
+            return count
 
     with pytest.raises(payload.TooLarge):
         payload.write([np.zeros(1_000_000)] * 2 + ["x" * 100_000_000], Counting(), 1_000_000)
@@ -189,7 +198,7 @@ _MODEL = (
 )
 
 
-def test_case_05_object_of_an_edited_class_is_another_value(project) -> None:
+def test_case_05_object_of_an_edited_class_is_another_value(project: Loader) -> None:
     with project({"nodes.py": _MODEL}) as nodes:
         data, digest = _written([nodes.Model(1)])
         assert _written([nodes.Model(1)])[1] == digest
@@ -221,7 +230,7 @@ def _model() -> torch.nn.Module:
         _model,
     ],
 )
-def test_equal_tensors_have_equal_digests(make) -> None:
+def test_equal_tensors_have_equal_digests(make: Callable[[], object]) -> None:
     """Torch pickles them under their address in memory."""
     data, digest = _written(make())
     assert _written(make())[1] == digest
@@ -266,20 +275,20 @@ def times(k, x): return x * 2 + k
         "times(1)",
     ],
 )
-def test_case_05_bound_methods_and_curried_functions(project, made: str) -> None:
+def test_case_05_bound_methods_and_curried_functions(project: Loader, made: str) -> None:
     with project({"nodes.py": _METHODS}) as nodes:
-        data, digest = _written(eval(made, vars(nodes)))
-        assert _written(eval(made, vars(nodes)))[1] == digest
+        data, digest = _written(eval(made, nodes.__dict__))
+        assert _written(eval(made, nodes.__dict__))[1] == digest
         assert _written(_read(data, digest))[1] == digest
     edited = _METHODS.replace("x * 2", "x * 3").replace("x + self.k", "x - self.k")
     with project({"nodes.py": edited}) as nodes:
-        assert _written(eval(made, vars(nodes)))[1] != digest
+        assert _written(eval(made, nodes.__dict__))[1] != digest
         with pytest.raises(payload.Outdated, match="nodes:"):
             _read(data, digest)
 
 
 @pytest.mark.parametrize("protocol", [2, 4, 5])
-def test_case_05_function_in_a_pickle_inside_a_value(project, protocol: int) -> None:
+def test_case_05_function_in_a_pickle_inside_a_value(project: Loader, protocol: int) -> None:
     with project({"nodes.py": _MODEL}) as nodes:
         data, digest = _written({"f": b"PLPY" + pickle.dumps(nodes.helper, protocol)})
     with project({"nodes.py": _MODEL.replace("x * 2", "x * 3")}) as nodes:
@@ -293,7 +302,7 @@ def test_bytes_that_only_look_like_pickles() -> None:
     assert _again(value) == value
 
 
-def test_case_05_function_inside_a_value(project) -> None:
+def test_case_05_function_inside_a_value(project: Loader) -> None:
     with project({"nodes.py": _MODEL}) as nodes:
         before = _written({"f": nodes.helper})[1]
     with project({"nodes.py": _MODEL.replace("x * 2", "x * 3")}) as nodes:

@@ -85,7 +85,7 @@ def test_stale_listing_gives_no_wrong_answer(s3: Any) -> None:
     here = s3.store()
     blob, other = here.dump("one"), here.digest("two")
     here.put(KEY, [blob], {})
-    listed = here._files._fs  # type: ignore[attr-defined]
+    listed = here._files._fs
     bucket = place(here.root, "")["Bucket"]
     for folder in ("ac", "cas"):
         listed.find(f"{bucket}/some/prefix/{folder}", detail=True)

@@ -11,16 +11,20 @@ import pickle
 import shutil
 import stat
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, NoReturn
 
 import fsspec
 import numpy as np
 import pytest
+from code_edits import Loader
 
 from kedro_eeipu.cache.files import status
 from kedro_eeipu.cache.identity.canonical import combine
 from kedro_eeipu.cache.store import payload
+from kedro_eeipu.cache.store.chunks import read_hashed
 from kedro_eeipu.cache.store.record import Blob, InvalidRecord, Record, decode, encode
 from kedro_eeipu.cache.store.store import CacheMiss, Store, Unstorable
 
@@ -34,7 +38,7 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(params=["local", "memory", "s3"])
-def store(request: pytest.FixtureRequest, root: Path):
+def store(request: pytest.FixtureRequest, root: Path) -> Iterator[Store]:
     if request.param == "local":
         yield Store(str(root))
     elif request.param == "s3":
@@ -51,7 +55,7 @@ class Bomb:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return os.mkdir, (str(self._folder),)
 
 
@@ -170,8 +174,12 @@ def test_blob_is_hashed_again_only_when_its_file_has_changed(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hashed: list[object] = []
-    read_hashed = payload.read_hashed
-    monkeypatch.setattr(payload, "read_hashed", lambda *a: hashed.append(a) or read_hashed(*a))
+
+    def reading(*arguments: Any) -> Any:
+        hashed.append(arguments)
+        return read_hashed(*arguments)
+
+    monkeypatch.setattr(payload, "read_hashed", reading)
     store = Store(str(root))
     blob = store.dump(list(range(1000)))
     for _ in range(2):
@@ -259,7 +267,7 @@ def test_case_39_missing_blob_is_a_miss(root: Path) -> None:
     assert [problem.path for problem in store.verify()] == [f"ac/{KEY[:2]}/{KEY}.json"]
 
 
-def test_blob_of_a_class_that_is_gone(project, root: Path) -> None:
+def test_blob_of_a_class_that_is_gone(project: Loader, root: Path) -> None:
     store = Store(str(root))
     with project({"nodes.py": "class M:\n    pass\n"}) as nodes:
         blob = store.dump(nodes.M())
@@ -351,7 +359,7 @@ def test_case_38_writing_fails(
     store.put(KEY, [blob], {})
     open_file = os.open
 
-    def refuse(path, flags, *args, **kwargs):
+    def refuse(path: str, flags: int, *args: Any, **kwargs: Any) -> int:
         if flags & os.O_WRONLY and str(path).startswith(str(root)):
             raise OSError(number, os.strerror(number), path)
         return open_file(path, flags, *args, **kwargs)
@@ -432,7 +440,7 @@ def test_case_41_nothing_is_published_when_an_object_store_fails(
     store = Store("memory://fails/cache")
     memory = type(fsspec.filesystem("memory"))
 
-    def fail(*args, **kwargs):
+    def fail(*args: object, **kwargs: object) -> NoReturn:
         raise ConnectionError("reset by peer")
 
     monkeypatch.setattr(memory, "pipe_file", fail)
@@ -443,7 +451,7 @@ def test_case_41_nothing_is_published_when_an_object_store_fails(
     monkeypatch.undo()
 
     class Failing:
-        def __reduce__(self):
+        def __reduce__(self) -> NoReturn:
             raise ConnectionError("while pickling")
 
     with pytest.raises(Unstorable):
@@ -457,9 +465,10 @@ def test_case_41_nothing_is_published_when_an_object_store_fails(
 @pytest.mark.parametrize("name", ["../../etc/passwd", "a" * 63, "A" * 64, KEY + "\n", "", "/" * 64])
 def test_case_42_only_digests_become_paths(name: str, root: Path) -> None:
     store = Store(str(root))
-    for use in (lambda: store.get(name), lambda: store.put(name, [], {})):
-        with pytest.raises(ValueError, match="not a digest"):
-            use()
+    with pytest.raises(ValueError, match="not a digest"):
+        store.get(name)
+    with pytest.raises(ValueError, match="not a digest"):
+        store.put(name, [], {})
     with pytest.raises(ValueError, match="not a digest"):
         store.load(Blob(name, 1, 0.0))
     with store.lease(name) as mine:
@@ -581,12 +590,13 @@ def test_case_44_every_part_of_a_record_is_signed() -> None:
     assert decode(data, KEY, b"secret")[0].outputs == (blob,)
     assert b"secret" not in data
     document = json.loads(data)
-    for change in (
+    changes: list[dict[str, object]] = [
         {"meta": {"node": "m"}},
         {"outputs": []},
         {"outputs": [{**document["record"]["outputs"][0], "digest": "b" * 64}]},
         {"outputs": [{**document["record"]["outputs"][0], "size": 4}]},
-    ):
+    ]
+    for change in changes:
         tampered = {**document, "record": {**document["record"], **change}}
         with pytest.raises(InvalidRecord, match="signature"):
             decode(json.dumps(tampered).encode(), KEY, b"secret")
@@ -630,7 +640,9 @@ def test_record_whose_blobs_are_gone_is_replaced(root: Path) -> None:
     assert store.put(KEY, [second], {}).outputs == (first,), "a whole record stays"
     (root / "cas" / first.digest[:2] / first.digest).unlink()
     assert store.put(KEY, [second], {}).outputs == (second,)
-    assert store.get(KEY).outputs == (second,)
+    record = store.get(KEY)
+    assert record is not None
+    assert record.outputs == (second,)
 
 
 def test_notes_are_replaced_and_counted(store: Store) -> None:
