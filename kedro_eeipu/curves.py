@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, SupportsFloat, SupportsIndex
 
 __all__ = [
     "Listener",
@@ -138,7 +138,7 @@ def _current() -> Listener | None:
     return listener if listener is not None and listener.is_open else None
 
 
-def report(value: float, step: int) -> None:
+def report(value: SupportsFloat, step: SupportsIndex) -> None:
     """Say how good a training is by now, from the function of a node.
 
     In a trial the values are held against those of earlier trials; `should_prune` says how that
@@ -186,7 +186,7 @@ class OptunaTrial:
 
     __slots__ = ()
 
-    def report(self, value: float, step: int) -> None:
+    def report(self, value: SupportsFloat, step: SupportsIndex) -> None:
         """See `kedro_eeipu.report`."""
         report(value, step)
 

@@ -194,7 +194,7 @@ def postgresql() -> Iterator[PostgreSQL]:
 def initdb() -> str | None:
     """The program of PostgreSQL that makes a new server's folder."""
     debian = max(Path("/usr/lib/postgresql").glob("*/bin/initdb"), default=None)
-    return shutil.which("initdb") or (debian and str(debian))
+    return shutil.which("initdb") or (str(debian) if debian else None)
 
 
 @contextmanager

@@ -58,9 +58,10 @@ def messages() -> Iterator[tuple[str, str]]:
             and isinstance(node.body[0], ast.Expr)
         }
         for node in ast.walk(tree):
-            text = node.value if isinstance(node, ast.Constant) else None
-            if isinstance(text, str) and id(node) not in documented:
-                yield f"{file.relative_to(PACKAGE)}:{node.lineno}", text
+            if not isinstance(node, ast.Constant) or id(node) in documented:
+                continue
+            if isinstance(node.value, str):
+                yield f"{file.relative_to(PACKAGE)}:{node.lineno}", node.value
 
 
 def pages() -> Iterator[tuple[str, str]]:

@@ -54,7 +54,7 @@ class Eeipu:
     def __init__(self, folder: str) -> None:
         self._store = Store(folder + "/eeipu")
 
-    def call(self, func: Callable, argument: Any) -> Any:
+    def call(self, func: Callable[..., Any], argument: Any) -> Any:
         key = combine(code=code_identity(func).digest, inputs=[fingerprint(argument)])
         record = self._store.get(key)
         if record is not None:
@@ -66,7 +66,7 @@ class Eeipu:
             self._store.put(key, [self._store.dump(value)], {"seconds": seconds})
         return value
 
-    def chain(self, make: Callable, use: Callable, argument: Any) -> Any:
+    def chain(self, make: Callable[..., Any], use: Callable[..., Any], argument: Any) -> Any:
         """Return ``use(make(argument))``, both cached; an intermediate is not loaded on a hit."""
         key = combine(code=code_identity(make).digest, inputs=[fingerprint(argument)])
         record = self._store.get(key)
@@ -93,10 +93,10 @@ class Joblib:
     def __init__(self, folder: str) -> None:
         self._memory = joblib.Memory(folder + "/joblib", verbose=0)
 
-    def call(self, func: Callable, argument: Any) -> Any:
+    def call(self, func: Callable[..., Any], argument: Any) -> Any:
         return self._memory.cache(func)(argument)
 
-    def chain(self, make: Callable, use: Callable, argument: Any) -> Any:
+    def chain(self, make: Callable[..., Any], use: Callable[..., Any], argument: Any) -> Any:
         return self._memory.cache(use)(self._memory.cache(make)(argument))
 
 
@@ -109,16 +109,16 @@ class Hamilton:
     def __init__(self, folder: str) -> None:
         self._folder = folder + "/hamilton"
 
-    def _driver(self, *functions: Callable) -> hamilton.driver.Driver:
+    def _driver(self, *functions: Callable[..., Any]) -> hamilton.driver.Driver:
         module = create_temporary_module(*functions)
         return hamilton.driver.Builder().with_modules(module).with_cache(self._folder).build()
 
-    def call(self, func: Callable, argument: Any) -> Any:
+    def call(self, func: Callable[..., Any], argument: Any) -> Any:
         func.__annotations__ = {"x": type(argument), "return": object}
         driver = self._driver(func)
         return driver.execute([func.__name__], inputs={"x": argument})[func.__name__]
 
-    def chain(self, make: Callable, use: Callable, argument: Any) -> Any:
+    def chain(self, make: Callable[..., Any], use: Callable[..., Any], argument: Any) -> Any:
         make.__annotations__ = {"x": type(argument), "return": object}
         use.__annotations__ = {make.__name__: object, "return": float}
         driver = self._driver(make, use)
@@ -243,7 +243,7 @@ PAYLOADS = [
 ]
 
 
-def _seconds(call: Callable, *arguments: Any) -> float:
+def _seconds(call: Callable[..., Any], *arguments: Any) -> float:
     started = time.perf_counter()
     call(*arguments)
     return time.perf_counter() - started

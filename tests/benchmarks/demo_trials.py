@@ -37,10 +37,10 @@ def measure(name: str, home: Path) -> dict[str, Any]:
     project = replace(project, storage=f"sqlite:///{home / 'study.db'}")
     project.store.root = str(home / "cache")
     study = open_study(project.storage, "measured", project.space, create=True)
-    for sampler, trials in TRIALS.items():
+    for kind, count in TRIALS.items():
         # CPU time is the cost of a node: others may use the machine meanwhile.
-        limits, meta = Limits(trials=trials), {"clock": "cpu"}
-        runner = EEIPURunner(project, study, limits, sampler=sampler, meta=meta)
+        limits, meta = Limits(trials=count), {"clock": "cpu"}
+        runner = EEIPURunner(project, study, limits, sampler=kind, meta=meta)
         runner.run()
     sampler = EEIPUSampler(project.space, project.stage_graph())
     sign = 1.0 if study.maximize else -1.0

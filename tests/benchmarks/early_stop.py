@@ -34,10 +34,12 @@ import shutil
 import tempfile
 import textwrap
 from collections import defaultdict
+from contextlib import AbstractContextManager, nullcontext
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from kedro.framework.startup import bootstrap_project
@@ -259,19 +261,16 @@ def run(problem: str, seed: int, arm: str, budget: float) -> list[list[Any]]:
         )
         if arm == "none":
             runner._gate = lambda: Gate((), (), study.maximize)  # type: ignore[method-assign]
-        kept = proposing.expected_of_stopped
         curves._STOPPED_SHARE = 0.5 if arm == "half" else 0.25
-        if arm == "worst":
-            proposing.expected_of_stopped = lambda *_: {}
-        try:
-            spent = 0.0
-            with project.quiet():
-                while len(study.trials()) < TRIALS[problem] or (
-                    spent < budget and len(study.trials()) < 2 * TRIALS[problem]
-                ):
-                    spent += runner.evaluate(proposer.propose().params).cost
-        finally:
-            proposing.expected_of_stopped = kept
+        worst: AbstractContextManager[object] = mock.patch.object(
+            proposing, "expected_of_stopped", return_value={}
+        )
+        spent = 0.0
+        with worst if arm == "worst" else nullcontext(), project.quiet():
+            while len(study.trials()) < TRIALS[problem] or (
+                spent < budget and len(study.trials()) < 2 * TRIALS[problem]
+            ):
+                spent += runner.evaluate(proposer.propose().params).cost
         sign = 1 if study.maximize else -1
         failed = [t.error for t in study.trials() if t.state == "failed"]
         assert not failed, failed

@@ -103,13 +103,14 @@ def check(project: Any, trials: int, confirmed: int) -> dict[str, Any]:
     from kedro_eeipu.study.opening import open_study
 
     records = open_study(loaded.storage, "default").trials()
-    began = min(t.started for t in records)
+    spans = [(t.started, t.finished) for t in records if t.started and t.finished]
+    assert len(spans) == len(records)
     return {
         "trials": len(found),
         "seconds from the first trial's begin to the last one's end": round(
-            max(t.finished for t in records) - began, 1
+            max(end for _, end in spans) - min(begin for begin, _ in spans), 1
         ),
-        "seconds a trial was in hand": round(sum(t.finished - t.started for t in records), 1),
+        "seconds a trial was in hand": round(sum(end - begin for begin, end in spans), 1),
         "seconds of proposing": round(sum(t.proposing for t in records), 1),
         "nodes run": sum(n["status"] == "ran" for n in nodes),
         "nodes reused": sum(n["status"] == "reused" for n in nodes),

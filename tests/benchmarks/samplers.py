@@ -14,7 +14,7 @@ from botorch.acquisition.analytic import LogExpectedImprovement
 from botorch.fit import fit_gpytorch_mll
 from botorch.models import SingleTaskGP
 from botorch.models.transforms import Standardize
-from botorch.optim import optimize_acqf
+from botorch.optim.optimize import optimize_acqf
 from gpytorch.kernels import MaternKernel, ScaleKernel
 from gpytorch.likelihoods import GaussianLikelihood
 from gpytorch.mlls import ExactMarginalLogLikelihood
@@ -58,7 +58,7 @@ class EEIPU:
         self.optimizer = variant(problem.dimensions, problem.stages, seed=seed, warmup=2)
         self.cooling = cooling
 
-    def ask(self, budget_left: float) -> Point:
+    def ask(self, budget_left: float) -> Point | None:
         return self.optimizer.ask(budget_left=budget_left if self.cooling else 1.0).x
 
     def tell(
@@ -165,8 +165,9 @@ class PaperEEIPUInBox:
         optimizer = PaperOptimizer(
             [Dimension()] * self.problem.d, self.problem.stages, seed=self.seed, warmup=2
         )
-        for x, *rest in self.told:
-            optimizer.tell((np.array(x) - low) / (high - low), *rest)
+        for x, y, stage_costs, load_costs in self.told:
+            scaled = (np.array(x) - low) / (high - low)
+            optimizer.tell(scaled.tolist(), y, stage_costs, load_costs)
         proposal = optimizer.ask(budget_left=budget_left)
         x = (low + np.array(proposal.x) * (high - low)).tolist()
         for j, owner in enumerate(proposal.owners):

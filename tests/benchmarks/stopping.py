@@ -25,7 +25,7 @@ from kedro_eeipu.study.limits import not_worth_it
 BUDGETS = 4
 
 
-class Stopping(EEIPU):  # type: ignore[misc]
+class Stopping(EEIPU):
     """EEIPU that knows when it would have stopped, and ends when twice as much is spent."""
 
     def __init__(self, problem: Problem, seed: int) -> None:

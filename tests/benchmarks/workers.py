@@ -35,7 +35,8 @@ RESULTS = Path(__file__).with_name("workers.jsonl")
 class Pipeline(Protocol):
     """What is simulated: costs in seconds, values to maximise, of points on the unit cube."""
 
-    budget: float
+    @property
+    def budget(self) -> float: ...
 
     @property
     def stages(self) -> Sequence[Stage]: ...

@@ -189,7 +189,11 @@ def test_two_trials_side_by_side_in_a_saved_site(tuner: Any, page: Page, tmp_pat
         page.open(f"{address}site/?trial=0&against=1", panes=2)
         changed = {"left", "left_rows", "join", "joined", "score", "metrics"}
         for pane in (0, 1):
-            wait_for(lambda pane=pane: page.outlined(pane) == changed, f"marks in pane {pane}")
+
+            def marked(pane: int = pane) -> bool:
+                return page.outlined(pane) == changed
+
+            wait_for(marked, f"marks in pane {pane}")
         told = page.run("return document.querySelector('#differences').innerText")
         assert "left.weight 2 → 4" in told
         page.click("left_rows", pane=0)
@@ -224,7 +228,7 @@ def test_table_sorts_filters_and_marks_trials(made_up: Path, page: Page) -> None
     numbers = """return [...document.querySelectorAll('.trials tr[data-trial]')]
         .map((e) => Number(e.dataset.trial));"""
     trials = made_up_trials()
-    by_value = sorted(trials, key=lambda t: t.value)
+    by_value = sorted(trials, key=lambda t: t.value or 0.0)
     assert page.run(numbers) == [t.number for t in by_value], "best first"
     head = "document.querySelectorAll('.trials th button')"
     page.run(f"{head}[0].click()")

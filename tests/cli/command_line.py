@@ -37,7 +37,8 @@ class Shell:
 def _runner() -> CliRunner:
     # Click before 8.2, which Kedro before 1.1 asks for, keeps stderr apart only on request.
     arguments = inspect.signature(CliRunner).parameters
-    return CliRunner(**({"mix_stderr": False} if "mix_stderr" in arguments else {}))
+    options: dict[str, Any] = {"mix_stderr": False} if "mix_stderr" in arguments else {}
+    return CliRunner(**options)
 
 
 def block(project: Any, **changes: Any) -> None:

@@ -12,6 +12,7 @@ from rich.console import Console
 from kedro_eeipu.comparison.page import comparison_html
 from kedro_eeipu.comparison.results import Run, as_json, ratios, run_of, summaries
 from kedro_eeipu.comparison.table import markdown_table, terminal_tables, verdict
+from kedro_eeipu.states import NodeState
 from kedro_eeipu.study.records import NodeRecord, TrialRecord
 
 ABOUT = {
@@ -27,7 +28,10 @@ ABOUT = {
 
 
 def trial(number: int, value: float | None, seconds: float, saved: float = 0.0) -> TrialRecord:
-    nodes = (NodeRecord("a", "ran", seconds=seconds), NodeRecord("b", "reused", saved=saved))
+    nodes = (
+        NodeRecord("a", NodeState.RAN, seconds=seconds),
+        NodeRecord("b", NodeState.REUSED, saved=saved),
+    )
     state = "failed" if value is None else "complete"
     return TrialRecord(number, state, {}, value, nodes, proposing=0.5)
 

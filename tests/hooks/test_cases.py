@@ -6,6 +6,7 @@ import json
 import logging
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -406,7 +407,7 @@ def test_nodes_that_share_state_are_never_reused(project: Any, kind: str) -> Non
         assert "right" not in executed or weight == 2.0
 
 
-_LEFT = {
+_LEFT: dict[str, tuple[str, str, str, Callable[[float], float]]] = {
     "signal handler": (
         "import signal\n\n\ndef one(*_):\n    pass",
         "signal.signal(signal.SIGUSR1, one if weight == 2.0 else signal.SIG_IGN)",

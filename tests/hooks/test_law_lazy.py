@@ -58,7 +58,7 @@ class FileValue:
         self.value = lambda: json.loads(Path(path).read_text())
 
 
-class LazyJSONDataset(JSONDataset):
+class LazyJSONDataset(JSONDataset):  # type: ignore[misc]
     """Writes what a lazy value comes to, and loads it lazily."""
 
     def load(self) -> Any:
@@ -158,7 +158,7 @@ class LazyLaw(Law):
         plan = run.begin(pipeline, catalog)
         try:
             runner = SequentialRunner()
-            if any(function.streams for function in world.functions):
+            if any(isinstance(f, LazyFunction) and f.streams for f in world.functions):
                 # What an undeclared generator yields is gone once nobody needs it, and with it
                 # what was made of that: only this test looks at it after the run.
                 runner._release_datasets = lambda *a, **k: None  # type: ignore[method-assign]

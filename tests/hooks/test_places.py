@@ -15,7 +15,7 @@ from kedro_eeipu.config.settings import InputSettings
 from kedro_eeipu.hooks.inputs import free_input
 
 
-class PathDataset(AbstractDataset):
+class PathDataset(AbstractDataset[Any, Any]):
     """Stands for a dataset of a library that is given no more than a path."""
 
     def __init__(

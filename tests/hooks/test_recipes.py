@@ -66,7 +66,7 @@ def score(z, r):
 LAZY_CSV = {"type": "polars.LazyPolarsDataset", "file_format": "csv"}
 
 
-def write(project: Any, nodes: str, pipeline: str = PIPELINE, **catalog: Any) -> None:
+def write(project: Any, nodes: str, pipeline: str = PIPELINE, /, **catalog: Any) -> None:
     """Give the project other nodes, of which the catalog declares these datasets."""
     project.write_nodes(nodes)
     project.write_pipeline(

@@ -16,7 +16,7 @@ from kedro_eeipu.hooks.fresh_run import FreshRun
 from kedro_eeipu.search import Objective
 
 
-class Inheriting(JSONDataset):
+class Inheriting(JSONDataset):  # type: ignore[misc]
     """A class that has no ``__init__`` of its own."""
 
 

@@ -151,7 +151,7 @@ def test_generators_that_settings_have_seeded_are_known() -> None:
     finally:
         random.setstate(python)
         beginning._state[:] = () if earlier is None else python
-    bits = type(numpys)()
+    bits: Any = type(numpys)()
     generator = SimpleNamespace(_rand=SimpleNamespace(_bit_generator=bits))
     library = SimpleNamespace(random=SimpleNamespace(mtrand=generator))
     with pytest.MonkeyPatch.context() as patch:

@@ -127,7 +127,7 @@ def test_two_workers_make_the_same_parts_once(streaming: Any) -> None:
             assert Trials(streaming, "other")(1, 0, 0) == (6, ALL)
         return looked_up(self, args, kwargs)
 
-    StreamAction._looked_up = late  # type: ignore[method-assign]
+    StreamAction._looked_up = late  # type: ignore[method-assign,assignment]
     value, called = trial(1, 5, 0)
     assert (value, called) == (21, ALL - {"prepare"})
     assert trial.states()["prepare"] == "reused"

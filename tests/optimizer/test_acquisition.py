@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from botorch.acquisition.analytic import LogExpectedImprovement
 from botorch.exceptions.errors import UnsupportedError
-from botorch.models import ModelListGP, SingleTaskGP
-from botorch.optim import optimize_acqf, optimize_acqf_mixed
+from botorch.models import SingleTaskGP
+from botorch.models.model_list_gp_regression import ModelListGP
+from botorch.optim.optimize import optimize_acqf, optimize_acqf_mixed
 
 from kedro_eeipu.optimizer.acquisition import EEIPU, StageCost
 from kedro_eeipu.optimizer.hyperparameters import Hyperparameters
@@ -102,13 +105,15 @@ def test_botorch_optimizes_over_all_cuts(models: tuple[SingleTaskGP, ...]) -> No
     function = EEIPU(objective, [StageCost(first, (0,), cached), StageCost(second)], best_f=-0.2)
     assert function.fixed_features_list() == [{}, {0: 0.4000000000000001}, {0: 0.9}]
     bounds = torch.tensor([[0.0, 0.0], [1.0, 1.0]], dtype=torch.float64)
-    options = {"q": 1, "num_restarts": 2, "raw_samples": 16}
+    options: dict[str, Any] = {"q": 1, "num_restarts": 2, "raw_samples": 16}
     torch.manual_seed(0)
     best, value = optimize_acqf_mixed(
         function, bounds, fixed_features_list=function.fixed_features_list(), **options
     )
     assert best[0, 0].item() == 0.4000000000000001, "the cached value to its last bit"
     _, everywhere = optimize_acqf(function, bounds, **options)
+    assert value is not None
+    assert everywhere is not None
     assert value > everywhere + 1, "the first stage has most of the cost"
 
 
@@ -122,7 +127,7 @@ def test_botorch_optimizes_over_all_cuts(models: tuple[SingleTaskGP, ...]) -> No
     ],
 )
 def test_what_makes_no_sense_is_refused(
-    models: tuple[SingleTaskGP, ...], wrong: dict[str, object], complaint: str
+    models: tuple[SingleTaskGP, ...], wrong: dict[str, Any], complaint: str
 ) -> None:
     stage = {key: wrong.pop(key) for key in ("load", "cached") if key in wrong}
     with pytest.raises(ValueError, match=complaint):

@@ -130,7 +130,8 @@ def test_points_alone_are_predicted_as_points_together() -> None:
         slopes.append(torch.autograd.grad(mean.sum() + variance.sum(), test)[0])
         assert torch.allclose(mean, model.posterior(test).mean.flatten(), atol=1e-9)
         assert torch.allclose(variance, model.posterior(test).variance.flatten(), atol=1e-9)
-    assert torch.allclose(*slopes, atol=1e-6)
+    flat, batched = slopes
+    assert torch.allclose(flat, batched, atol=1e-6)
 
 
 def test_a_fit_by_the_libraries_has_the_same_density_and_finds_no_better_one() -> None:

@@ -285,8 +285,10 @@ def _plain_run(
     values: list[Any] = []
     bootstrap_project(Path(project))
     with KedroSession.create(project_path=project) as session:
+        assert isinstance(session, KedroSession)
         values_of_run = override(session.load_context().params, params)
     with KedroSession.create(project_path=project, runtime_params=values_of_run) as session:
+        assert isinstance(session, KedroSession)
         session._hook_manager.register(Catch())
         session.run(pipeline_name=pipeline)
     read = Objective(objective["dataset"], objective.get("key", ""), objective["direction"])

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import logging
 import os
 import random
 import re
@@ -176,7 +177,7 @@ def _audited(root: Path, params: list[dict[str, Any]], share: float, fault: str)
     auditing._EACH = 0.0
     auditing._Pending.seconds = SECONDS  # type: ignore[assignment,method-assign]
     auditing._cold_seconds = lambda trial: SECONDS * len(trial.nodes)
-    auditing.time = SimpleNamespace(monotonic=lambda: clock.now)  # type: ignore[assignment]
+    auditing.time = SimpleNamespace(monotonic=lambda: clock.now)  # type: ignore[attr-defined,assignment]
     saved = property(lambda t: SECONDS * sum(n.status == "reused" for n in t.nodes))
     TrialRecord.saved = saved  # type: ignore[method-assign,assignment]
     sittings._bootstrap(root)
@@ -202,7 +203,7 @@ def _audited(root: Path, params: list[dict[str, Any]], share: float, fault: str)
                 if share <= 1:
                     break
     for line in notices:
-        sittings.logging.getLogger("kedro_eeipu").warning("%s", line)
+        logging.getLogger("kedro_eeipu").warning("%s", line)
     for process, *_ in servers:
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, 9)

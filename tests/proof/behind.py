@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from projects import project
 
@@ -55,7 +56,7 @@ def make_pipeline():
 
 
 def way(
-    kind: str, name: str, nodes: str, *, documented: str = "", pipe: str = PIPE, **options: str
+    kind: str, name: str, nodes: str, *, documented: str = "", pipe: str = PIPE, **options: Any
 ) -> None:
     """A way; where ``a`` hands on nothing but 0, also with p, so that ``b`` gets another input."""
     variants = {name: nodes}

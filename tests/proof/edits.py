@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from projects import PACKAGE, project
 
@@ -72,7 +73,7 @@ def code(
     changes: bool = True,
     places: tuple[str, ...] = (),
     documented: str = "",
-    **modules: str,
+    **modules: Any,
 ) -> None:
     """Edits of code whose function ``f(k)`` a node calls, one for each place.
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from edits import edit
 from projects import project
@@ -54,7 +55,7 @@ def data(
 
 
 def intermediate(
-    kind: str, name: str, body: str, catalog: str, old: str, new: str, **options: object
+    kind: str, name: str, body: str, catalog: str, old: str, new: str, **options: Any
 ) -> None:
     """An edit of a project whose nodes ``a(k)`` and ``b(x)`` hand on a dataset x of the catalog."""
     data(kind, name, body, catalog, old, new, pipe=THREE, **options)
@@ -684,7 +685,7 @@ def hook(
     old: str = "",
     new: str = "",
     body: str = HSUM,
-    **options: object,
+    **options: Any,
 ) -> None:
     files = project(body + PIPE, catalog=LISTS, hooks=text, files=dict(LIST_RAW), **options)
     edit(

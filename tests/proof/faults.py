@@ -92,15 +92,16 @@ def _code_known_by(token: Callable[[Any], Any]) -> Callable[[], None]:
     """Let the code of a node be known by something else."""
 
     def plant() -> None:
+        from kedro_eeipu.cache.identity.code import code_identity
         from kedro_eeipu.hooks import key
 
-        identity_of = key.code_identity
+        identity_of = code_identity
 
         def identity(func: Any, **options: Any) -> Any:
             digest = hashlib.sha256(repr(token(func)).encode()).hexdigest()
             return dataclasses.replace(identity_of(func, **options), digest=digest)
 
-        key.code_identity = identity
+        key.code_identity = identity  # type: ignore[attr-defined]
 
     return plant
 
@@ -172,7 +173,7 @@ def _no_sharing() -> None:
         "bypass_what_shares_inputs",
     ):
         setattr(action, name, lambda *_: None)
-    key.refuse_touched = lambda code: None
+    key.refuse_touched = lambda code: None  # type: ignore[attr-defined]
     _code_known_by(_own)()
 
 

@@ -161,7 +161,7 @@ def total(y, t):
     return float(y.agg(F.sum("w")).first()[0]) * (t + 1 + {total})
 """,
 }
-CATALOG = {
+CATALOG: dict[str, dict[str, Any]] = {
     "polars": {"type": "polars.LazyPolarsDataset", "file_format": "parquet"},
     "dask": {"type": "dask.ParquetDataset"},
     "ibis": {

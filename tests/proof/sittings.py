@@ -282,7 +282,7 @@ def _tune(root: Path, study: str, params: list[dict[str, Any]], trials: int) -> 
         try:
             from kedro_eeipu.tuning.runner import EEIPURunner
         except ImportError:
-            from kedro_eeipu.runner import EEIPURunner  # type: ignore[no-redef,import-not-found]
+            from kedro_eeipu.runner import EEIPURunner  # type: ignore[no-redef]
 
         asked = iter(params)
         evaluate = EEIPURunner.evaluate
@@ -290,7 +290,7 @@ def _tune(root: Path, study: str, params: list[dict[str, Any]], trials: int) -> 
         def evaluate_asked(self: Any, proposed: Any, *args: Any, **kwargs: Any) -> Any:
             return evaluate(self, dict(next(asked)), *args, **kwargs)
 
-        EEIPURunner.evaluate = evaluate_asked  # type: ignore[method-assign]
+        EEIPURunner.evaluate = evaluate_asked  # type: ignore[method-assign,assignment]
     options = ["--study", study, "--sampler", "random"]
     print(_command(metadata, "tune", *options, "--trials", str(trials)), file=sys.stderr)
     # Nodes may have switched off what prints.

@@ -430,7 +430,9 @@ def judge_walk(number: int, fresh: bool = False, lazy: bool = False) -> dict[str
             statuses += status(tuned)
             edits.append(edit(rng, world))
             place.write(world.files())
-    worst = next((pair for pair in zip(got, right, strict=True) if not same(*pair)), (0.0, 0.0))
+    worst: tuple[Any, Any] = next(
+        (pair for pair in zip(got, right, strict=True) if not same(*pair)), (0.0, 0.0)
+    )
     fault = next((str(v) for v in right if not isinstance(v, (int, float))), "")
     words = [] if silent else told
     return {

@@ -25,6 +25,7 @@ from kedro_eeipu.reporting import StudyView, figures, report_html
 from kedro_eeipu.reporting.believing import ends_of_ranges
 from kedro_eeipu.reporting.spending import StageTotals, best_so_far, elapsed
 from kedro_eeipu.search import Objective, PipelineStage, Range, SearchSpace, StageGraph
+from kedro_eeipu.states import NodeState
 from kedro_eeipu.study.audit import Audit
 from kedro_eeipu.study.costs import expected_costs
 from kedro_eeipu.study.records import NodeRecord, TrialRecord
@@ -136,7 +137,7 @@ def study(count: int, seed: int = 0) -> list[TrialRecord]:
     for number in range(count):
         fresh = number == 0 or draw.random() < 0.5
         scale = draw.uniform(0.5, 2.0) if fresh and number else scale
-        values = (
+        values: dict[str, Any] = (
             SPACE.defaults()
             if number == 0
             else {
@@ -148,13 +149,13 @@ def study(count: int, seed: int = 0) -> list[TrialRecord]:
         )
         if values["model.kind"] == "line":
             values["model.C"] = draw.uniform(0.1, 9.0)
-        clean = ("ran", 2.0, 0.0) if fresh else ("reused", 0.0, 2.0)
-        load = ("ran", 1.0, 0.0) if number == 0 else ("reused", 0.0, 1.0)
+        clean = (NodeState.RAN, 2.0, 0.0) if fresh else (NodeState.REUSED, 0.0, 2.0)
+        load = (NodeState.RAN, 1.0, 0.0) if number == 0 else (NodeState.REUSED, 0.0, 1.0)
         nodes = (
             NodeRecord("load", *load),
             NodeRecord("clean", *clean),
             NodeRecord("join", *clean),
-            NodeRecord("train", "ran", 0.5),
+            NodeRecord("train", NodeState.RAN, 0.5),
         )
         value = abs(values["model.rate"] - 0.3) + 0.01 * values["model.depth"]
         began = 1_800_000_000.0 + 10 * number
@@ -165,7 +166,10 @@ def study(count: int, seed: int = 0) -> list[TrialRecord]:
 
 
 def failed(number: int, error: str, node: str = "train") -> TrialRecord:
-    nodes = (NodeRecord("load", "reused", 0.0, 1.0), NodeRecord(node, "failed", 0.2, error=error))
+    nodes = (
+        NodeRecord("load", NodeState.REUSED, 0.0, 1.0),
+        NodeRecord(node, NodeState.FAILED, 0.2, error=error),
+    )
     return TrialRecord(number, "failed", SPACE.defaults(), None, nodes, error=error)
 
 
@@ -190,9 +194,9 @@ def large_study() -> tuple[list[TrialRecord], StageGraph, SearchSpace]:
     for number in range(1000):
         first = draw.randrange(100) if number else 0
         nodes = tuple(
-            NodeRecord(name, "ran", draw.random())
+            NodeRecord(name, NodeState.RAN, draw.random())
             if i >= first
-            else NodeRecord(name, "reused", 0.0, draw.random())
+            else NodeRecord(name, NodeState.REUSED, 0.0, draw.random())
             for i, name in enumerate(names)
         )
         values = {path: draw.uniform(0.01, 1.0) for path in space.paths}
@@ -312,7 +316,7 @@ def test_reuse_over_trials_averages_the_last_ten() -> None:
     trials = study(25)
     nodes, _ = page_of(trials).figures["Reuse over the last ten trials"]["data"]
     last = [n.status for t in trials[-10:] for n in t.nodes]
-    assert nodes["y"][-1] == pytest.approx(last.count("reused") / len(last))
+    assert nodes["y"][-1] == pytest.approx(last.count(NodeState.REUSED) / len(last))
     assert nodes["y"][0] == 0.0
 
 

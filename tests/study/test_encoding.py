@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from optuna.distributions import FloatDistribution, IntDistribution
 
 from kedro_eeipu.search import Range, parse_space
 from kedro_eeipu.study.encoding import dimension, distribution, from_unit, to_unit
@@ -17,6 +18,8 @@ def test_optuna_has_the_same_steps(low: int, span: int, step: int) -> None:
     tenths = (low / 10, (low + span) / 10, step / 10)
     floats = distribution(Range("a", "float", low, low=tenths[0], high=tenths[1], step=tenths[2]))
     for d in (integers, floats):
+        assert isinstance(d, IntDistribution | FloatDistribution)
+        assert d.step
         assert round((d.high - d.low) / d.step) + 1 == len(range(0, span + 1, step))
 
 

@@ -117,7 +117,8 @@ def test_numbers_are_given_once(project: Any, postgresql: Any) -> None:
     project.study_in(postgresql)
     tuner = project.tuner()
     url, distributions = tuner.project.storage, tuner._distributions
-    barrier, numbers = threading.Barrier(16), []
+    barrier = threading.Barrier(16)
+    numbers: list[int] = []
 
     def begin() -> None:
         study = open_study(url, "default")

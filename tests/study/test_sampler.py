@@ -18,7 +18,7 @@ from kedro_eeipu.study.encoding import from_unit, to_unit
 from kedro_eeipu.study.peers import propose
 from kedro_eeipu.study.sampler import EEIPUSampler, Observation
 
-PARAMETERS = {
+PARAMETERS: dict[str, Any] = {
     "early": {"n": 4, "rate": 0.01},
     "late": {"kind": "rf", "depth": 8, "C": 1.0},
     "eeipu": {

@@ -15,6 +15,7 @@ import pytest
 
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.search.block import parse_space
+from kedro_eeipu.states import NodeState
 from kedro_eeipu.study.encoding import distributions
 from kedro_eeipu.study.explain import History, changed_parts
 from kedro_eeipu.study.fast_read import read_trials
@@ -47,7 +48,11 @@ def finished(
     study: Any, params: dict[str, Any], value: float | None, **options: Any
 ) -> TrialRecord:
     number = study.begin(params, distributions(space()), "run", {})
-    nodes = [NodeRecord("n", "ran", seconds=1.5, key="k", outputs=(("d", 3),), parts={"code": "c"})]
+    nodes = [
+        NodeRecord(
+            "n", NodeState.RAN, seconds=1.5, key="k", outputs=(("d", 3),), parts={"code": "c"}
+        )
+    ]
     return study.finish(number, value, nodes, **options)
 
 
@@ -56,6 +61,8 @@ def test_what_is_recorded_is_read_back(url: str) -> None:
     told = finished(open_study(url, "s", space(), create=True), params, 2.0)
     (read,) = open_study(url, "s").trials()
     assert read == replace(told, finished=read.finished)
+    assert read.started is not None
+    assert read.finished is not None
     assert read.started <= read.finished == pytest.approx(told.finished, abs=1.0)
     assert read.finished == pytest.approx(time.time(), abs=60), "the clock of everybody else"
     assert (read.params, read.value, read.cost, read.state) == (params, 2.0, 1.5, "complete")
@@ -103,7 +110,7 @@ def test_best_follows_the_direction(url: str) -> None:
     for study in (low, high):
         for value in (2.0, 1.0, 3.0, 1.0, 3.0):
             finished(study, {"a": 0.1}, value)
-    assert (low.best().number, high.best().number) == (1, 2)
+    assert [(best := study.best()) and best.number for study in (low, high)] == [1, 2]
 
 
 def test_trial_with_the_defaults_is_of_the_same_params_as_the_best() -> None:
@@ -162,17 +169,17 @@ def test_reasons_name_what_differs_from_the_nearest_trial() -> None:
 
     def ran(**changes: str) -> NodeRecord:
         parts = {**base, **{k.replace("_", ":").replace("DOT", "."): v for k, v in changes.items()}}
-        return NodeRecord("n", "ran", 1.0, key=str(sorted(parts.items())), parts=parts)
+        return NodeRecord("n", NodeState.RAN, 1.0, key=str(sorted(parts.items())), parts=parts)
 
     history = [
         trial(0, ran()),
         trial(1, ran(params_mDOTlr="2", rows="2")),
         trial(2, ran(params_mDOTlr="3")),
         trial(3, ran(code="2", params_mDOTlr="2", rows="2")),
-        trial(4, NodeRecord("n", "reused", saved=1.0, key=ran().key, parts=base)),
+        trial(4, NodeRecord("n", NodeState.REUSED, saved=1.0, key=ran().key, parts=base)),
         trial(5, ran()),
-        trial(6, NodeRecord("n", "skipped")),
-        trial(7, NodeRecord("n", "ran", why_not="it is a generator")),
+        trial(6, NodeRecord("n", NodeState.SKIPPED)),
+        trial(7, NodeRecord("n", NodeState.RAN, why_not="it is a generator")),
     ]
     known = History(history)
     said = [known.reason(t.number, t.nodes[0]) for t in history]
@@ -190,7 +197,7 @@ def test_reasons_name_what_differs_from_the_nearest_trial() -> None:
 
 
 def test_reason_of_a_node_whose_input_has_no_content_to_tell() -> None:
-    nodes = [NodeRecord("n", "ran", 1.0, parts={"code": "1"}) for _ in range(2)]
+    nodes = [NodeRecord("n", NodeState.RAN, 1.0, parts={"code": "1"}) for _ in range(2)]
     known = History([trial(i, node) for i, node in enumerate(nodes)])
     for i, node in enumerate(nodes):
         assert "one of its inputs cannot be stored" in known.reason(i, node)
@@ -208,7 +215,7 @@ def test_reason_of_a_node_whose_input_has_no_content_to_tell() -> None:
 )
 def test_reason_names_the_keys_inside_a_mapping(part: str, told: str) -> None:
     def made(number: int, lr: float, er: int) -> TrialRecord:
-        node = NodeRecord("n", "ran", 1.0, key=str(number), parts={part: str(number)})
+        node = NodeRecord("n", NodeState.RAN, 1.0, key=str(number), parts={part: str(number)})
         params = {"m.lr": lr, "m.same": 1, "mm": 2}
         given = {"m": {"lr": 9.0, "deep": {"er": er}}}
         return TrialRecord(number, "complete", params, 1.0, (node,), runtime_params=given)
@@ -224,7 +231,7 @@ def test_nearest_trial_is_the_latest_of_those_that_differ_least() -> None:
     for number in range(60):
         names = draw.choice([("code", "a", "b"), ("code", "a"), ("code", "a", "b", "c")])
         parts = {name: draw.choice("12") for name in names}
-        status = draw.choice(["ran", "reused", "failed", "skipped"])
+        status = draw.choice([NodeState.RAN, NodeState.REUSED, NodeState.FAILED, NodeState.SKIPPED])
         history.append(trial(number, NodeRecord("n", status, key=str(parts), parts=parts)))
     draw.shuffle(history)
     known = History(history)
@@ -249,7 +256,7 @@ def test_a_large_study_is_explained_in_linear_time() -> None:
 
     def node(name: int, number: int) -> NodeRecord:
         parts = {"code": "1", "params:a": f"{number % 7}", "rows": str(number)}
-        return NodeRecord(f"n{name}", "ran", 1.0, key=f"{number}", parts=parts)
+        return NodeRecord(f"n{name}", NodeState.RAN, 1.0, key=f"{number}", parts=parts)
 
     history = [trial(i, *(node(j, i) for j in range(40))) for i in range(400)]
     started = time.process_time()
@@ -261,7 +268,7 @@ def test_a_large_study_is_explained_in_linear_time() -> None:
 
 def test_trials_are_read_without_optuna_as_optuna_reads_them(url: str) -> None:
     study = open_study(url, "s", space(), create=True)
-    node = NodeRecord("n", "ran", 1.5, key="k", parts={"code": "1"}, outputs=(("d", 3),))
+    node = NodeRecord("n", NodeState.RAN, 1.5, key="k", parts={"code": "1"}, outputs=(("d", 3),))
     finished(study, {"a": 0.1, "b": 3, "c": "x"}, 1.0)
     number = study.begin({"a": 0.2, "b": 4}, distributions(space()), "run", {"proposing": 0.5})
     study.finish(number, None, [node], error='it "broke"', interrupted=True)

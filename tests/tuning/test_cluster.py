@@ -327,7 +327,7 @@ def test_two_clusters_are_refused() -> None:
         opener(2, "tcp://127.0.0.1:1", {})
 
 
-class _Here:
+class _Here(Cluster):
     """A cluster of two workers in this process, which end their trials when nothing else happens.
 
     Attributes:

@@ -91,9 +91,15 @@ def test_pruned_trials_teach_what_their_stages_cost(project: Any) -> None:
     assert set(observed.costs) == ran
     assert observed.available == ran
     study = tuner.study.optuna
-    sampler, numbers = tuner.proposer.eeipu(), []
+    sampler = tuner.proposer.eeipu()
+    numbers: list[int] = []
     observe = sampler.observe
-    sampler.observe = lambda t: numbers.append(t.number) or observe(t)
+
+    def observing(trial: Any) -> Any:
+        numbers.append(trial.number)
+        return observe(trial)
+
+    sampler.observe = observing
     sampler.propose(study.get_trials(deepcopy=False), study.direction)
     assert numbers == list(range(6))
 

@@ -109,7 +109,9 @@ def test_run_status_is_that_of_the_trial(project: Any, tuner: Any) -> None:
 def test_picker_lists_the_best_first_and_new_trials_as_they_come(tuner: Any) -> None:
     pages = Pages(tuner.project, tuner.study)
     values = {t.number: t.value for t in tuner.study.trials()}
-    assert [t["number"] for t in pages.trials()["trials"]] == sorted(values, key=values.get)
+    assert [t["number"] for t in pages.trials()["trials"]] == sorted(
+        values, key=lambda n: values[n]
+    )
     tuner.evaluate({**DEFAULTS, "shift": 26.0})
     first = pages.trials()["trials"][0]
     assert (first["number"], first["value"]) == (2, 0.0)
