@@ -24,6 +24,17 @@ from simulate import WARMUP, simulate, warmup_seconds
 
 RESULTS = Path(__file__).with_name("results.jsonl")
 TABLE = Path(__file__).parents[2] / "docs" / "pages" / "benchmark.md"
+INTRODUCTION = f"""\
+`python tests/benchmarks/run.py` writes this page. The pipelines are synthetic, with known
+maxima; they are defined in `tests/benchmarks/problems.py`. Every sampler starts from the same
+{WARMUP} space-filling points. It pays only for stages that it has not computed before. The
+budget includes the warm-up. The tables have medians over the seeds.
+
+- Regret is the distance to the maximum.
+- Half-way after the warm-up means that half of the budget left by the warm-up is spent.
+- p is from a one-sided paired Wilcoxon test.
+- The seconds per proposal depend on what else was running on the machine.
+"""
 OURS = "EEIPU (ours)"
 EVERY = SAMPLERS | ABLATIONS
 Runs = dict[tuple[str, str, int], dict[str, Any]]
@@ -90,8 +101,8 @@ def section(problem: Problem, names: Iterable[str], reference: str, runs: Runs) 
     lines = [
         f"## {problem.name}",
         "",
-        f"{problem.d} parameters, {len(problem.own)} stages of usually "
-        f"{', '.join(f'{v:g}' for v in problem.seconds)} s, budget {problem.budget:g} s, "
+        f"{problem.d} parameters; {len(problem.own)} stages that usually take "
+        f"{', '.join(f'{v:g}' for v in problem.seconds)} s; a budget of {problem.budget:g} s; "
         f"{len(seeds)} seeds.",
         "",
         "| sampler | evaluations | regret at half the budget | half-way after the warm-up "
@@ -125,12 +136,7 @@ def write_table() -> None:
     lines = [
         "# Benchmark",
         "",
-        "Written by `python tests/benchmarks/run.py`. Synthetic pipelines with known maxima,",
-        f"defined in `tests/benchmarks/problems.py`. Every sampler starts from the same {WARMUP}",
-        "space-filling points and pays only for stages that it has not computed before; the budget",
-        "counts the warm-up. Medians over the seeds; regret is the distance to the maximum;",
-        "half-way after the warm-up, half of what it leaves of the budget is spent; p is of a",
-        "one-sided paired Wilcoxon test. Seconds per proposal depend on what else the machine did.",
+        *INTRODUCTION.splitlines(),
         "",
     ]
     for problem in PROBLEMS.values():
@@ -139,7 +145,7 @@ def write_table() -> None:
     lines += [
         "# Ablations",
         "",
-        "Ours, and the same with one thing changed.",
+        "Our sampler as it is, and with one thing changed in each row.",
         "",
     ]
     for problem in PROBLEMS.values():
