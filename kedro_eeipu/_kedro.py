@@ -166,18 +166,18 @@ def wrapped_dataset(dataset: AbstractDataset[Any, Any]) -> AbstractDataset[Any, 
 
 
 def file_path(dataset: AbstractDataset[Any, Any]) -> str:
-    """Path of a dataset that lies in one file, empty for others."""
+    """Path of a dataset that is in one file, empty for others."""
     return str(getattr(dataset, "_filepath", ""))
 
 
 def location(dataset: AbstractDataset[Any, Any] | None) -> str:
-    """Path of a dataset that lies in a file or a folder, empty for others."""
+    """Path of a dataset that is in a file or a folder, empty for others."""
     path = getattr(dataset, "_filepath", None) or getattr(dataset, "_path", None)
     return "" if path is None else str(path)
 
 
 def protocol(dataset: AbstractDataset[Any, Any] | None) -> str:
-    """Protocol of the filesystem that a dataset lies on, empty where it does not say."""
+    """Protocol of the filesystem that a dataset is on, empty where it does not say."""
     return str(getattr(dataset, "_protocol", ""))
 
 
@@ -193,7 +193,7 @@ def credentials_in(dataset: AbstractDataset[Any, Any]) -> dict[str, Any]:
 
 
 def copy_in_folder(dataset: AbstractDataset[Any, Any], folder: str) -> AbstractDataset[Any, Any]:
-    """A copy of a dataset that lies in one local file, whose file lies in another folder."""
+    """A copy of a dataset that is in one local file, whose file is in another folder."""
     copied: Any = copy.copy(dataset)
     copied._filepath = PurePosixPath(folder) / PurePosixPath(copied._filepath).name
     copied._version = None

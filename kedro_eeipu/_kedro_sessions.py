@@ -27,7 +27,7 @@ class Session:
     Args:
         project_path: Root of the project.
         env: Environment of the configuration.
-        conf_source: Where the configuration lies.
+        conf_source: Where the configuration is.
     """
 
     def __init__(self, project_path: Path, env: str | None, conf_source: str | None) -> None:

@@ -1,4 +1,4 @@
-"""What code in a node says while it trains: values on the way, and whether to go on.
+"""What code in a node says while it trains: intermediate values, and whether to continue.
 
 The public functions do nothing in a run that is no trial. What listens to them is put in place by
 the run (`listening`), for the thread that calls the node's function; a process that the node starts
@@ -32,7 +32,7 @@ _MOST_POINTS = 200  # of a curve that is kept: a study holds very many
 
 @dataclass(frozen=True)
 class Thresholds:
-    """What decides whether a training of a node goes on.
+    """What decides whether a training of a node continues.
 
     Attributes:
         by_step: At a step, what three quarters of the earlier trainings were at least as good as;
@@ -48,7 +48,7 @@ class Listener:
     """Takes what one call of a node's function reports, and says whether it is to end early.
 
     Args:
-        thresholds: What the values are held against; ``None`` if the call is never to end early.
+        thresholds: What the values are compared with; ``None`` if the call is never to end early.
 
     Attributes:
         stopped: Why the call was told to end, empty if it was not.
@@ -67,7 +67,7 @@ class Listener:
 
     @property
     def is_open(self) -> bool:
-        """Whether the call goes on, and this is the process that it was made in."""
+        """Whether the call is still running, and this is the process that it was made in."""
         return self._is_open and self._process == os.getpid()
 
     @property
@@ -139,10 +139,10 @@ def _current() -> Listener | None:
 
 
 def report(value: SupportsFloat, step: SupportsIndex) -> None:
-    """Say how good a training is by now, from the function of a node.
+    """Report how good a training is so far, from the function of a node.
 
-    In a trial the values are held against those of earlier trials; `should_prune` says how that
-    came out. In any other run nothing is done with them.
+    In a trial the values are compared with those of earlier trials, and `should_prune` gives the
+    result. In any other run nothing is done with them.
 
     Args:
         value: The larger the better if the objective is maximised, the smaller if it is minimised.

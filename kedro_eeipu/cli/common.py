@@ -141,7 +141,7 @@ def interrupt_on_signals() -> Callable[[], bool]:
 def make_console(quiet: bool = False) -> Any:
     """Where tables go: cut at the width of a terminal, and whole into a pipe or a file.
 
-    In a notebook, too, they are text: rich would put each line into a block of its own.
+    In a notebook, too, they are text: rich would put each line into its own block.
     """
     from rich.console import Console
 

@@ -78,7 +78,7 @@ def compare(
 ) -> None:
     """Compare samplers on this pipeline.
 
-    All start from the same warm-up, each has a study and a cost account of its own. Each node
+    All start from the same warm-up, each has its own study and cost account. Each node
     execution is measured once, unless --measure. Stop it any time: the same command resumes.
     """
     from kedro_eeipu.comparison import Comparison, as_json

@@ -20,7 +20,7 @@ __all__ = ["init"]
 def init(selection: Selection) -> None:
     """Write a first `eeipu` block.
 
-    Guesses the objective and the ranges, and writes them to a parameters file of their own. A block
+    Guesses the objective and the ranges, and writes them to their own parameters file. A block
     that is there already is left as it is.
     """
     from kedro_eeipu.project.proposal import propose_block

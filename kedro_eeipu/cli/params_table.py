@@ -184,7 +184,7 @@ def _parts(fixed: Sequence[_Column], columns: Sequence[_Column], width: int) -> 
 
 
 def _groups(columns: Sequence[_Column]) -> str:
-    """The line above the heads: where the parameters lie, once for neighbours of one place."""
+    """The line above the heads: where the parameters are, once for neighbours of one place."""
     text, at = "", 0
     for i, column in enumerate(columns):
         if column.group and (not i or columns[i - 1].group != column.group):

@@ -156,7 +156,7 @@ class LiveView(PlainView):
         self.spent += trial.cost
         before = self.best
         self._keep_best(trial)
-        self._live.refresh()  # else the row would stand above the panel of its own trial
+        self._live.refresh()  # else the row would be above the panel of its own trial
         if not self._headed:
             self._headed = True
             head = f"{'trial':>5} {'value':>11} {'cost':>9} {'saved':>9}  nodes run"

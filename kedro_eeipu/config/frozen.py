@@ -34,7 +34,7 @@ class ConfigurationSnapshot:
     """What files and resolvers said of each key of the configuration when first asked.
 
     Args:
-        received: The snapshot of another process, for a worker: it may lie in another folder there.
+        received: The snapshot of another process, for a worker: it may be in another folder there.
     """
 
     def __init__(self, received: PortableSnapshot | None = None) -> None:

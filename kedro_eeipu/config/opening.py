@@ -39,7 +39,7 @@ def open_store(context: KedroContext, settings: Settings) -> Store:
     """The store that the settings describe.
 
     Raises:
-        ConfigurationError: Credentials that they name are not there, or stand in the URL; or the
+        ConfigurationError: Credentials that they name are missing, or are in the URL; or the
             root is a file.
     """
     cache = settings.cache
@@ -142,7 +142,7 @@ def _credentials(context: KedroContext, name: str, key: str) -> dict[str, Any]:
 
 
 def _refuse_file(root: str) -> None:
-    """Refuse a local root that is a file, or lies below one."""
+    """Refuse a local root that is a file, or is below one."""
     path = Path(root.removeprefix("file://"))
     if "://" in str(path):
         return

@@ -144,7 +144,7 @@ def _ranges(search: Any) -> Iterable[object]:
 
 
 def _spellings(secret: str) -> Iterator[str]:
-    """A secret as it may stand in a text: in a URL, in quotes, a line of a key."""
+    """A secret as it may occur in a text: in a URL, in quotes, a line of a key."""
     yield secret
     yield quote(secret, safe="")
     yield quote_plus(secret)

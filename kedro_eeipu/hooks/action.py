@@ -112,7 +112,7 @@ class NodeAction:
         self._lock, self._rebuilding, self._lease = threading.Lock(), threading.RLock(), ExitStack()
 
     def __getstate__(self) -> dict[str, Any]:
-        # Another process has globals of its own.
+        # Another process has its own globals.
         state = {**self.__dict__, "peers": {}}
         del state["_lock"], state["_rebuilding"], state["_lease"]
         return state

@@ -23,7 +23,7 @@ class NodeCall:
         node: The node, with its own function.
         meta: What its record says of the run; of a run that is timed by the processor's clock
             it says ``clock: cpu``.
-        thresholds: What decides whether a training goes on; ``None`` where none ends early.
+        thresholds: What decides whether a training continues; ``None`` where none ends early.
 
     Attributes:
         seconds: What the latest call took.

@@ -102,7 +102,7 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
 
     @property
     def output(self) -> Output | None:
-        """Where the content lies, ``None`` before it exists or when it could not be stored."""
+        """Where the content is, ``None`` before it exists or when it could not be stored."""
         return self.planned or self.run.output(self.name)
 
     @property
@@ -132,7 +132,7 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
 
     @property
     def delivered(self) -> bool:
-        """Whether this run has written the declared place; before, an earlier run's lies there."""
+        """Whether this run has written the declared place; before, an earlier run's is there."""
         return self.delivers and (
             self._memory is not None or self.run.output(self.name) is not None
         )

@@ -1,4 +1,4 @@
-"""What the user's catalog declares under a name: whether it lies in a file, and what that does."""
+"""What the user's catalog declares under a name: whether it is in a file, and what that does."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def private_copy(config: Mapping[str, Any], name: str, path: str) -> AbstractDat
     """A dataset of a declared kind at a path of the run's own.
 
     Raises:
-        DatasetError: The kind cannot lie there.
+        DatasetError: The kind cannot be there.
     """
     arguments = {
         k: v for k, v in config.items() if k not in ("credentials", "versioned", "version")
@@ -55,7 +55,7 @@ def private_memory(declared: AbstractDataset[Any, Any], name: str) -> AbstractDa
 
 
 def file_config(declared: AbstractDataset[Any, Any] | None) -> dict[str, Any] | None:
-    """The configuration of a declared dataset that lies in a file, ``None`` for other kinds."""
+    """The configuration of a declared dataset that is in a file, ``None`` for other kinds."""
     if not is_persistent(declared) or isinstance(declared, CachedDataset):
         return None
     assert declared is not None
@@ -73,7 +73,7 @@ def changes_content(declared: AbstractDataset[Any, Any] | None) -> bool:
 
 
 def lies_elsewhere(declared: AbstractDataset[Any, Any] | None) -> bool:
-    """Whether a declared dataset outlives the process and does not lie in a file: a table, say."""
+    """Whether a declared dataset outlives the process and is not in a file: a table, say."""
     cached = isinstance(declared, CachedDataset)
     return is_persistent(declared) and not cached and file_config(declared) is None
 

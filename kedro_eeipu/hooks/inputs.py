@@ -80,11 +80,11 @@ def _nested(definition: Any) -> Any:
 
 @dataclass(frozen=True)
 class FileToken:
-    """Makes the token of an input that lies in a file or a folder of files.
+    """Makes the token of an input that is in a file or a folder of files.
 
     Attributes:
         identity: How the dataset reads it.
-        fs: The fsspec filesystem it lies on.
+        fs: The fsspec filesystem it is on.
         path: Its path there.
     """
 

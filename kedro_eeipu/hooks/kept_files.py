@@ -80,7 +80,7 @@ class KeptFiles:
         return None if folder is None else self._inside(folder)
 
     def load(self, path: str) -> Any:
-        """What lies there, as its dataset loads it."""
+        """What is there, as its dataset loads it."""
         return self._copy(path).load()
 
     def write(self, value: Any) -> None:

@@ -51,7 +51,7 @@ class Identity:
     Attributes:
         code: Identity of its function.
         tokens: Tokens of its parameters and free inputs, by input name.
-        current: For each free input that lies in a file, what makes its token again.
+        current: For each free input that is in a file, what makes its token again.
         extra: What ``eeipu.yml`` adds: a version, files, environment variables.
         validators: Token of what validates, and may change, what it loads and saves.
         hooks: Token of the hooks that see its data.

@@ -21,7 +21,7 @@ class LazyValues(dict[str, Any]):
 
     Names, their number and whether one is there are known without loading. All that shows values
     loads them: `dict()`, `**`, `|`, `==`, `repr`, `json`, `pickle` and copies too. CPython copies a
-    dict past its methods unless its class has an `__iter__` of its own.
+    dict past its methods unless its class has its own `__iter__`.
 
     Args:
         names: The keys.

@@ -57,7 +57,7 @@ class MlflowRun:
         experiment: Where its run is opened if kedro-mlflow opens none; empty for no run then.
         run_id: MLflow's id of the run, ``None`` where there is none.
         metrics: Copies of the catalog's metric datasets by name; they log into this run.
-        artifacts: Likewise those that write a local file and log it.
+        artifacts: The same for those that write a local file and log it.
     """
 
     study: str

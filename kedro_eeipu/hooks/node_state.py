@@ -40,7 +40,7 @@ class StateOfNode:
         self.effects: NodeEffects | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        # Another process has settings and generators of its own.
+        # Another process has its own settings and generators.
         return {**self.__dict__, "_carried": None}
 
     def begin(self) -> None:

@@ -1,4 +1,4 @@
-"""Where the data of a free input lies, and its version where it lies in no file."""
+"""Where the data of a free input is, and its version if it is in no file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from kedro_eeipu.cache.identity.contents import content_token
 
 __all__ = ["content_of", "place_of", "queried_version"]
 
-# Kinds of the file-backed family whose data does not lie in the file at their path.
+# Kinds of the file-backed family whose data is not in the file at their path.
 _NOT_FILES = ("spark", "databricks", "snowflake", "dask", "ibis.table", "IncrementalDataset")
 # Kinds that hand their path to a library, which finds the files.
 _BY_PATH = (
@@ -99,7 +99,7 @@ def queried_version(name: str, dataset: AbstractDataset[Any, Any], query: str) -
             ) from error
         _queried[dataset] = combine(rows=[[repr(value) for value in row] for row in rows])
     fs, path = file_system(dataset), location(dataset)
-    # A query that lies in a file is a part of what is read.
+    # A query that is in a file is a part of what is read.
     text = content_token(fs, path) if fs is not None and path else ""
     return combine(rows=_queried[dataset], text=text)
 

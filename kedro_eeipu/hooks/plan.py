@@ -39,8 +39,8 @@ class RunPlan:
         reused: Names of the nodes that are served from the cache without being called.
         recalled: Names of the nodes that are served and called all the same, because a node that
             runs needs an output of which no bytes are kept.
-        datasets: What stands in the catalog for every produced dataset.
-        streamed: What stands there for the outputs of generators that are never cached.
+        datasets: What the catalog has for every produced dataset.
+        streamed: What it has for the outputs of generators that are never cached.
         run: The run's directory.
         write_through: Whether it is a plain run, which writes and confirms the user's datasets.
     """

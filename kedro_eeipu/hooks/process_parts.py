@@ -111,7 +111,7 @@ class _Modules:
 
     def _look(self) -> None:
         now = loaded_modules()
-        with contextlib.suppress(Exception):  # of modules that are compared in ways of their own
+        with contextlib.suppress(Exception):  # of modules that are compared in their own ways
             if now == self._looked_at:  # by identity, and fast
                 return
         self._looked_at = now

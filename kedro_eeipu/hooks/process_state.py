@@ -154,7 +154,7 @@ class CarriedState:
 
     Attributes:
         now: The state in which the first node begins.
-        seeded: Generators that have been seeded by now.
+        seeded: Generators that have been seeded so far.
         resumed: Names of the served nodes whose effects have been had.
     """
 

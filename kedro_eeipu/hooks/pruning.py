@@ -1,9 +1,9 @@
 """Stopping a trial that promises little before its expensive tail.
 
-A value in the middle of the pipeline (``report:`` in the ``eeipu`` block) is held against those of
-earlier trials as soon as the node that makes it has ended; what the code in a node reports
-(`kedro_eeipu.report`), while it runs. That may be in a process of its own (``ParallelRunner``) or
-on another machine, so what decides travels with the run.
+A value in the middle of the pipeline (``report:`` in the ``eeipu`` block) is compared with those of
+earlier trials as soon as the node that makes it has ended. What the code in a node reports
+(`kedro_eeipu.report`) is compared while the node runs. That may be in another process
+(``ParallelRunner``) or on another machine, so what decides travels with the run.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Gate:
     in_nodes: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
 
     def thresholds(self, node: str) -> Thresholds:
-        """What the values are held against that the code in a node reports."""
+        """What to compare with the values that the code in a node reports."""
         return Thresholds(self.in_nodes.get(node, {}), self.maximize)
 
     def steps(self, outputs: Iterable[str]) -> tuple[int, ...]:

@@ -1,7 +1,7 @@
 """Let a run write to a private folder instead of the user's, whatever its datasets are called.
 
-What counts is the path: two datasets in one file still lie in one file, and an input that lies
-where a node writes is read from there.
+What counts is the path: two datasets in one file still share one file, and an input is read from
+where a node writes it.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ _LOCAL = ("", "file", "local")
 
 @dataclass
 class Redirection:
-    """What stands in the catalog of a run that touches no file of the user's.
+    """The catalog entries of a run that touches no file of the user's.
 
     Attributes:
-        datasets: Copies of declared datasets that lie in the private folder, by name.
+        datasets: Copies of declared datasets that are in the private folder, by name.
         in_memory: Names of declared outputs that have no path. They are handed on in memory.
         persistent: Names of all declared outputs that outlive a plain run.
     """
@@ -139,7 +139,7 @@ def _bring(dataset: AbstractDataset[Any, Any], root: str, target: Path) -> None:
 def _copy(
     name: str, dataset: AbstractDataset[Any, Any], target: Path
 ) -> AbstractDataset[Any, Any] | None:
-    """A dataset of the same kind at another path, ``None`` if it cannot lie there."""
+    """A dataset of the same kind at another path, ``None`` if it cannot be there."""
     config = file_config(wrapped_dataset(dataset))
     if config is None:
         return None

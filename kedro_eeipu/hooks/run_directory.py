@@ -35,11 +35,11 @@ _ABANDONED_SECONDS = 3600.0
 
 @dataclass(frozen=True)
 class Output:
-    """Where a dataset produced or planned in this run lies.
+    """The place of a dataset that is produced or planned in this run.
 
     Attributes:
         blob: Its content.
-        scratch: Whether it lies in the run's own scratch store rather than in the shared one.
+        scratch: Whether it is in the run's own scratch store rather than in the shared one.
         is_known: Whether the blob stands for the content. A lazy value may have been evaluated on
             data that changed meanwhile.
     """
@@ -90,18 +90,18 @@ class RunDirectory:
         return Store(str(self.path / "scratch"))
 
     def put_output(self, dataset: str, output: Output) -> None:
-        """Tell where a dataset's content lies."""
+        """Record where a dataset's content is."""
         self._tell("output", dataset, asdict(output))
 
     def output(self, dataset: str) -> Output | None:
-        """Where a dataset's content lies, ``None`` when the run has not produced it."""
+        """Where a dataset's content is, ``None`` when the run has not produced it."""
         entry = self._entries.get(("output", dataset))
         if entry is None and self._shared:
             entry = self._read("output", dataset)
         return None if entry is None else Output(**{**entry, "blob": Blob(**entry["blob"])})
 
     def put_node(self, node: str, event: Mapping[str, Any]) -> None:
-        """Tell what is known of a node by now; a later event replaces an earlier one."""
+        """Record what is known of a node so far; a later event replaces an earlier one."""
         if event.get("error"):
             event = {**event, "error": self._hide(event["error"])}
         lasting = event["status"] in (NodeState.RAN, NodeState.FAILED, NodeState.STOPPED)
@@ -190,7 +190,7 @@ def plan_directory(runs: Path) -> RunDirectory:
     """A new directory for a plan that nobody runs.
 
     Args:
-        runs: Where run directories lie.
+        runs: Where run directories are.
     """
     # Two containers may share the folder, and number their processes alike.
     directory = RunDirectory(runs / f"{_PLAN}{os.getpid()}-{uuid.uuid4().hex[:8]}")
@@ -203,7 +203,7 @@ def sweep_plans(runs: Path) -> int:
     """Delete the directories of plans whose process has ended; returns how many.
 
     Args:
-        runs: Where run directories lie.
+        runs: Where run directories are.
     """
     swept = 0
     for folder in runs.glob(f"{_PLAN}*"):

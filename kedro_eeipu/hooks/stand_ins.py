@@ -64,8 +64,8 @@ class StandIns:
 
     Attributes:
         actions: The action of every node added, by node name.
-        datasets: What stands in the catalog for every dataset that they produce.
-        streamed: What stands there for the outputs of generators that are never cached.
+        datasets: What the catalog has for every dataset that they produce.
+        streamed: What it has for the outputs of generators that are never cached.
     """
 
     def __init__(

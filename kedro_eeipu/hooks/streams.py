@@ -1,6 +1,6 @@
 """Nodes that are generators: Kedro saves each chunk by itself.
 
-If the catalog declares all outputs as datasets that lie in files, these write the chunks into the
+If the catalog declares all outputs as datasets that are in files, these write the chunks into the
 cache, as they write lazy values. The node is recorded once its last chunk is saved.
 """
 
@@ -103,7 +103,7 @@ class StreamAction(NodeAction):
     outputs: Mapping[str, StreamedDataset]  # type: ignore[assignment]
 
     def stream(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
-        """Run the generator chunk by chunk, unless its outputs are there by now.
+        """Run the generator chunk by chunk, unless its outputs are there already.
 
         Then there is one chunk for hooks to look at, all that there is, which is not saved again.
         """

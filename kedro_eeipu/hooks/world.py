@@ -121,7 +121,7 @@ def _source_files() -> set[Path]:
 
 
 def _is_pythons(file: str) -> bool:
-    """Whether a file is part of how Python was started, or lies with it and the libraries."""
+    """Whether a file is part of how Python was started, or is stored with it and the libraries."""
     main = getattr(sys.modules.get("__main__"), "__file__", None)
     installed = file.startswith((sys.prefix, sys.base_prefix)) or "site-packages" in file
     return installed or file == main or Path(file).stem in _AT_START

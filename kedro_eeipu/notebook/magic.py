@@ -17,7 +17,7 @@ from kedro_eeipu.notebook.display import Best, Page
 
 __all__ = ["load_ipython_extension"]
 
-# They end with a click of their own, or wait for Ctrl-C.
+# They end with their own click, or wait for Ctrl-C.
 _NOT_HERE = ("viz",)
 # With them `best` prints what it is asked for.
 _AS_TEXT = {"--format", "--format=json", "--format=text", "--help"}

@@ -49,7 +49,7 @@ def tune(
         sampler: ``eeipu``, ``random``, ``tpe`` or ``gp``.
         seed: Seed of the sampler.
         runner: Kedro's runner for the nodes.
-        workers: Number of trials at a time, in processes of their own.
+        workers: Number of trials at a time, in their own processes.
         scheduler: Address of a Dask cluster.
         quiet: Whether nothing is printed.
 
@@ -87,7 +87,7 @@ def tune(
         workers=workers,
         scheduler=scheduler,
     )
-    # Plain text: rich would show each line in a block of its own.
+    # Plain text: rich would show each line in its own block.
     console = Console(quiet=quiet, force_jupyter=False)
     tuner = options.prepare(loaded, selection.study_name, lambda limits: PlainView(console, limits))
     before = len(tuner.study.trials())

@@ -2,7 +2,7 @@
 
 A fit is the best guess; a few dozen trials leave other ones possible. Gibbs sampling, each
 hyperparameter in turn from a grid of values, with the others as they are. A lengthscale may be
-infinite: that its parameter has no effect is as likely beforehand as that it has one.
+infinite: a priori, its parameter is as likely to have no effect as to have one.
 
 Notation as in `hyperparameters.py`, and:
 
@@ -172,7 +172,7 @@ class _Chain:
         return values[self._choose(covariance, values, prior)]
 
     def _grid(self, low: float, high: float, count: int) -> Tensor:
-        """Values on a logarithmic grid that lies elsewhere each time."""
+        """Values on a logarithmic grid that is shifted at random each time."""
         step = math.log(high / low) / (count - 1)
         shift = float(torch.rand(1, generator=self.generator)) - 0.5
         places = torch.arange(count, dtype=torch.float64) + shift

@@ -192,7 +192,7 @@ class _Posterior:
         self.used = shares.sum(0).nonzero()[:, 0]
         self.differences = differences[self.used]  # k x P
         self.shares = shares[:, self.used]  # C x k
-        # Where each kind of hyperparameter stands in theta.
+        # Where each kind of hyperparameter is in theta.
         k, o = len(self.used), len(self.used) + self.components
         self.lengthscales = slice(0, k)
         self.outputscales = slice(k, o)
@@ -204,7 +204,7 @@ class _Posterior:
     @property
     def bounds(self) -> list[tuple[float, float]]:
         """Lower and upper bound of each entry of theta."""
-        variances = self.size - self.noise  # of the noise, and of the executions likewise
+        variances = self.size - self.noise  # of the noise and of the executions
         return (
             [BOUNDS["lengthscale"]] * len(self.used)
             + [BOUNDS["outputscale"]] * self.components

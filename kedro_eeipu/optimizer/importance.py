@@ -85,7 +85,7 @@ def _importance(
 ) -> tuple[Importance, Importance]:
     sets = [frozenset({j}) for j in range(beliefs.space.d)]
     sets += [g for g in dict.fromkeys(groups) if len(g) > 1]
-    # Each set of hyperparameters has points of its own: what they leave open shows in the interval.
+    # Each set of hyperparameters has its own points: what they leave open shows in the interval.
     fits = _FEWEST_FITS if beliefs.large else _FITS
     points = 0 if beliefs.large else _POINTS
     parts = [
@@ -109,7 +109,7 @@ def _drawn(
     """Totals of sets of columns and what columns are alone, by draw, in both regions."""
     space = draws.space
     generator = torch.Generator().manual_seed(seed)
-    # In an order of their own: each eighth point of a Sobol sequence knows an eighth of the space.
+    # Shuffled: each eighth point of a Sobol sequence knows an eighth of the space.
     order = torch.randperm(_POOL, generator=generator)
     pool = _spread(space, _uniform(_POOL, space.d, seed)[order], range(space.d))
     values = draws(pool)  # P x S

@@ -3,7 +3,7 @@
     k(x, x') = sum_c o_c m(r_c(x, x')) + sum_s e_s [same execution of stage s],
     m(r) = (1 + t + t^2 / 3) exp(-t),  t = sqrt(5) r
 
-GPyTorch's Matern kernels in a sum would each have lengthscales of their own. Here all components
+GPyTorch's Matern kernels in a sum would each have their own lengthscales. Here all components
 share them, and all features of a category share one. Notation as in `surrogates.py`.
 """
 

@@ -321,7 +321,7 @@ class Optimizer:
     def _fruitless(self, view: CacheView, pending: Sequence[Sequence[float]]) -> bool:
         """Whether what a trial without reuse costs was spent on cheap ones that improved nothing.
 
-        A trial is cheap below half of that. One that is not begins the count anew, and while such
+        A trial is cheap below half of that. One that is not restarts the count, and while such
         a trial is pending no other is asked for.
         """
         usual = usual_costs(self._trials, len(self._graph))

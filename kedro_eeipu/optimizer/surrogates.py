@@ -1,7 +1,7 @@
 """Gaussian processes for the objective and for the log cost of each stage, as BoTorch models.
 
 All have a constant mean, Gaussian noise, and as kernel a sum of Matern-5/2 components. A component
-sees a group of columns and has an outputscale of its own; a column's lengthscale is the same in all
+sees a group of columns and has its own outputscale; a column's lengthscale is the same in all
 components. With the groups "all columns" and "the columns that enter with stage s", the fit decides
 how much of the function is a sum over stages and how much is interaction. The squared distance of
 a component of many columns is divided by half their number: distances grow with the root of it, and

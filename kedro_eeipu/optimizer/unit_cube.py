@@ -37,8 +37,8 @@ class Dimension:
         levels: 0 for a continuous parameter on [0, 1]; n >= 1 for the n equally spaced values
             k / (n - 1) (n = 1: always 0).
         ordered: False for a categorical, whose levels are all at distance one from each other.
-        places: where the levels of an ordered parameter lie on [0, 1], ascending, if not equally
-            spaced (integers on a logarithmic scale).
+        places: positions of an ordered parameter's levels on [0, 1], ascending, if they are not
+            equally spaced (integers on a logarithmic scale).
         active_when: column of the controlling parameter and those of its levels at which this
             parameter exists. The controlling parameter may itself be conditional.
     """

@@ -73,7 +73,7 @@ class SavedOutputs:
         saved: Names of the datasets written.
         missing: Why the cache could not give others, by name.
         failed: Why the dataset could not save others, by name.
-        beside: Partitions that lie beside those of the trial, by name of the dataset.
+        beside: Partitions that are beside those of the trial, by name of the dataset.
     """
 
     saved: list[str] = field(default_factory=list)
@@ -153,7 +153,7 @@ class Adoption:
         return f"{head}\n{yaml.safe_dump(self.values, sort_keys=False)}"
 
     def write_values(self) -> Path:
-        """Write the values into the environment, into a file of their own; returns the file.
+        """Write the values into the environment, into their own file; returns the file.
 
         Raises:
             ConfigurationError: The name leads out of ``conf/``, or another file of the environment

@@ -167,14 +167,14 @@ def holds_no_number(dataset: AbstractDataset[Any, Any]) -> bool:
     return any(m[0] == "kedro_datasets" and m[1] in _WITHOUT_NUMBERS for m in modules if m[1:])
 
 
-# Kinds of datasets several of which may lie in one file, as sheets or under keys.
+# Kinds of datasets several of which may be in one file, as sheets or under keys.
 _SHARING_A_FILE = ("ExcelDataset", "HDFDataset")
 
 
 def check_files(
     registered: Pipeline, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]
 ) -> None:
-    """Refuse an input that lies in a file which a node writes under another name.
+    """Refuse an input that is in a file which a node writes under another name.
 
     Trials keep what they produce in the cache, so such an input would be read as an earlier plain
     run left it, or as the node wrote it before it was written over.

@@ -23,7 +23,7 @@ __all__ = ["Places", "needed_nodes"]
 
 
 class Places:
-    """The files in which the datasets of a pipeline lie.
+    """The files of a pipeline's datasets.
 
     Args:
         pipeline: The whole pipeline.
@@ -40,11 +40,11 @@ class Places:
 
     @cached_property
     def written(self) -> dict[str, str]:
-        """Where what nodes produce lies, by name."""
+        """The places of what nodes produce, by name."""
         return {name: place for name in self._outputs if (place := self.of(name))}
 
     def of(self, name: str) -> str:
-        """Where a declared dataset lies, empty for one that does not lie in files."""
+        """The place of a declared dataset, empty for one that is not in files."""
         try:
             dataset = self._catalog.get(name) if name in self._catalog else None
         except DatasetError as error:  # such as for a library that is not installed
@@ -73,7 +73,7 @@ def needed_nodes(
     Args:
         pipeline: The pipeline as it is registered.
         space: Says what is asked for: the objective, the reports and `also`.
-        catalog: The catalog, which says where datasets lie.
+        catalog: The catalog, which says where datasets are.
         where: The file and the block that declare the search.
 
     Raises:

@@ -61,7 +61,7 @@ def parameters_file(context: KedroContext, block: str = "eeipu") -> str:
 
 
 def shown_path(context: KedroContext, file: Path) -> str:
-    """The path of a file, relative to the project where it lies in it."""
+    """The path of a file, relative to the project if it is inside."""
     root = Path(context.project_path)
     return (file.relative_to(root) if file.is_relative_to(root) else file).as_posix()
 

@@ -192,7 +192,7 @@ class Project:
 
     @property
     def has_timeouts(self) -> bool:
-        """Whether trials must run in a process of their own, which can be ended."""
+        """Whether trials must run in their own process, which can be ended."""
         return self.space.timeout is not None or bool(self.settings.timeouts)
 
     @functools.cached_property

@@ -41,9 +41,9 @@ __all__ = [
 _ROWS = 25
 # Values on each axis of a contour.
 _PAIR_STEPS = 25
-# A value this near to an end of its range, in parts of it, lies at the end.
+# A value is at an end of its range if it is this near to it, as a share of the range.
 _AT_END = 0.01
-# Of ranges with fewer values it is no wonder that the best lies at an end.
+# Of ranges with fewer values it is no wonder that the best is at an end.
 _FEWEST_LEVELS = 4
 _CONTOURS = [[0, "rgba(128,128,128,0.10)"], [0.7, "rgba(47,134,201,0.35)"], [1, ACCENT]]
 
@@ -214,14 +214,14 @@ def predictions(beliefs: StudyBeliefs, objective: str) -> Figure:
 
 
 def held(beliefs: StudyBeliefs) -> float:
-    """The share of trials whose value lies in the interval expected from the others."""
+    """The share of trials whose value is in the interval expected from the others."""
     believed = beliefs.left_out()
     measured = np.array([t.value for t in beliefs.trials], dtype=float)
     return float(np.mean((believed.low <= measured) & (measured <= believed.high)))
 
 
 def ends_of_ranges(best: TrialRecord, space: SearchSpace) -> list[str]:
-    """A sentence for each parameter of the best trial that lies at an end of its range."""
+    """A sentence for each parameter of the best trial that is at an end of its range."""
     sentences = []
     for r in space:
         value = best.params.get(r.path)

@@ -115,7 +115,7 @@ def grid(figures: Mapping[str, Figure], in_a_row: int) -> Figure:
 
     Args:
         figures: By title, escaped.
-        in_a_row: How many of them stand in a row.
+        in_a_row: How many of them are in a row.
     """
     columns = min(in_a_row, len(figures))
     lines = -(-len(figures) // columns)

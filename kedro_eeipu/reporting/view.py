@@ -109,7 +109,7 @@ class StudyView:
 
     @property
     def stage_weights(self) -> dict[str, Weight]:
-        """Importances of the stages with parameters of their own, by label."""
+        """Importances of the stages with their own parameters, by label."""
         weights = self.beliefs.weights[1] if self.beliefs else {}
         return {stage_label(self.graph[s]): weight for s, weight in weights.items()}
 

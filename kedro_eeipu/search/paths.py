@@ -217,7 +217,7 @@ def _at(value: Any, position: int) -> Any:
     if hasattr(value, "iloc"):
         return value.iloc[position]
     if hasattr(value, "columns"):  # a table without labels: a row is a mapping of its columns
-        if not -len(value) <= position < len(value):  # polars raises an error of its own
+        if not -len(value) <= position < len(value):  # polars raises its own error
             raise KeyError(position)
         return value.row(position, named=True)
     if isinstance(value, (str, bytes)):

@@ -280,7 +280,7 @@ class SearchSpace:
         )
 
     def defaults(self) -> dict[str, Any]:
-        """The project's own values, moved into their ranges where they lie outside."""
+        """The project's own values, moved into their ranges if they are outside."""
         values = {r.path: r.nearest(r.default) for r in self.ranges}
         return {r.path: values[r.path] for r in self.active(values)}
 

@@ -17,7 +17,7 @@ REFUTED = "what it reused: without the cache it gives another result"
 
 @dataclass(frozen=True)
 class Audit:
-    """What was checked of what a trial reused, in a process of its own.
+    """What was checked of what a trial reused, in a separate process.
 
     Attributes:
         seconds: Wall seconds that it took. They are no node's, and count to the budget.

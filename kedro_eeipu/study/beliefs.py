@@ -43,7 +43,7 @@ class Weight:
 
     Attributes:
         over_range: Over the whole range, with its interactions.
-        among_best: Among the best tenth of the space, likewise.
+        among_best: Among the best tenth of the space, with its interactions.
         alone: Over the whole range, without its interactions; ``None`` for a stage.
     """
 
@@ -84,7 +84,7 @@ class StudyBeliefs:
 
     @cached_property
     def weights(self) -> tuple[dict[str, Weight], dict[int, Weight]]:
-        """By path of a parameter, and by position of a stage with parameters of its own."""
+        """By path of a parameter, and by position of a stage with its own parameters."""
         from kedro_eeipu.optimizer.importance import importance
 
         own = {s: columns for s, columns in enumerate(self._own_columns()) if columns}

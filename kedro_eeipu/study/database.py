@@ -1,4 +1,4 @@
-"""The database that a study lies in."""
+"""The database of a study."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A range as Optuna knows it, and its values on the unit interval as the optimizer knows them.
 
-The n values of a category, and those of a range with steps, lie at 0, 1 / (n - 1), …, 1; on a
-logarithmic scale, and where there are very many, a value lies where it is between the ends.
+The n values of a category, and those of a range with steps, are at 0, 1 / (n - 1), …, 1. On
+a logarithmic scale, or if there are very many, a value's distances to the ends give its place.
 """
 
 from __future__ import annotations

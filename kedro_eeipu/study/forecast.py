@@ -21,7 +21,7 @@ class Forecast:
         cold_seconds: Node seconds of a trial that reuses nothing.
         cold_bytes: What such a trial adds to the cache.
         seconds: Node seconds of a trial, on average over those that ran.
-        bytes: What a trial adds to the cache, likewise.
+        bytes: What a trial adds to the cache, on average over those that ran.
         trials: How many ran.
         counted: How many count towards the limit.
         spent: Node seconds that count towards the budget.

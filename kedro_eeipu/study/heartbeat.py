@@ -15,7 +15,7 @@ GRACE_SECONDS = 90  # without a sign of life for so long, a trial has lost its d
 
 
 class Heartbeat:
-    """Beats for every running trial, in a thread of its own.
+    """Beats for every running trial, in its own thread.
 
     Args:
         storage: Optuna's storage, which keeps the time of the last beat by its own clock.

@@ -15,7 +15,7 @@ class KeptStates:
 
     Args:
         study: The Optuna study.
-        file: The file that it lies in, if it lies in one.
+        file: Its file, if it has one.
     """
 
     def __init__(self, study: optuna.Study, file: StudyFile) -> None:

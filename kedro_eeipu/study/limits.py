@@ -41,7 +41,7 @@ class Limits:
 
     Attributes:
         trials: Number of trials, earlier ones of the study counted in.
-        budget: Seconds of node time, likewise.
+        budget: Seconds of node time, those of earlier trials counted in.
         max_failures: Failed trials of one sitting that end it. By default the first five end it,
             if no trial of the study is complete: a part of the space in which trials fail is no
             reason to stop, a pipeline that does not run at all is one.

@@ -93,7 +93,7 @@ class PipelineState:
 
         Args:
             then: The earlier state.
-            own: Paths of the parameters that a trial of it has values of its own for. What the
+            own: Paths of the parameters for which its trials have their own values. What the
                 configuration says of them does not concern it, whether or not a range still does.
         """
         changes: list[str] = []

@@ -43,7 +43,7 @@ class TrialStudy:
     Args:
         study: The Optuna study.
         shared: Whether other drivers, on other machines, may run trials of it at the same time.
-        file: The file that it lies in, if it lies in one.
+        file: Its file, if it has one.
 
     Raises:
         StudyStopped: By all methods that ask the storage: the file was deleted or replaced.

@@ -52,7 +52,7 @@ class Finding:
     Attributes:
         kind: What it is.
         node: The node; of a verified trial empty.
-        key: The key of the record, likewise.
+        key: The key of the record; of a verified trial empty.
         text: Why nothing could be found out.
         others: The nodes that leave something behind for it.
         value: The objective of a replay, where it may differ from the trial's.

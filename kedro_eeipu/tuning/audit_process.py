@@ -253,7 +253,7 @@ def _in_child(
     Args:
         project: The project.
         task: The task.
-        folder: A new folder of its own.
+        folder: A new, empty folder.
         given: What is closed when nobody waits.
         seeded: Random generators that begin alike in every process.
     """

@@ -73,13 +73,13 @@ class Answer:
 
     Attributes:
         same: Whether the node returned what its record holds, ``None`` where that is not known.
-        as_earlier: Whether the node returned what it did in the earlier execution, likewise.
+        as_earlier: Whether it returned what it did in the earlier execution, ``None`` if unknown.
         differing: Of a replay, the nodes that returned something else than in the trial.
         value: Of a replay, its objective.
         skipped: Why the node could not be run by itself; empty if it could.
         error: What it raised; empty if it did not.
         seconds: What the nodes took.
-        folder: Where the outputs lie, for as long as the same record is looked into.
+        folder: Where the outputs are, for as long as the same record is looked into.
         place: Digest of the kind of machine and the libraries here.
     """
 
@@ -100,7 +100,7 @@ def run_task(project: Project, task: Task, folder: Path) -> Answer:
     Args:
         project: The project.
         task: The task.
-        folder: A new folder of its own.
+        folder: A new, empty folder.
     """
     run = _run_node if isinstance(task, NodeTask) else _replay
     try:
@@ -139,7 +139,7 @@ def _run_node(project: Project, task: NodeTask, folder: Path) -> Answer:
 
 
 def _keep(outputs: Sequence[Blob], folder: Path) -> None:
-    """Note which outputs lie in the folder, for a comparison later."""
+    """Note which outputs are in the folder, for a comparison later."""
     (folder / _OUTPUTS).write_text("\n".join(f"{b.digest} {b.size}" for b in outputs))
 
 

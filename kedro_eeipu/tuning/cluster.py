@@ -24,7 +24,7 @@ _LOCAL = {
     "distributed.scheduler.allowed-failures": 0,
     # A node may keep the interpreter to itself for as long as it likes.
     "distributed.scheduler.worker-ttl": None,
-    # Kedro's ParallelRunner starts processes of its own.
+    # Kedro's ParallelRunner starts its own processes.
     "distributed.worker.daemon": False,
     # Looking ten to a hundred times a second at what a process does costs sixteen of them, on a
     # machine of two cores, a quarter of it.
@@ -216,6 +216,6 @@ def _distributed() -> Any:
             f"running trials on workers needs Dask ({error})",
             remedy="pip install 'kedro-eeipu[dask]'",
         ) from None
-    for name in ("distributed", "distributed.client"):  # Dask gives the second a level of its own
+    for name in ("distributed", "distributed.client"):  # each has its level
         logging.getLogger(name).setLevel(logging.CRITICAL)
     return distributed

@@ -89,7 +89,7 @@ class ClusterRunner(EEIPURunner):
             return reason
         params = proposed.params
         self.listener.proposed(proposed.why)
-        gate = self._gate()  # asks for the trials, which are read anew once one has begun
+        gate = self._gate()  # asks for the trials, which are read again once one has begun
         number, run_id = self._begin(params, time.perf_counter() - started)
         self.listener.trial_started(number, params, None)
         project = self.project

@@ -1,4 +1,4 @@
-"""Run a trial once more without the cache, in a fresh process, and record what comes out."""
+"""Run a trial once more without the cache, in a fresh process, and record the result."""
 
 from __future__ import annotations
 

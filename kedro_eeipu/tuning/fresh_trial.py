@@ -42,7 +42,7 @@ class FreshTrial:
         study: Name of the study.
         trial: The trial.
         run_id: Kedro's id of the run.
-        folder: A folder of its own, for the answer and the declared outputs.
+        folder: Its own folder, for the answer and the declared outputs.
         whole: Whether all nodes of the pipeline run.
         states: The states of the pipeline that the study keeps, by digest.
     """
@@ -82,7 +82,7 @@ def _end_with(pipe: IO[bytes]) -> None:
 
 
 def confirmation(task: FreshTrial) -> Confirmation:
-    """Run the trial once more, and compare what comes out.
+    """Run the trial once more, and compare the result.
 
     Raises:
         EEIPUError: The project cannot be loaded.

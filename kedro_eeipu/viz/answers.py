@@ -1,6 +1,6 @@
 """What Kedro-Viz's page asks for, answered for one trial.
 
-Kedro-Viz describes the pipeline once. A trial changes what stands in its answers, and never their
+Kedro-Viz describes the pipeline once. A trial changes the content of its answers, and never their
 shape: cards of the nodes, values of parameters, previews of datasets.
 """
 

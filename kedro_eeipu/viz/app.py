@@ -41,7 +41,7 @@ __all__ = [
     "view_page",
 ]
 
-# Kedro-Viz's page looks for this one, without which it offers no publishing of its own.
+# Kedro-Viz's page offers its own publishing only with this package.
 PACKAGES = [{"package_name": "fsspec", "package_version": "", "is_compatible": False}]
 TESTED = SpecifierSet(">=12.3,<13")
 STATIC = Path(__file__).parent / "static"

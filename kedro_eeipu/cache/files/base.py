@@ -59,7 +59,7 @@ class Files(Protocol):
         """The time on the clock that stamps the files."""
 
     def local_path(self, path: str) -> str | None:
-        """Where a file lies on this machine, None if it lies elsewhere."""
+        """Where a file is on this machine, None if it is elsewhere."""
 
     def drop_copy(self, path: str) -> bool:
-        """Delete this machine's copy of a file that lies elsewhere; whether there was one."""
+        """Delete this machine's copy of a file that is elsewhere; whether there was one."""

@@ -1,6 +1,6 @@
-"""Copies on this machine of blobs that lie on another: each is fetched once.
+"""Copies on this machine of blobs that are on another: each is fetched once.
 
-A copy needs no trust of its own. What is loaded from it is checked against the digest in a signed
+A copy need not be trusted. What is loaded from it is checked against the digest in a signed
 record, as if it had come from the remote root; a copy that fails is dropped and fetched again.
 """
 

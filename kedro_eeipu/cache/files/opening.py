@@ -1,4 +1,4 @@
-"""The files below a root, by where it lies: a folder, or any fsspec filesystem."""
+"""The files below a root, by where it is: a folder, or any fsspec filesystem."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["is_remote", "open_files"]
 
 
 def is_remote(root: str) -> bool:
-    """Whether a root lies on another machine."""
+    """Whether a root is on another machine."""
     return fsspec.utils.get_protocol(root) not in ("file", "local", "memory")
 
 
@@ -28,7 +28,7 @@ def open_files(
     Args:
         root: Local path or URL.
         storage_options: For the filesystem of the URL.
-        copies: Local folder for copies of blobs that lie on another machine.
+        copies: Local folder for copies of blobs that are on another machine.
     """
     fs, path = fsspec.core.url_to_fs(root, **(storage_options or {}))
     protocols = fs.protocol if isinstance(fs.protocol, tuple | list) else (fs.protocol,)

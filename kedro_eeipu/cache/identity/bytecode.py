@@ -361,7 +361,7 @@ def _changed(ops: list[Op], index: int) -> list[Use]:
 
 
 def _evaluates_any(ops: list[Op], index: int) -> bool:
-    """Whether what a function like ``query`` is given is not a string that stands in the code."""
+    """Whether what a function like ``query`` is given is not a string in the code."""
     op, before = ops[index], ops[index - 1]
     if op.value == "evaluate" and "GLOBAL" not in op.name and before.value not in _NUMEXPR:
         return False  # of a model, say

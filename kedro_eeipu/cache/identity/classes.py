@@ -43,7 +43,7 @@ class ClassWriter(HintWriter):
         self.owners: list[Any] = []
 
     def describe_class(self, kind: type, unit: Unit) -> None:
-        """Describe a class by its bases and by what stands in it."""
+        """Describe a class by its bases and by its contents."""
         unit.add("class", unit.label)
         self.classes.append(kind)
         self.owners.append(kind)

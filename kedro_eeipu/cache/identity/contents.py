@@ -1,4 +1,4 @@
-"""Tokens of files and folders: digests of their content, wherever they lie."""
+"""Tokens of files and folders: digests of their content, wherever they are."""
 
 from __future__ import annotations
 

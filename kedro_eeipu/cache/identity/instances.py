@@ -27,7 +27,7 @@ def own_state(obj: Any) -> dict[str, Any]:
 
 
 def slots(obj: Any) -> dict[str, Any]:
-    """Attributes of an instance that lie in slots."""
+    """Attributes of an instance that are in slots."""
     names = [
         name
         for kind in type(obj).__mro__

@@ -73,7 +73,7 @@ def without_hints(ops: list[Op]) -> tuple[list[Op], list[Op]]:
 
 
 def _attributes_set(ops: list[Op], index: int) -> int:
-    """How many SET_FUNCTION_ATTRIBUTE stand at ``index`` and after it."""
+    """How many SET_FUNCTION_ATTRIBUTE are at ``index`` and after it."""
     count = 0
     while index + count < len(ops) and ops[index + count].name == "SET_FUNCTION_ATTRIBUTE":
         count += 1

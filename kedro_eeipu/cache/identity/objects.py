@@ -9,7 +9,7 @@
    before 3, since a bound method has the name of its function;
 5. special objects are what counts of them: locks nothing, weak containers their content, arrays
    their bytes and layout;
-6. everything else is a unit of its own, described by its class and its state: attributes, slots,
+6. everything else is a separate unit, described by its class and its state: attributes, slots,
    or what pickle would need to build it again.
 """
 
@@ -243,7 +243,7 @@ class ObjectWriter(abc.ABC):
         return True
 
     def _is_special(self, obj: Any, unit: Unit) -> bool:
-        """Describe objects that need no unit of their own, or whose state does not count."""
+        """Describe objects that need no separate unit, or whose state does not count."""
         kind = type(obj)
         if isinstance(obj, _BUILTIN_TYPES):
             unit.add("builtin", obj.__name__)
@@ -326,7 +326,7 @@ class ObjectWriter(abc.ABC):
         self._reduced(obj, unit)
 
     def _proxy(self, obj: Any, unit: Unit) -> None:
-        """Describe a proxy of wrapt, which answers for what it wraps, by what it has of its own.
+        """Describe a proxy of wrapt, which answers for what it wraps, by its own attributes.
 
         Raises:
             Unidentifiable: its class may have given it state that cannot be read.

@@ -72,7 +72,7 @@ def is_compiled(module: Any) -> bool:
 def origin_of(module: str) -> Origin:
     """Return where the module called ``module`` comes from; it need not be imported yet.
 
-    A module is a library's if its file lies in a ``site-packages`` folder and a distribution
+    A module is a library's if its file is in a ``site-packages`` folder and a distribution
     with a version owns it. Everything else that is not part of Python is project code: so are
     editable installs, ``__main__`` and modules without a file. This package is always a library's,
     however it is installed: what it stores names its own modules, and who develops it is to share

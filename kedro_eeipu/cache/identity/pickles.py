@@ -95,7 +95,7 @@ def _globals(file: IO[bytes]) -> set[tuple[str, str]]:
             operations += 1
             if operations > _MAX_OPERATIONS:
                 break
-            if opcode.name == "GLOBAL":  # up to protocol 3: both stand in its argument
+            if opcode.name == "GLOBAL":  # up to protocol 3: both are in its argument
                 module, _, qualname = str(argument).partition(" ")
                 names.add((module, qualname))
             elif opcode.name == "STACK_GLOBAL" and len(strings.last_two) == 2:

@@ -1,6 +1,6 @@
 """What project code replaces in libraries: ``json.loads = own_loads``, ``builtins.len = counted``.
 
-Whatever uses the library may get there, so what stands there now is part of the identity of all
+Whatever uses the library may get there, so what is there now is part of the identity of all
 code. Assignments are found in the bytecode of the project's modules, wherever in them they stand;
 what is replaced by a name that is computed is not seen. Accessors that are registered with pandas
 or polars count as well.
@@ -37,7 +37,7 @@ class Replaced(NamedTuple):
 
     Attributes:
         name: Module or class, and attribute.
-        value: What stands there now.
+        value: What is there now.
     """
 
     name: str

@@ -74,7 +74,7 @@ class Folders:
         files: The files of the cache.
         secret: Signs accounts; where there is one, others may write to the root, and the content
             of files is checked before it is read.
-        is_trusted: Whether what lies below the root may be read.
+        is_trusted: Whether what is below the root may be read.
         count: Takes note of the use of a folder.
     """
 
@@ -92,7 +92,7 @@ class Folders:
 
     @property
     def are_possible(self) -> bool:
-        """Whether the root lies on a file system of this machine, and can be trusted."""
+        """Whether the root is on a file system of this machine, and can be trusted."""
         here = self._files.local_path(layout.FOLDERS_OF_FILES) is not None
         return here and self._is_trusted()
 
@@ -161,7 +161,7 @@ class Folders:
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             members = _hashed(os.path.join(folder, _CONTENT), body["files"])
             path = os.path.join(folder, _ACCOUNT)
-            with open(path) as file:  # the folder may be another by now
+            with open(path) as file:  # the folder may have been replaced
                 is_same = json.load(file)["folder"] == json.loads(json.dumps(body))
             if is_same:
                 self._write_account(f"{path}.new", {**body, "files": members})

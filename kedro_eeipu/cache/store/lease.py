@@ -44,7 +44,7 @@ def hold(
 
     Yields False when ``is_done`` turned true, that is when another process has committed the
     result, and True otherwise: when the lease is ours, when ``wait`` seconds have passed, or when
-    leases do not work here. Raises nothing of its own.
+    leases do not work here. It raises no errors itself.
     """
     try:
         lease = _acquire(files, key, is_done, lease_seconds, wait)

@@ -29,7 +29,7 @@ class Notes:
     Args:
         files: Gives the files of the store, which may not open.
         secret: Signs them, as it signs records.
-        is_trusted: Whether what lies there may be relied upon.
+        is_trusted: Whether what is there may be relied upon.
         trouble: Says that the storage has raised an error.
     """
 

@@ -1,7 +1,7 @@
 """The bytes of a stored value.
 
 A payload is a protocol-5 pickle, then the large buffers that the pickle leaves out (arrays are
-written and hashed where they lie, without a copy), then a JSON index and its length. The index
+written and hashed where they are, without a copy), then a JSON index and its length. The index
 also lists the project classes and functions that the pickle refers to, each with the digest of
 its code: an object whose class was edited is another value to everything downstream.
 """
@@ -263,7 +263,7 @@ class _Pickler(pickle.Pickler):
     def _with_one_dtype(self, reduced: tuple[Any, ...], dtype: type) -> tuple[Any, ...]:
         """Let equal data types be one object.
 
-        Arrays that were loaded have types of their own, computed ones share them, and pickle
+        Arrays that were loaded have their own types, computed ones share them, and pickle
         writes an object once: equal arrays would have different digests.
         """
 

@@ -27,7 +27,7 @@ class SizeLimit:
         """Account for so many bytes of new blobs, and make room if they were too many.
 
         Blobs that were there already, and those of other processes, make the account differ from
-        what really lies in the store; each collection sets it right.
+        what really is in the store; each collection sets it right.
         """
         if self._max_size is None or size == 0:
             return

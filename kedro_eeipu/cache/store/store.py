@@ -87,7 +87,7 @@ class Store:
 
     @property
     def is_remote(self) -> bool:
-        """Whether the root lies on another machine."""
+        """Whether the root is on another machine."""
         return is_remote(self.root)
 
     @property
@@ -243,8 +243,8 @@ class Store:
     def put(self, key: str, outputs: Sequence[Blob], meta: dict[str, Any]) -> Record:
         """Commit the record of a key and return it; if there is a whole one, that one is returned.
 
-        A record whose blobs are gone is replaced: of a computation that does not come out alike
-        twice, the new blobs would otherwise never be found.
+        A record whose blobs are gone is replaced. Otherwise, if a computation gives different
+        results each time, its new blobs would never be found.
 
         Raises:
             Unstorable: ``meta`` is not JSON, or the storage refuses it.
