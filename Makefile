@@ -6,7 +6,8 @@
 # make spark           compare pipelines of Spark, Ibis, Polars, Dask with plain runs (needs Java)
 # make projects PROJECTS="PATH…"   tune checkouts of other people's projects, compare with plain runs
 # make matrix          try older and newer releases of Kedro and Optuna
-# make lint            check style and types
+# make lint            check style, and types for the oldest Python
+# make types           check types for each newer Python
 # make docs            build the documentation into build/site
 # make release-check   build wheel and sdist, install the wheel, run the quickstart with it
 # make lint-workflows  check the workflows of .github/ against their schema
@@ -25,7 +26,7 @@ export DO_NOT_TRACK = 1
 export OMP_NUM_THREADS = 1
 
 .DEFAULT_GOAL := demo
-.PHONY: demo demo-vision demo-language test prove spark projects matrix lint docs reference release-check \
+.PHONY: demo demo-vision demo-language test prove spark projects matrix lint types docs reference release-check \
         lint-workflows bench compare clean
 
 demo: .venv/.installed
@@ -58,6 +59,9 @@ lint: .venv-test/.installed
 	.venv-test/bin/ruff format --check .
 	.venv-test/bin/mypy
 	.venv-test/bin/mypy --explicit-package-bases tests/*/conftest.py tests/*/run.py
+
+types: .venv-test/.installed
+	for version in 3.11 3.12 3.13 3.14; do .venv-test/bin/mypy --python-version $$version || exit; done
 
 docs: .venv-docs/.installed
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet --config-file docs/mkdocs.yml
