@@ -27,7 +27,7 @@ def kill(pid: int) -> None:
 
 
 def has_ended(on: str, pid: int) -> bool:
-    """Whether a process is certain to be over; False where that cannot be told.
+    """Whether a process is certain to be over; False if that is unknown.
 
     Args:
         on: Its `machine`. Of a process on another one nothing is known.

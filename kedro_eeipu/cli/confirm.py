@@ -105,7 +105,7 @@ def confirm_best(
 
 
 def _details(result: Confirmation) -> Iterator[str]:
-    """What else there is to say of a confirmation, in sentences."""
+    """What else there is to say about a confirmation, in sentences."""
     if result.changed:
         yield f"Changed since the trial ran: {', '.join(result.changed)}."
     if result.in_memory:

@@ -226,7 +226,7 @@ class LiveView(PlainView):
     def _nodes(self, states: Mapping[str, str]) -> Table:
         columns = max(1, self._width() // (max(map(len, states)) + 4 + _ROOM_FOR_SECONDS))
         most = columns * max(3, self.console.height - 10)
-        if len(states) > most:  # the counts below tell of the others
+        if len(states) > most:  # the counts below include the others
             busy = {n: s for n, s in states.items() if s not in (NodeState.REUSED, "waiting")}
             states = dict(list(busy.items())[-most:])
         cells = []

@@ -59,7 +59,7 @@ def recorded_study(selection: Selection) -> RecordedStudy:
 def changes_since(recorded: RecordedStudy, selection: Selection) -> list[tuple[str, ...] | None]:
     """What has changed since each trial that its value depends on.
 
-    ``None`` where that cannot be told, because the pipeline does not load.
+    ``None`` if that is unknown, because the pipeline does not load.
     """
     from kedro_eeipu.study.pipeline_state import Comparison
 

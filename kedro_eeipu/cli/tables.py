@@ -210,7 +210,7 @@ def plan_tables(
 
     Args:
         graph: The stages.
-        nodes: What there is to say of each node that trials run.
+        nodes: What there is to say about each node that trials run.
         left_out: The nodes that they do not run, and their seconds.
     """
     own = {n["name"]: n["parameters"] for n in nodes}

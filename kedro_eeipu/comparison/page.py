@@ -70,7 +70,7 @@ def best_so_far(document: Mapping[str, Any]) -> Figure:
             edge |= {"legendgroup": label, "showlegend": False, "hoverinfo": "skip"}
             edge["line"] = edge["line"] | {"width": 0}
         high |= {"fill": "tonexty", "fillcolor": pale(colour)}
-        if label == EEIPU:  # bands of all samplers on top of each other tell nothing
+        if label == EEIPU:  # bands of all samplers on top of each other show nothing
             data += [low, high]
         # Of curves that coincide both are seen, the upper one broken and thinner.
         dash = _DASHES[i % len(_DASHES)]

@@ -31,7 +31,7 @@ _reading = threading.local()  # `.now`: the snapshot and the key that a loader r
 
 
 class ConfigurationSnapshot:
-    """What files and resolvers said of each key of the configuration when first asked.
+    """What files and resolvers said about each key of the configuration when first asked.
 
     Args:
         received: The snapshot of another process, for a worker: it may be in another folder there.

@@ -57,7 +57,7 @@ def load_settings(context: KedroContext) -> Settings:
     loader: Any = context.config_loader
     if loader.config_patterns.setdefault("eeipu", _PATTERNS) is _PATTERNS:
         loader.config_patterns["eeipu"] = _without_searches(context) or _PATTERNS
-    # A key that one environment sets must not take back what base says of its neighbours, such as
+    # A key that one environment sets must not take back what base says about its neighbours, as
     # that a node is not to be cached. A copy: the user's other types are merged as they say.
     loader.merge_strategy = {**getattr(loader, "merge_strategy", {}), "eeipu": "soft"}
     try:
@@ -132,7 +132,7 @@ def _without_searches(context: KedroContext) -> list[str]:
 
 
 def unreadable(error: Exception, context: KedroContext, where: str) -> ConfigurationError:
-    """What to say of configuration that Kedro cannot read.
+    """What to say about configuration that Kedro cannot read.
 
     Args:
         error: What the loader has raised, one of `UNREADABLE`.

@@ -21,7 +21,7 @@ _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 @dataclass(frozen=True)
 class NodeSettings:
-    """What is said of one node, or of all nodes whose name matches a pattern.
+    """What is said about one node, or about all nodes whose name matches a pattern.
 
     Attributes:
         cache: Whether its outputs may be served from the cache.
@@ -37,7 +37,7 @@ class NodeSettings:
 
 @dataclass(frozen=True)
 class InputSettings:
-    """What is said of a free input whose content cannot be read as a file.
+    """What is said about a free input whose content cannot be read as a file.
 
     Attributes:
         version: The version of its data.
@@ -61,7 +61,7 @@ class CacheSettings:
         runs: Whether plain ``kedro run`` is cached too.
         audit: Share of the seconds saved that may go into checking what was reused.
         nodes: Settings by node name or pattern.
-        inputs: What is said of inputs whose content cannot be read as a file, by name.
+        inputs: What is said about inputs whose content cannot be read as a file, by name.
     """
 
     root: str = ".eeipu/cache"

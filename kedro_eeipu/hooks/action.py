@@ -54,7 +54,7 @@ class NodeAction:
 
     Args:
         node: The node, with the function it had when the run began.
-        identity: What is known of its key, ``None`` when it is never cached.
+        identity: What is known about its key, ``None`` when it is never cached.
         inputs: The datasets it loads, parameters among them.
         outputs: Makers of the datasets it saves, by name; what they make tells the action when
             an output is saved, or its content is gone.
@@ -63,7 +63,7 @@ class NodeAction:
         run: The directory of the run.
         peers: All actions of the run, by node; it may still be growing.
         why_not: Why it is never cached.
-        meta: What its record says of the run that made it.
+        meta: What its record says about the run that made it.
         carried: What the nodes of the run leave in the process for each other.
         thresholds: What ends a call of its function early, ``None`` where nothing does.
         on_finished: Called with the datasets of its outputs once all of them are saved.
@@ -317,7 +317,7 @@ class NodeAction:
         return bool(self._key or self._served)
 
     def reachable(self, candidates: set[str]) -> set[str]:
-        """Which of these names the node's code reaches; all where that cannot be told."""
+        """Which of these names the node's code reaches; all if that is unknown."""
         code = self.identity.code if self.identity else reached(self.node)
         code = code_with_sources(code, self.inputs, now=False)
         return candidates if code is None else candidates & names(code)

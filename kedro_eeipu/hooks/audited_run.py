@@ -93,7 +93,7 @@ class AuditedRun(PlannedRun):
 def same_outputs(
     store: Store, outputs: Sequence[Blob], other_store: Store, others: Sequence[Blob]
 ) -> bool | None:
-    """Whether two executions of a node returned the same; ``None`` where that cannot be told."""
+    """Whether two executions of a node returned the same; ``None`` if that is unknown."""
     if len(outputs) != len(others):
         return None
     try:

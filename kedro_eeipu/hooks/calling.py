@@ -21,7 +21,7 @@ class NodeCall:
 
     Args:
         node: The node, with its own function.
-        meta: What its record says of the run; of a run that is timed by the processor's clock
+        meta: What its record says about the run; of a run that is timed by the processor's clock
             it says ``clock: cpu``.
         thresholds: What decides whether a training continues; ``None`` where none ends early.
 

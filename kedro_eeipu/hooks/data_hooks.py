@@ -91,7 +91,7 @@ def _code(owner: Any, name: str) -> str:
     try:
         return code_identity(owner).digest
     except Unidentifiable as reason:
-        # It reaches a client or an open file, say. Its text tells of edits, too.
+        # It reaches a client or an open file, say. Its text shows edits, too.
         try:
             return fingerprint(inspect.getsource(sys.modules[owner.__module__]))
         except (OSError, TypeError, KeyError):

@@ -59,7 +59,7 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
         maker: Is told once the output is saved, and computes it again when a planned blob has
             vanished.
         kind_token: Token of the declared kind through which consumers see the value, ``None`` when
-            it cannot be told: they are then never cached.
+            it is unknown: they are then never cached.
         stored: Whether the value goes to the shared store, or only to the run's own.
         lies_in_file: Whether the catalog declares it as one that outlives the process.
         files: Where its files are kept if its value is lazy, ``None`` where none are.

@@ -1,7 +1,7 @@
 """What the audit found wrong, noted in the store for all who share it.
 
 A doubt is about a node's function, for names of nodes are in no key, and about what ``eeipu.yml``
-says of it: who names there what the node depends on has answered the doubt.
+says about it: who names there what the node depends on has answered the doubt.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Doubts:
 
     Args:
         store: The store.
-        settings: What ``eeipu.yml`` says of the cache.
+        settings: What ``eeipu.yml`` says about the cache.
     """
 
     def __init__(self, store: Store, settings: CacheSettings) -> None:

@@ -53,7 +53,7 @@ class FreshRun:
         expected: What the nodes returned in the trial, by node, in the order of their outputs.
         nodes: Names of the nodes that run, ``None`` for all.
         start: The state of the process in which it begins.
-        mlflow: What MLflow is told of it.
+        mlflow: What MLflow is told about it.
         keeps: Whether its declared outputs go into the cache.
         watched: Name of a node whose outputs go into the folder.
         began: Whether Kedro has started it.
@@ -153,7 +153,7 @@ class FreshRun:
         No trial is ever served from such a record: its key is no node's.
 
         Args:
-            meta: What they say of the run.
+            meta: What they say about the run.
             keys: Of nodes, where the record of the trial is.
         """
         for node, names in self._made_by.items():

@@ -107,10 +107,10 @@ def free_input(
         stated: What the user states of versions of data, by dataset name.
 
     Returns:
-        The token, and what makes it again, to see whether the data changed meanwhile.
+        The token, and what makes it again, to see whether the data has changed since.
 
     Raises:
-        Unidentifiable: The content cannot be told; the reason says what to do.
+        Unidentifiable: The content cannot be identified; the reason says what to do.
     """
     dataset = wrapped_dataset(dataset)
     if name in stated:

@@ -62,7 +62,7 @@ class KeptFiles:
         return self._written is not None
 
     def exist(self, blob: Blob) -> bool:
-        """Whether there are files of an output; that they are whole, `path` tells."""
+        """Whether there are files of an output; `path` says whether they are whole."""
         if self._written is not None or self._content is not None:
             return True
         return self.are_kept(blob)

@@ -46,7 +46,7 @@ NO_CACHE_TAG = "eeipu.no-cache"
 
 @dataclass(frozen=True)
 class Identity:
-    """What is known of a node's key before anything runs.
+    """What is known about a node's key before anything runs.
 
     Attributes:
         code: Identity of its function.
@@ -75,13 +75,13 @@ def identify(
     project: Path,
     hooks: DataHooks,
 ) -> Identity:
-    """What can be known of a node's key before the run.
+    """What can be known about a node's key before the run.
 
     Args:
         node: The node.
         inputs: Its parameters and free inputs, by name.
         catalog: The catalog of the run.
-        settings: What ``eeipu.yml`` says of the cache.
+        settings: What ``eeipu.yml`` says about the cache.
         project: Where relative paths in the settings start.
         hooks: The hooks of the run that see data.
 
@@ -116,7 +116,7 @@ def node_key(node: Node, identity: Identity, inputs: Mapping[str, Any]) -> str |
 
     Args:
         node: The node.
-        identity: What was known of it before the run.
+        identity: What was known about it before the run.
         inputs: The datasets it loads, by name.
     """
     tokens = dict(identity.tokens)
@@ -168,7 +168,7 @@ def key_parts(identity: Identity, inputs: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _static_reason(node: Node, settings: CacheSettings) -> str | None:
-    """Why a node is never cached, as far as the node itself tells."""
+    """Why a node is never cached, as far as the node itself shows."""
     if not node.outputs:
         return "it has no outputs, so it is run for its side effects"
     if node.confirms:
@@ -196,7 +196,7 @@ def settings_token(node: Node, settings: CacheSettings, project: Path) -> str:
 
 
 def _produced_token(dataset: MemoizedDataset) -> str | None:
-    """Token of a produced dataset as its consumers see it; ``None`` while it cannot be told."""
+    """Token of a produced dataset as its consumers see it; ``None`` while it is unknown."""
     output = dataset.output
     if output is None or dataset.kind_token is None or not dataset.is_known:
         return None

@@ -112,7 +112,7 @@ class StateOfNode:
         return key_in_state(key, token) if token else key
 
     def meta(self) -> dict[str, Any]:
-        """What the record says of the random generators."""
+        """What the record says about the random generators."""
         if self.effects is None:
             return {}
         return {"draws": list(self.effects.draws), "left": self.effects.left}

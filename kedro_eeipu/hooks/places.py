@@ -79,7 +79,7 @@ def content_of(fs: Any, path: str) -> str:
 
 
 def queried_version(name: str, dataset: AbstractDataset[Any, Any], query: str) -> str:
-    """What a query that the user states says of the version of a table, once for a dataset.
+    """What a query that the user states says about the version of a table, once for a dataset.
 
     Args:
         name: The name of the dataset in the catalog.

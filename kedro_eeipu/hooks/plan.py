@@ -82,7 +82,7 @@ class Planner:
 
     Args:
         store: The shared store.
-        settings: What ``eeipu.yml`` says of the cache.
+        settings: What ``eeipu.yml`` says about the cache.
         project: Where relative paths in the settings start.
         world: What nodes could depend on, ``None`` where that is not known.
     """
@@ -120,7 +120,7 @@ class Planner:
             catalog: The catalog of the run; it is only read.
             run: The directory of the run.
             write_through: Whether outputs are also written where the user's catalog declares them.
-            meta: What new records say of this run.
+            meta: What new records say about this run.
             gate: Ends the run early when what it reports on the way is not good enough.
             manager: Pluggy's manager of the hooks of the session.
             carried: What the nodes of the run leave in the process for each other.

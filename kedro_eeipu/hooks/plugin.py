@@ -39,7 +39,7 @@ class AnnouncedRun(Protocol):
 
     Attributes:
         run_id: Kedro's id of the run.
-        mlflow: What MLflow is told of it, ``None`` for a plain run.
+        mlflow: What MLflow is told about it, ``None`` for a plain run.
         plan: What it does with the cache, ``None`` where it does nothing.
     """
 
@@ -75,7 +75,7 @@ class EEIPUHooks:
         self._local.announced = run
 
     def forget(self, run: AnnouncedRun) -> None:
-        """End a run, whether Kedro told its end or was interrupted before it could."""
+        """End a run, whether Kedro announced its end or was interrupted before it could."""
         run.end()
         self._runs.pop(run.run_id, None)
         self._local.announced = None
@@ -166,7 +166,7 @@ class EEIPUHooks:
                 run.directory.remove()
             return None
         if run is not None:
-            # One that was interrupted was told of no end.
+            # An interrupted one got no end event.
             interrupted = getattr(self._local, "plain", None)
             if interrupted is not None:
                 self._end(interrupted)
@@ -188,7 +188,7 @@ class EEIPUHooks:
 
 
 def _has_settings(context: KedroContext) -> bool:
-    """Whether there may be an ``eeipu.yml``, told without reading any configuration."""
+    """Whether there may be an ``eeipu.yml``, determined without reading any configuration."""
     source = Path(str(getattr(context.config_loader, "conf_source", "")))
     return not source.is_dir() or next(source.rglob("eeipu*"), None) is not None
 

@@ -25,7 +25,7 @@ class Pruned(Exception):
 
     Raised while a dataset is saved, so that what catches it is Kedro, which wraps it, and under
     ``ParallelRunner`` another process: who wants to know asks the gate again. Or in the place of
-    what a node returns or raises: then the run's directory tells that it was stopped.
+    what a node returns or raises: then the run's directory says that it was stopped.
     """
 
 

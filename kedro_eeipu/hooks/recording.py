@@ -32,7 +32,7 @@ def record_meta(
     Args:
         node: The node.
         identity: What its key is made of.
-        run: What records say of the run.
+        run: What records say about the run.
         call: The call that has made them.
         outputs: What it has returned.
         parts: What its key is made of, shortened.
@@ -89,7 +89,7 @@ def node_event(
         call: The call of its function, if there was one.
         key: Its key.
         parts: What its key is made of, shortened.
-        meta: What records say of the run.
+        meta: What records say about the run.
         record: The record that serves it, ``None`` for none.
         outputs: What it has returned, once all of it is saved.
         why_not: Why it is never cached.

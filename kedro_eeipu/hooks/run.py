@@ -31,13 +31,13 @@ class PlannedRun:
         planner: Plans it.
         directory: Its run directory.
         write_through: Whether outputs are also written where the user's catalog declares them.
-        meta: What new records say of this run.
+        meta: What new records say about this run.
         gate: Ends it early when what it reports on the way is not good enough.
         start: The state of the process in which it begins, before any hook is called; ``None``
             if that is not known.
         seeded: Random generators that the project has seeded when it was imported.
         nodes: Names of the nodes that it needs, ``None`` for all.
-        mlflow: What MLflow is told of it, ``None`` for a plain run.
+        mlflow: What MLflow is told about it, ``None`` for a plain run.
         plan: What it does, once Kedro has started it.
     """
 

@@ -1,8 +1,8 @@
 """What one run tells its own processes: outputs it produced, loads, and its nodes' events.
 
-In one process this is told in memory. Under ``ParallelRunner`` each node runs in a process of its
-own, so once the object has been pickled all is told through small files, each written once and
-renamed into place. That a node ran or failed is always written: when a process was killed, the
+In one process this is passed in memory. Under ``ParallelRunner`` each node runs in its own
+process. So once the object has been pickled, everything is passed through small files, each written
+once and renamed into place. That a node ran or failed is always written: when a process was killed, the
 costs of its interrupted trial are read from there.
 """
 
@@ -41,7 +41,7 @@ class Output:
         blob: Its content.
         scratch: Whether it is in the run's own scratch store rather than in the shared one.
         is_known: Whether the blob stands for the content. A lazy value may have been evaluated on
-            data that changed meanwhile.
+            data that has changed since.
     """
 
     blob: Blob
@@ -101,7 +101,7 @@ class RunDirectory:
         return None if entry is None else Output(**{**entry, "blob": Blob(**entry["blob"])})
 
     def put_node(self, node: str, event: Mapping[str, Any]) -> None:
-        """Record what is known of a node so far; a later event replaces an earlier one."""
+        """Record what is known about a node so far; a later event replaces an earlier one."""
         if event.get("error"):
             event = {**event, "error": self._hide(event["error"])}
         lasting = event["status"] in (NodeState.RAN, NodeState.FAILED, NodeState.STOPPED)
@@ -149,7 +149,7 @@ class RunDirectory:
         return str(self.path / f"private-{_file_name(owner)}{suffix}")
 
     def remove(self) -> None:
-        """Delete the directory and all in it; what is told from now on stays in this process."""
+        """Delete the directory; what is recorded from now on stays in this process."""
         self._removed, self._shared = True, False
         shutil.rmtree(self.path, ignore_errors=True)
 

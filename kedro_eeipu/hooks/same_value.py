@@ -12,7 +12,7 @@ _DEEPEST = 200
 
 
 def same_value(a: Any, b: Any) -> bool:
-    """Whether two values are known to be equal; False where that cannot be told.
+    """Whether two values are known to be equal; False if that is unknown.
 
     A table that was copied, or loaded from a pickle, may have another memory layout than the
     one that a function returned. An object whose class does not say what is equal has the value
@@ -72,7 +72,7 @@ class _Comparison:
         axes = zip(a.axes, b.axes, strict=True)
         if not all(x.equals(y) and x.names == y.names for x, y in axes):
             return False
-        # `equals` cannot tell of what is in the cells of a column of objects.
+        # `equals` cannot compare what is in the cells of a column of objects.
         return bool(a.equals(b)) or all(
             x.dtype == y.dtype and (x.equals(y) or self.same(x.to_numpy(), y.to_numpy(), depth - 1))
             for x, y in zip(_columns(a), _columns(b), strict=True)

@@ -16,7 +16,7 @@ __all__ = ["changed", "forget", "is_noted", "names", "note", "reached", "refuse_
 def reached(node: Node) -> CodeIdentity | None:
     """The node's code with the globals, classes and objects that it reaches, as they are now.
 
-    ``None`` where that cannot be told.
+    ``None`` if that is unknown.
     """
     try:
         return code_identity(node.func, with_caches=True)
@@ -43,7 +43,7 @@ def changed(
     """
     if before is None:
         return set()
-    if after is None:  # what cannot be told any more may have changed
+    if after is None:  # what can no longer be determined may have changed
         return names(before)
     then, now = _by_name(before.parts), _by_name(after.parts)
     other = {n for n, d in then.items() if now.get(n) != d and n not in before.lazy}

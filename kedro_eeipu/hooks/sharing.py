@@ -31,7 +31,7 @@ class Action(Protocol):
         """Neither look up nor record this node in this run."""
 
     def reachable(self, candidates: set[str]) -> set[str]:
-        """Which of these names the node's code reaches; all where that cannot be told."""
+        """Which of these names the node's code reaches; all if that is unknown."""
 
 
 def bypass_what_was_changed(action: Action, now: CodeIdentity | None) -> None:

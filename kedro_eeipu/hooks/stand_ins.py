@@ -53,11 +53,11 @@ class StandIns:
         catalog: The catalog of the run; it is only read.
         run: The directory of the run.
         store: The shared store.
-        settings: What ``eeipu.yml`` says of the cache.
+        settings: What ``eeipu.yml`` says about the cache.
         project: Where relative paths in the settings start.
         world: What nodes could depend on, ``None`` where that is not known.
         write_through: Whether outputs are also written where the user's catalog declares them.
-        meta: What new records say of this run.
+        meta: What new records say about this run.
         gate: Ends the run early when what it reports on the way is not good enough.
         manager: Pluggy's manager of the hooks that other plugins and the project have.
         carried: What the nodes of the run leave in the process for each other.
@@ -172,7 +172,7 @@ class StandIns:
     def _identity(
         self, node: Node, inputs: Mapping[str, AbstractDataset[Any, Any]], doubt: Doubt | None
     ) -> tuple[Identity | None, str | None]:
-        """What is known of the node's key, or why it is never cached."""
+        """What is known about the node's key, or why it is never cached."""
         free = {n: d for n, d in inputs.items() if n not in self.datasets}
         try:
             for name in free:

@@ -56,7 +56,7 @@ def parts_without_key(
         node: The node.
         inputs: The datasets it loads, by name.
         catalog: The catalog.
-        settings: What ``eeipu.yml`` says of the cache.
+        settings: What ``eeipu.yml`` says about the cache.
         project: Where relative paths in the settings start.
         manager: Pluggy's manager of the session's hooks.
     """

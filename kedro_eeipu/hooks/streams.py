@@ -180,5 +180,5 @@ class StreamAction(NodeAction):
 
 
 def stream(action: StreamAction, *args: Any, **kwargs: Any) -> Iterator[Any]:
-    """Stand in for a generator: Kedro tells one by its function."""
+    """Stand in for a generator: Kedro recognises one by its function."""
     yield from action.stream(*args, **kwargs)

@@ -181,7 +181,7 @@ def _processors() -> int:
 
 
 def _line_of(file: str, name: str) -> str:
-    """What a file of the system says of something, empty if it does not."""
+    """What a file of the system says about something, empty if it does not."""
     try:
         lines = Path(file).read_text(errors="replace").splitlines()
     except OSError:

@@ -125,7 +125,7 @@ class Optimizer:
             load_costs: seconds to load the outputs of the stages that were reused.
             stopped: whether a trial without objective was stopped from outside, which says nothing
                 of its configuration.
-            costs_only: whether the trial tells of costs alone, since its objective was another: y
+            costs_only: whether the trial reports costs alone, since its objective was another: y
                 is passed over, and the configuration is as good as untried.
 
         Raises:

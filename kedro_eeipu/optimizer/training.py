@@ -41,7 +41,7 @@ class Trial:
         stage_costs: seconds of the stages that ran.
         load_costs: seconds to load the outputs of the stages that were reused.
         failed: whether it failed; without a value it may also have been stopped from outside.
-        costs_only: whether it tells of costs alone: its objective, had it one, was another.
+        costs_only: whether it reports costs alone: its objective, had it one, was another.
     """
 
     x: tuple[float, ...]

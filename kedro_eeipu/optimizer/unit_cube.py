@@ -4,7 +4,7 @@ Notation, used throughout the package:
 
 ========  ===========================================================================
 d         number of tuned parameters (columns)
-n         number of trials that the optimizer has been told of
+n         number of trials that the optimizer has been told
 x         a configuration, length d, in [0, 1], NaN where a parameter is inactive
 z         a latent configuration, length d, no NaN: x before its inactive columns are hidden
 phi(z)    features of z, length D >= d: what the surrogates' distances are taken on

@@ -1,4 +1,4 @@
-"""What ``kedro eeipu plan`` says of the nodes of a project."""
+"""What ``kedro eeipu plan`` says about the nodes of a project."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["node_plan", "seconds_left_out"]
 
 
 def node_plan(project: Project, trials: Sequence[TrialRecord] = ()) -> list[dict[str, Any]]:
-    """What ``kedro eeipu plan --format json`` says of each node.
+    """What ``kedro eeipu plan --format json`` says about each node.
 
     Args:
         project: The project.

@@ -350,7 +350,7 @@ class Project:
 
         Args:
             run_id: Kedro's id of the run.
-            meta: What new records say of the run.
+            meta: What new records say about the run.
             gate: Ends it early.
             holdout: Whether the held out value is computed, too.
         """

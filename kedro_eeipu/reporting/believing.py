@@ -43,7 +43,7 @@ _ROWS = 25
 _PAIR_STEPS = 25
 # A value is at an end of its range if it is this near to it, as a share of the range.
 _AT_END = 0.01
-# Of ranges with fewer values it is no wonder that the best is at an end.
+# Of ranges with fewer values it is not surprising that the best is at an end.
 _FEWEST_LEVELS = 4
 _CONTOURS = [[0, "rgba(128,128,128,0.10)"], [0.7, "rgba(47,134,201,0.35)"], [1, ACCENT]]
 

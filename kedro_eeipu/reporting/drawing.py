@@ -86,7 +86,7 @@ def rows(
     Args:
         labels: One per row, escaped.
         series: Name, lengths and colour of the bars that are set end to end.
-        hover: What a bar says of its length, in plotly.js's template language.
+        hover: What a bar says about its length, in plotly.js's template language.
         x: The axis of the lengths.
     """
     places = list(range(len(labels)))

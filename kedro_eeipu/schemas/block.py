@@ -1,4 +1,4 @@
-"""The JSON schema of parameters files: what an editor can say of an ``eeipu`` block.
+"""The JSON schema of parameters files: what an editor can say about an ``eeipu`` block.
 
 It accepts what `kedro_eeipu.search.block` accepts. What depends on the project (whether a parameter
 is there, whether ``low`` is below ``high``) only the block's own reader knows.

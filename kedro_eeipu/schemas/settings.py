@@ -1,4 +1,4 @@
-"""The JSON schema of ``eeipu.yml``: what an editor can say of it.
+"""The JSON schema of ``eeipu.yml``: what an editor can say about it.
 
 It accepts what `kedro_eeipu.config.settings` accepts.
 """

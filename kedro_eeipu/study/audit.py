@@ -66,7 +66,7 @@ def audit_attribute(number: int) -> str:
 
 
 def audit_in(attributes: Mapping[str, Any], number: int) -> Audit | None:
-    """What the user attributes of a study say of the audit of a trial, ``None`` for nothing."""
+    """What the user attributes of a study say about the audit of a trial, ``None`` for nothing."""
     stored = attributes.get(audit_attribute(number))
     return None if stored is None else Audit.from_json(stored)
 

@@ -88,6 +88,6 @@ def attribute_of(number: int) -> str:
 
 
 def confirmation_in(attributes: Mapping[str, Any], number: int) -> Confirmation | None:
-    """What the user attributes of a study say of a trial, ``None`` for nothing."""
+    """What the user attributes of a study say about a trial, ``None`` for nothing."""
     stored = attributes.get(attribute_of(number))
     return None if stored is None else Confirmation.from_json(stored)

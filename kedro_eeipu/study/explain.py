@@ -265,5 +265,5 @@ def _has_unknown_input(node: NodeRecord) -> bool:
 
 
 def _values(trial: TrialRecord) -> dict[str, Any]:
-    """What is known of a trial's parameters, by dotted path."""
+    """What is known about a trial's parameters, by dotted path."""
     return {**dict(scalar_paths(trial.runtime_params)), **trial.params}

@@ -62,7 +62,7 @@ def read_study(storage: str, name: str) -> RecordedStudy | None:
         return None
     try:
         with closing(sqlite3.connect(file)) as connection, _no_collection():
-            connection.execute("BEGIN")  # one state of the study, though it be tuned meanwhile
+            connection.execute("BEGIN")  # one state of the study, even if it is tuned meanwhile
             if connection.execute("SELECT version_num FROM alembic_version").fetchone() != (
                 _TABLES,
             ):

@@ -1,4 +1,4 @@
-"""What a study will cost, told from the trials that have run."""
+"""What a study will cost, predicted from the trials that have run."""
 
 from __future__ import annotations
 

@@ -44,6 +44,6 @@ def holdout_attribute(number: int) -> str:
 
 
 def holdout_in(attributes: Mapping[str, Any], number: int) -> HeldOut | None:
-    """What the user attributes of a study say of a trial, ``None`` for nothing."""
+    """What the user attributes of a study say about a trial, ``None`` for nothing."""
     stored = attributes.get(holdout_attribute(number))
     return None if stored is None else HeldOut.from_json(stored)

@@ -94,7 +94,7 @@ class PipelineState:
         Args:
             then: The earlier state.
             own: Paths of the parameters for which its trials have their own values. What the
-                configuration says of them does not concern it, whether or not a range still does.
+                configuration says about them does not matter, whether or not a range is left.
         """
         changes: list[str] = []
         if self.graph != then.graph:
@@ -171,7 +171,7 @@ class Comparison:
         return self._changes[key]
 
     def _doubted(self, trial: TrialRecord) -> tuple[str, ...]:
-        """What the audit says of the records that a trial has used, in words.
+        """What the audit says about the records that a trial has used, in words.
 
         A value that was made in today's world is right whatever its key leaves out. Of a node
         whose key and world are not enough, only those count that were computed without a key.
@@ -207,7 +207,7 @@ class Comparison:
         return self._states.setdefault(digest, None)
 
     def _by_key_parts(self, trial: TrialRecord) -> tuple[str, ...]:
-        """What the keys of the nodes tell of a trial that has no state."""
+        """What the keys of the nodes show about a trial that has no state."""
         if trial.number in self._of_earlier_version:
             return self._of_earlier_version[trial.number]
         changes = tuple(

@@ -223,7 +223,7 @@ class TrialRecord:
 def with_confirmations(
     trials: Iterable[TrialRecord], attributes: Mapping[str, Any]
 ) -> list[TrialRecord]:
-    """Trials with what the user attributes of their study say of them."""
+    """Trials with what the user attributes of their study say about them."""
     return [
         replace(
             t,
@@ -241,7 +241,7 @@ def with_defaults(
     """The first complete trial that ran with the project's present values, ``None`` without one.
 
     Not one whose values were moved into a range that leaves them out, and none that was given other
-    ``--params`` than the best trial, beside which it is told.
+    ``--params`` than the best trial, beside which it is shown.
     """
     own = {r.path: r.default for r in space}
     own = {r.path: r.default for r in space.active(own)}

@@ -29,13 +29,13 @@ _LAST_OVERHEADS = 10
 # System attribute of a trial: the values proposed for it, which it may take its time to suggest.
 _PROPOSED = "eeipu:proposed"
 
-# A trial that failed or was pruned still tells what its stages cost.
+# A trial that failed or was pruned still shows what its stages cost.
 _ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
 @dataclass(frozen=True)
 class Observation:
-    """What a finished trial says of the stages, by position in the stage graph.
+    """What a finished trial says about the stages, by position in the stage graph.
 
     Attributes:
         costs: Seconds of each stage that ran as a whole.
@@ -67,7 +67,7 @@ class EEIPUSampler(BaseSampler):
         space: The ranges, their conditions and defaults.
         graph: The stages, each with the parameters that reach it.
         seed: Seed of everything random.
-        observe: What a finished trial says of the stages. By default its user attribute
+        observe: What a finished trial says about the stages. By default its user attribute
             ``stage_costs`` is read, ``{id of the stage: seconds}`` of those that ran, and a stage
             that ran is taken to be available.
 
@@ -166,7 +166,7 @@ class EEIPUSampler(BaseSampler):
         self._independent.reseed_rng()
 
     def new_optimizer(self) -> Optimizer:
-        """An optimizer that has been told of no trial."""
+        """An optimizer that knows no trial."""
         from kedro_eeipu.optimizer import Optimizer, Stage
 
         return Optimizer(
@@ -199,7 +199,7 @@ class EEIPUSampler(BaseSampler):
         observations: Sequence[Observation],
         direction: optuna.study.StudyDirection,
     ) -> Optimizer:
-        """An optimizer that has been told of finished trials, in their order."""
+        """An optimizer that knows finished trials, in their order."""
         optimizer = self.new_optimizer()
         sign = 1.0 if direction == optuna.study.StudyDirection.MAXIMIZE else -1.0
         for t, o in zip(trials, observations, strict=True):

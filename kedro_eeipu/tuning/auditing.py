@@ -42,7 +42,7 @@ _EACH = 0.2
 _LOOK_SECONDS = 1.0
 # What takes so many times as long as expected hangs.
 _PATIENCE = 20.0
-# After so many audits that tell nothing a node is left alone.
+# After so many audits that show nothing a node is left alone.
 _MOST_IN_VAIN = 3
 # Whole trials may take so much of what audits may spend.
 _REPLAYS = 0.5
@@ -121,7 +121,7 @@ class Auditor:
     Args:
         project: The project and its search.
         study: The study.
-        listener: Is told of the seconds, and of what the user should know.
+        listener: Is told about the seconds, and what the user should know.
         changed: Called when the store has noted a doubt, so that nodes have other keys.
         on_worker: Whether trials run on workers.
         starting: Seconds that it takes to start a process and load the project.

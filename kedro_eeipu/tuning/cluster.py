@@ -31,7 +31,7 @@ _LOCAL = {
     "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.interval": "500ms",
     "distributed.admin.system-monitor.interval": "10s",
-    # Whatever ends a study is told by us, in a sentence.
+    # We say in a sentence what ends a study.
     "distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "critical",
 }
 

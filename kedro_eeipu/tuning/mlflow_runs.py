@@ -1,4 +1,4 @@
-"""What the MLflow run of a trial says of it, where MLflow is in use.
+"""What the MLflow run of a trial says about it, where MLflow is in use.
 
 The process that runs a trial logs it. The tuning process tags the best one and those that ran once
 more, and closes the runs of trials whose process has ended.

@@ -1,4 +1,4 @@
-"""What finished trials say of the pipeline as it is today.
+"""What finished trials say about the pipeline as it is today.
 
 A trial is evidence of what stages cost and of which outputs the cache can serve. Code, settings
 and fixed inputs may have changed since it ran; then its costs still count, its outputs do not.
@@ -44,7 +44,7 @@ class Observer:
         changed: Collection[str] = (),
         costs_only: bool = False,
     ) -> Observation:
-        """What a trial says of today's stages: their costs, and which can be served from it.
+        """What a trial says about today's stages: their costs, and which can be served from it.
 
         Args:
             trial: A finished trial.

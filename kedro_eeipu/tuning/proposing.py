@@ -44,7 +44,7 @@ class Proposer:
     Args:
         project: The project and its search.
         study: Its trials.
-        observer: What they say of today's pipeline.
+        observer: What they say about today's pipeline.
         sampler: Name of the sampler: ``eeipu`` or one of its peers.
         seed: Seed of everything random.
         choose: The sampler that is asked for the trial of a number. By default always the one

@@ -80,7 +80,7 @@ class EEIPURunner:
         runner: Kedro's runner for the nodes.
         listener: Follows the study.
         proposer: Proposes the trials' parameters; by default by `sampler` and `seed`.
-        meta: What new records in the cache say of a run, besides its study and trial.
+        meta: What new records in the cache say about a run, besides its study and trial.
         charge: What is recorded of a trial's nodes, given what happened to them; by default that.
         audit: What audits are made with, as `Auditor` takes it; ``None`` for no audits.
         own: Values that the user wants to be tried, each once, whatever the limits.
@@ -147,7 +147,7 @@ class EEIPURunner:
 
     @property
     def observer(self) -> Observer:
-        """What the trials say of today's pipeline."""
+        """What the trials say about today's pipeline."""
         return self.proposer.observer
 
     def run(self) -> Outcome:
@@ -260,11 +260,11 @@ class EEIPURunner:
         return NOT_WORTH_IT if self.limits.auto and not_worth_it(self.proposer.payoffs) else ""
 
     def _run_meta(self, number: int) -> dict[str, Any]:
-        """What new records in the cache say of the trial that made them."""
+        """What new records in the cache say about the trial that made them."""
         return {"study": self.study.name, "trial": number, **self._meta}
 
     def _mlflow_run(self, number: int) -> MlflowRun:
-        """What MLflow is told of the trial."""
+        """What MLflow is told about the trial."""
         return MlflowRun(
             self.study.name,
             number,

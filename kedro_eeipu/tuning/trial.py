@@ -92,7 +92,7 @@ def _judged(
 
 
 def _logged(result: TrialResult, run: PlannedRun, params: Mapping[str, Any]) -> TrialResult:
-    """The result of a trial that MLflow is told of; Ctrl-C meanwhile takes nothing from it."""
+    """The result of a trial that MLflow is told about; Ctrl-C meanwhile takes nothing from it."""
     stopped = result.pruned or result.interrupted
     try:
         log_trial(run, params, result.nodes, value=result.value, was_stopped=stopped)

@@ -60,12 +60,12 @@ class Assignment:
         runtime_params: What the user gave with ``--params``.
         params: Values by dotted path, of the active parameters.
         run_id: Kedro's id of the run.
-        meta: What new records say of the run.
+        meta: What new records say about the run.
         runner: Dotted path of Kedro's runner for the nodes.
         parts: Of each node, the parts of its key that no trial changes, as the driver has them.
         gate: Ends the trial early when what it reports on the way is not good enough.
         configuration: What the tuning process has read of the configuration, credentials left out.
-        mlflow: What MLflow is told of the trial.
+        mlflow: What MLflow is told about the trial.
     """
 
     source: Source

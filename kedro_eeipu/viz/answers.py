@@ -258,7 +258,7 @@ class Answers:
         return main
 
     def _detail(self, node: str) -> dict[str, Any]:
-        """What Kedro-Viz itself says of a node; a free input is previewed from its own dataset."""
+        """What Kedro-Viz says about a node; a free input is previewed from its own dataset."""
         from kedro_viz.api.rest.responses.utils import get_encoded_response
         from kedro_viz.models.flowchart import node_metadata as metadata
 

@@ -134,7 +134,7 @@ class RemoteFiles:
 
     def _write(self, path: str, data: bytes, **options: Any) -> None:
         # Where there are folders, the first write into a new one fails; elsewhere asking for it
-        # each time would be a request in vain.
+        # each time would be a wasted request.
         try:
             self._fs.pipe_file(self._path(path), data, **options)
         except FileNotFoundError:

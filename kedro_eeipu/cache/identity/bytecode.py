@@ -79,7 +79,7 @@ class Use(NamedTuple):
 
 @dataclass(frozen=True)
 class CodeFacts:
-    """What is known of a code object.
+    """What is known about a code object.
 
     Attributes:
         digest: of everything the code does by itself.

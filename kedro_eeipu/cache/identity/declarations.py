@@ -1,4 +1,4 @@
-"""What code says of itself besides what it does: annotations, docstrings, text, registrations."""
+"""What code says about itself, not what it does: annotations, docstrings, text, registrations."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ __all__ = ["is_mutable", "kept_values"]
 def kept_values(obj: Any) -> list[Any]:
     """What an object keeps of its results, under ``lru_cache`` or a ``cached_property``."""
     if type(obj) is functools._lru_cache_wrapper:
-        # The collector tells of the table, and of keys and results where their number is limited.
+        # The collector reports the table, and keys and results if their number is limited.
         not_kept = (obj.__wrapped__, vars(obj))
         kept = [
             r

@@ -2,7 +2,7 @@
 
 `ObjectWriter.value` asks in this order, and the order is the meaning:
 
-1. plain values and containers are written where they stand, whatever else could be said of them;
+1. plain values and containers are written in place, whatever else they are;
 2. a module is a unit if it is the project's, else the name and version of its library;
 3. code, closure cells, bound methods, partial calls and properties are their parts;
 4. what can be imported from a library by its name is that name and the library's version: not

@@ -1,4 +1,4 @@
-"""What code a pickle file needs, told without unpickling it.
+"""What code a pickle file needs, found without unpickling it.
 
 A pickled object is its state in the file and its class in the project; when the class is edited,
 the file is another input although its bytes are the same.

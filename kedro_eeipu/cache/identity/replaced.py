@@ -28,7 +28,7 @@ _Chains = tuple[tuple[str, ...], ...]
 # The assignments of each project module, with the spec that it was loaded by: a new one means that
 # the module was loaded again. The spec is kept alive, so that no other gets its address.
 _assigned: dict[str, tuple[Any, _Chains]] = {}
-# Names of the project's modules, with what tells whether others were loaded since.
+# Names of the project's modules, with what shows whether others were loaded since.
 _listed: tuple[int, Any, tuple[str, ...]] = (0, None, ())
 
 

@@ -210,7 +210,7 @@ class Store:
     def digests(self) -> frozenset[str]:
         """Digests of all blobs, by one listing: asking for each is slow where the root is remote.
 
-        What a listing tells may be out of date; whether a blob is there now, `has` tells.
+        A listing may be out of date; `has` says whether a blob is there now.
         """
         if self._distrust() is not None:
             return frozenset()

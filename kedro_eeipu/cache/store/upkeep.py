@@ -128,7 +128,7 @@ def collect(
 ) -> GcResult:
     """Delete what nobody needs, then drop blobs until all together take ``max_size`` bytes.
 
-    Ages are told by the clock that stamps the files. Blobs that a record under lease names are
+    Ages are measured by the clock that stamps the files. Blobs that a record under lease names are
     kept, and so are the records of dropped blobs: they are small and know the digests. The grace
     period must be longer than a living process takes from writing a blob to committing its record.
     """
