@@ -2,8 +2,8 @@
 
 In one process this is passed in memory. Under ``ParallelRunner`` each node runs in its own
 process. So once the object has been pickled, everything is passed through small files, each written
-once and renamed into place. That a node ran or failed is always written: when a process was killed, the
-costs of its interrupted trial are read from there.
+once and renamed into place. That a node ran or failed is always written: when a process was killed,
+the costs of its interrupted trial are read from there.
 """
 
 from __future__ import annotations
