@@ -178,19 +178,22 @@ class EEIPURunner:
             audited = 0.0 if self.auditor is None else self.auditor.seconds
             return Outcome(stopped, trials, self.study.best(), others, audited)
 
-    def evaluate(self, params: Mapping[str, Any], proposing: float = 0.0) -> TrialRecord:
+    def evaluate(
+        self, params: Mapping[str, Any], proposing: float = 0.0, gate: Gate | None = None
+    ) -> TrialRecord:
         """Run one trial with these values and record it.
 
         Args:
             params: Values by dotted path, of the active parameters.
             proposing: Seconds that choosing them took.
+            gate: What ends it early; by default what the study says now.
 
         Raises:
             ObjectiveError: The objective is not there or not a number, and was in no other trial;
                 recorded as interrupted, so that the trial is tried again from the cache.
             KeyboardInterrupt: Recorded as interrupted.
         """
-        gate = self._gate()
+        gate = gate or self._gate()
         number, run_id = self._begin(params, proposing)
         run = self.project.new_run(run_id, self._run_meta(number), gate)
         run.mlflow = self._mlflow_run(number)
@@ -231,9 +234,10 @@ class EEIPURunner:
                 if reason := self._not_to_be_run(proposed):
                     return reason
                 proposing = time.perf_counter() - started
+                gate = self._gate()
             self.listener.proposed(proposed.why)
             with contextlib.suppress(LimitReached):  # another process began the last trial first
-                self.evaluate(proposed.params, proposing)
+                self.evaluate(proposed.params, proposing, gate)
             self.check_failures()
             if self.auditor is not None:
                 self.auditor.work(wait=True)
