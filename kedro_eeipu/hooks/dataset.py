@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from dataclasses import replace
 from time import perf_counter
@@ -21,6 +20,7 @@ from kedro_eeipu.hooks.declared import (
     private_copy,
     private_memory,
     shares_value,
+    written_and_read,
 )
 from kedro_eeipu.hooks.kept_files import KeptFiles
 from kedro_eeipu.hooks.maker import Maker
@@ -373,14 +373,7 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
             return value
         # What cannot be written or read back fails here as it does in a plain run. A file is
         # written once: what was loaded from it may be read only later.
-        if path is None or not self._is_written(path):
-            private.save(value)
-            self._written.add(path)
-        return private.load()
-
-    def _is_written(self, path: str) -> bool:
-        """Whether a private file holds the content."""
-        return path in self._written and os.path.exists(path)
+        return written_and_read(private, value, path, self._written)
 
     def _copied(self, value: Any) -> Any:
         """An array in the order of Kedro's copy, on which the last digits of a sum depend."""

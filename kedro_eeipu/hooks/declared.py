@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ __all__ = [
     "private_copy",
     "private_memory",
     "shares_value",
+    "written_and_read",
 ]
 
 # Kinds whose load gives back exactly what was saved, so a trip through their file changes nothing.
@@ -86,3 +88,27 @@ def shares_value(declared: AbstractDataset[Any, Any] | None) -> bool:
 def is_persistent(declared: AbstractDataset[Any, Any] | None) -> bool:
     """Whether a dataset of the user's catalog outlives the process."""
     return declared is not None and not is_ephemeral(wrapped_dataset(declared))
+
+
+def written_and_read(
+    private: AbstractDataset[Any, Any], value: Any, path: str | None, written: set[str | None]
+) -> Any:
+    """What a private dataset loads of a value that it has saved.
+
+    Args:
+        private: The dataset.
+        value: The value; it is not saved where `path` has it already.
+        path: Its file; ``None`` for one in memory.
+        written: Files that hold the value; `path` is added.
+    """
+    for is_last in (False, True):
+        try:
+            if path is None or path not in written or not os.path.exists(path):
+                private.save(value)
+                written.add(path)
+            return private.load()
+        except Exception:
+            # Somebody may have deleted the run's directory meanwhile.
+            if is_last or path is None or os.path.exists(path):
+                raise
+    raise AssertionError("unreachable")
