@@ -91,7 +91,11 @@ def is_persistent(declared: AbstractDataset[Any, Any] | None) -> bool:
 
 
 def written_and_read(
-    private: AbstractDataset[Any, Any], value: Any, path: str | None, written: set[str | None]
+    private: AbstractDataset[Any, Any],
+    value: Any,
+    path: str | None,
+    written: set[str | None],
+    reader: AbstractDataset[Any, Any] | None = None,
 ) -> Any:
     """What a private dataset loads of a value that it has saved.
 
@@ -100,13 +104,14 @@ def written_and_read(
         value: The value; it is not saved where `path` has it already.
         path: Its file; ``None`` for one in memory.
         written: Files that hold the value; `path` is added.
+        reader: Loads it; by default `private` does.
     """
     for is_last in (False, True):
         try:
             if path is None or path not in written or not os.path.exists(path):
                 private.save(value)
                 written.add(path)
-            return private.load()
+            return (reader or private).load()
         except Exception:
             # Somebody may have deleted the run's directory meanwhile.
             if is_last or path is None or os.path.exists(path):

@@ -7,7 +7,7 @@ from typing import Any
 from kedro.io import AbstractDataset
 
 from kedro_eeipu.hooks.dataset import MemoizedDataset
-from kedro_eeipu.hooks.declared import file_config, private_copy
+from kedro_eeipu.hooks.declared import file_config, private_copy, written_and_read
 from kedro_eeipu.hooks.run_directory import Output
 
 __all__ = ["TranscodedDataset"]
@@ -75,7 +75,6 @@ class TranscodedDataset(MemoizedDataset):
         assert written is not None
         assert read is not None
         path = self.run.private_path(self.name, written)
-        if not self._is_written(path):
-            private_copy(written, self.source.name, path).save(value)
-            self._written.add(path)
-        return private_copy(read, self.name, path).load()
+        writer = private_copy(written, self.source.name, path)
+        reader = private_copy(read, self.name, path)
+        return written_and_read(writer, value, path, self._written, reader)
