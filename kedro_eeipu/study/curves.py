@@ -13,7 +13,7 @@ import numpy as np
 from kedro_eeipu.states import NodeState
 from kedro_eeipu.study.records import TrialRecord
 
-__all__ = ["contrary_nodes", "expected_of_stopped", "thresholds_of_nodes"]
+__all__ = ["expected_of_stopped", "thresholds_of_nodes"]
 
 # As many trials as Optuna's median pruner waits for.
 _FEWEST_TRAININGS = 5
@@ -66,7 +66,7 @@ class _Trainings:
 
 def thresholds_of_nodes(
     trials: Iterable[TrialRecord], maximize: bool
-) -> dict[str, dict[int, float]]:
+) -> tuple[dict[str, dict[int, float]], list[str]]:
     """By node and step, what three quarters of its trainings were at least as good as.
 
     Trainings that were stopped count at the steps that they have reached. Else those that went on,
@@ -79,20 +79,18 @@ def thresholds_of_nodes(
     Args:
         trials: Trials of the pipeline's present state.
         maximize: Whether larger values are better.
+
+    Returns:
+        The thresholds, and the names of the nodes whose curves end the other way round.
     """
-    nodes = _trainings(trials, maximize)
-    found = {name: _thresholds(t, maximize) for name, t in nodes.items() if t.agreement() >= 0}
-    return {name: by_step for name, by_step in found.items() if by_step}
-
-
-def contrary_nodes(trials: Iterable[TrialRecord], maximize: bool) -> list[str]:
-    """Names of the nodes whose curves end the other way round than the objective.
-
-    Args:
-        trials: Trials of the pipeline's present state.
-        maximize: Whether larger values are better.
-    """
-    return [name for name, t in _trainings(trials, maximize).items() if t.agreement() < 0]
+    found, contrary = {}, []
+    for name, trainings in _trainings(trials, maximize).items():
+        agreement = trainings.agreement()
+        if agreement < 0:
+            contrary.append(name)
+        elif agreement >= 0 and (by_step := _thresholds(trainings, maximize)):  # NaN is neither
+            found[name] = by_step
+    return found, contrary
 
 
 def expected_of_stopped(trials: Sequence[TrialRecord], maximize: bool) -> dict[int, float]:

@@ -20,7 +20,7 @@ from kedro_eeipu.hooks.mlflow import MlflowRun
 from kedro_eeipu.hooks.pruning import Gate
 from kedro_eeipu.hooks.run_directory import RunDirectory
 from kedro_eeipu.project.project import Project
-from kedro_eeipu.study.curves import contrary_nodes, thresholds_of_nodes
+from kedro_eeipu.study.curves import thresholds_of_nodes
 from kedro_eeipu.study.driver import only_driver
 from kedro_eeipu.study.encoding import distributions
 from kedro_eeipu.study.limits import NOT_WORTH_IT, NOTHING_NEW, Limits, not_worth_it
@@ -279,9 +279,8 @@ class EEIPURunner:
     def _gate(self) -> Gate:
         """What ends a trial early, by what it reports on the way."""
         reports, maximize = self.project.space.reports, self.study.maximize
-        trials = self.study.current()
-        in_nodes = thresholds_of_nodes(trials, maximize)
-        if not self._contrary_noticed and (contrary := contrary_nodes(trials, maximize)):
+        in_nodes, contrary = thresholds_of_nodes(self.study.current(), maximize)
+        if contrary and not self._contrary_noticed:
             self._contrary_noticed = True
             self.listener.noticed(
                 f"node {', '.join(contrary)} reports values that are better where the objective is "
