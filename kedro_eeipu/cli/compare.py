@@ -20,20 +20,14 @@ from kedro_eeipu.cli.common import (
     write_page,
 )
 from kedro_eeipu.errors import ConfigurationError
-from kedro_eeipu.wording import counted, duration
+from kedro_eeipu.wording import counted
 
 if TYPE_CHECKING:
     from kedro_eeipu.comparison import Comparison
     from kedro_eeipu.comparison.contest import Contestant
     from kedro_eeipu.project.selection import Selection
 
-__all__ = ["compare", "parsed_budget"]
-
-REPLAYED = (
-    "To save time each node execution ran only once; every sampler that needs its result is "
-    "charged its recorded seconds."
-)
-MEASURED = "Every sampler has run all its node executions itself."
+__all__ = ["compare", "parsed_budget", "parsed_seeds"]
 
 
 @click.command()
@@ -50,7 +44,12 @@ MEASURED = "Every sampler has run all its node executions itself."
     help="Node time of each sampler after the warm-up: 10min, or `12 trials` for the time of as "
     "many trials that reuse nothing.",
 )
-@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="How many.")
+@click.option(
+    "--seeds",
+    default="3",
+    show_default=True,
+    help="How many, from seed 0 on, or the first and the last: 100-119.",
+)
 @click.option("--no-cache-for", default="", help="Samplers that pay for every node in every trial.")
 @click.option("--measure", is_flag=True, help="Let each sampler run all its nodes itself.")
 @click.option(
@@ -68,7 +67,7 @@ def compare(
     selection: Selection,
     samplers: str,
     budget: str | None,
-    seeds: int,
+    seeds: str,
     no_cache_for: str,
     measure: bool,
     clock: str,
@@ -86,7 +85,7 @@ def compare(
     from kedro_eeipu.comparison.table import terminal_tables, verdict
     from kedro_eeipu.tuning.options import kedro_runner
 
-    given = parsed_budget(budget)
+    given, wanted = parsed_budget(budget), parsed_seeds(seeds)
     project = selection.load_project()
     amount, in_trials = given or (project.space.budget, False)
     if amount is None:
@@ -95,7 +94,7 @@ def compare(
     comparison = Comparison(
         project,
         _names(samplers),
-        seeds,
+        wanted,
         amount,
         in_trials=in_trials,
         uncached=_names(no_cache_for),
@@ -109,7 +108,7 @@ def compare(
     except KeyboardInterrupt:
         click.echo("\nStopped. All finished trials are kept; the same command resumes.", err=True)
         sys.exit(1)
-    document = as_json(runs, _about(comparison))
+    document = as_json(runs, comparison.about())
     target = output or comparison.home / "compare.html"
     write_page(comparison_html(document), target, "the page")
     if form == "json":
@@ -138,19 +137,25 @@ def parsed_budget(text: str | None) -> tuple[float, bool] | None:
     return None if seconds is None else (seconds, False)
 
 
-def _about(comparison: Comparison) -> dict[str, Any]:
-    project = comparison.project
-    name, amount = project.pipeline_name, comparison.budget
-    return {
-        "pipeline": "default" if name == "__default__" else name,
-        "objective": str(project.space.objective),
-        "direction": project.space.objective.direction,
-        "budget": counted(amount, "cold trial") if comparison.in_trials else duration(amount),
-        "warmup_trials": comparison.warmup,
-        "seeds": comparison.seeds,
-        "clock": comparison.clock,
-        "costs": MEASURED if comparison.measure else REPLAYED,
-    }
+def parsed_seeds(text: str) -> range:
+    """The seeds: so many from 0 on, or from the first to the last.
+
+    Raises:
+        ConfigurationError: It is neither.
+    """
+    match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", text, re.ASCII)
+    seeds = range(0)
+    if match and match[2] is None:
+        seeds = range(int(match[1]))
+    elif match:
+        seeds = range(int(match[1]), int(match[2]) + 1)
+    if not seeds:
+        raise ConfigurationError(
+            f"'{text}' names no seeds",
+            where="--seeds",
+            remedy="Write how many, such as 3 for the seeds 0 to 2, or a range, such as 100-119.",
+        )
+    return seeds
 
 
 def _followed(comparison: Comparison) -> Any:

@@ -1,6 +1,7 @@
 """Samplers compared on a user's own pipeline: same warm-up, same budget, each with an account."""
 
 from kedro_eeipu.comparison.contest import SAMPLERS, Comparison
-from kedro_eeipu.comparison.results import Run, as_json
+from kedro_eeipu.comparison.document import as_json
+from kedro_eeipu.comparison.results import Run
 
 __all__ = ["SAMPLERS", "Comparison", "Run", "as_json"]

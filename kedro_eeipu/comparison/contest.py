@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import math
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from pathlib import Path
 from statistics import mean
+from typing import Any
 
 from kedro.runner import AbstractRunner, SequentialRunner
 from optuna.samplers import BaseSampler
@@ -32,10 +34,25 @@ from kedro_eeipu.study.storage import TrialStudy
 from kedro_eeipu.tuning.observing import Observer
 from kedro_eeipu.tuning.proposing import Proposer
 from kedro_eeipu.tuning.runner import EEIPURunner
+from kedro_eeipu.wording import counted, duration
 
-__all__ = ["SAMPLERS", "Comparison", "Contestant"]
+__all__ = ["SAMPLERS", "Comparison", "Contestant", "optimizer_digest"]
 
 SAMPLERS = (EEIPU, *PEERS, "logei", "carbo")
+REPLAYED = (
+    "To save time each node execution ran only once; every sampler that needs its result is "
+    "charged its recorded seconds."
+)
+MEASURED = "Every sampler has run all its node executions itself."
+
+
+@functools.cache
+def optimizer_digest() -> str:
+    """Digest of the optimizer's code: runs of two versions of it are not comparable."""
+    content = hashlib.sha256()
+    for file in sorted((Path(__file__).parents[1] / "optimizer").glob("*.py")):
+        content.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    return content.hexdigest()[:12]
 
 
 @dataclass(frozen=True)
@@ -62,7 +79,7 @@ class Comparison:
     Attributes:
         project: The project and its search.
         samplers: Names, the first is compared with the others.
-        seeds: How many seeds, from 0.
+        seeds: The seeds.
         budget: Node time after the warm-up, for every sampler and seed: seconds, or, if
             ``in_trials``, as much as so many trials take that reuse nothing, by those of the
             warm-up.
@@ -72,6 +89,8 @@ class Comparison:
             once and its recorded seconds are charged to every sampler that needs it.
         clock: What a node costs: its ``wall`` or its ``cpu`` time.
         runner: Kedro's runner for the nodes.
+        folder: Where studies and caches are kept, by default in the project's ``.eeipu``. Two
+            processes can compare at once if each has a folder of its own.
         after_trial: Called after each trial with its contestant.
 
     Raises:
@@ -80,13 +99,14 @@ class Comparison:
 
     project: Project
     samplers: Sequence[str]
-    seeds: int
+    seeds: Sequence[int]
     budget: float
     in_trials: bool = False
     uncached: Sequence[str] = ()
     measure: bool = False
     clock: str = "wall"
     runner: AbstractRunner = field(default_factory=SequentialRunner)
+    folder: Path | None = None
     after_trial: Callable[[Contestant], None] = lambda contestant: None
 
     def __post_init__(self) -> None:
@@ -108,7 +128,7 @@ class Comparison:
     @property
     def home(self) -> Path:
         """Where comparisons keep their studies and caches."""
-        return self.project.home / "compare"
+        return self.folder or self.project.home / "compare"
 
     @property
     def storage(self) -> str:
@@ -122,11 +142,28 @@ class Comparison:
 
         return warmup_trials(len(self.project.space))
 
+    def about(self) -> dict[str, Any]:
+        """What is compared, and how, in the words of the JSON document."""
+        name, objective = self.project.pipeline_name, self.project.space.objective
+        return {
+            "pipeline": "default" if name == "__default__" else name,
+            "objective": str(objective),
+            "direction": objective.direction,
+            "budget": (
+                counted(self.budget, "cold trial") if self.in_trials else duration(self.budget)
+            ),
+            "warmup_trials": self.warmup,
+            "seeds": len(self.seeds),
+            "clock": self.clock,
+            "costs": MEASURED if self.measure else REPLAYED,
+            "optimizer": optimizer_digest(),
+        }
+
     def entries(self) -> list[Entry]:
         """All samplers with all seeds, seed by seed."""
         return [
             Entry(sampler, seed, sampler not in self.uncached)
-            for seed in range(self.seeds)
+            for seed in self.seeds
             for sampler in dict.fromkeys(self.samplers)
         ]
 
@@ -139,7 +176,7 @@ class Comparison:
         """
         with only_driver(self.storage, "comparison"), self.project.quiet():
             contestants = self.contestants()
-            for seed in range(self.seeds):
+            for seed in self.seeds:
                 running = [c for c in contestants if c.entry.seed == seed]
                 for contestant in running:
                     contestant.resume()
@@ -179,6 +216,7 @@ class Comparison:
             "clock": self.clock,
             "runtime_params": self.project.runtime_params,
             "nodes": self.project.fixed_parts,
+            "optimizer": optimizer_digest(),
         }
         digest = hashlib.sha256(json.dumps(depends, sort_keys=True, default=str).encode())
         cache = "" if entry.cached else "-no-cache"

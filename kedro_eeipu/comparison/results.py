@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import accumulate
 from statistics import mean, median
 from typing import Any
@@ -12,7 +12,7 @@ from kedro_eeipu.comparison.account import price
 from kedro_eeipu.study.records import TrialRecord
 from kedro_eeipu.study.sampler_names import EEIPU
 
-__all__ = ["RATIOS", "Run", "as_json", "ratios", "run_of", "summaries"]
+__all__ = ["RATIOS", "Run", "ratios", "run_of", "summaries"]
 
 FIGURES = ("candidates", "best", "improvement", "reuse", "proposing_seconds")
 # Those of which more is better for whoever is compared.
@@ -152,18 +152,3 @@ def ratios(runs: Sequence[Run]) -> dict[str, dict[str, float | None]]:
         for label, other in {**theirs, "mean of peers": mean(theirs.values())}.items():
             table[label][name] = own / other if other else None
     return table
-
-
-def as_json(runs: Sequence[Run], about: Mapping[str, Any]) -> dict[str, Any]:
-    """A comparison in the contract of ``kedro eeipu compare --format json``.
-
-    Args:
-        runs: All runs so far.
-        about: What was compared, and how.
-    """
-    return {
-        **about,
-        "samplers": summaries(runs),
-        "ratios": ratios(runs),
-        "runs": [asdict(r) | {"curve": [list(point) for point in r.curve]} for r in runs],
-    }

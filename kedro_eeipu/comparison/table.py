@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
-from statistics import median
 from typing import Any
 
 from rich.table import Table
@@ -13,39 +13,45 @@ from kedro_eeipu.comparison.results import RATIOS
 from kedro_eeipu.study.sampler_names import EEIPU
 from kedro_eeipu.wording import counted
 
-__all__ = ["COLUMNS", "described", "markdown_table", "rows", "terminal_tables", "verdict"]
+__all__ = [
+    "AGAINST",
+    "FIGURES",
+    "against_rows",
+    "described",
+    "figure_rows",
+    "markdown_tables",
+    "p_value",
+    "terminal_tables",
+    "verdict",
+]
 
 # What a peer has come to where there is no ratio.
-_NOTHING = {"candidates": "peer: none ended", "improvement": "peer: no gain"}
-COLUMNS = (
-    "sampler",
-    "candidates",
-    "best",
-    "improved by",
-    "reused",
-    "proposing s",
-    "candidates: eeipu ÷",
-    "improvement: eeipu ÷",
+_NOTHING = "peer: none"
+FIGURES = ("sampler", "candidates", "best", "improved by", "reused", "proposing s")
+AGAINST = (
+    "eeipu against",
+    "times the candidates",
+    "times the improvement",
+    "seeds: won, equal, lost",
+    "p of final values",
+    "seconds to its final value ÷ its own (seeds)",
 )
+_HEAD_WIDTH = 11  # of a column's head on the terminal
 
 
 def terminal_tables(document: Mapping[str, Any]) -> list[Table]:
-    """Each sampler's figures, and then the ratios to them.
+    """Each sampler's figures, and then EEIPU against each peer.
 
     Args:
-        document: As `kedro_eeipu.comparison.results.as_json` makes it.
+        document: As `kedro_eeipu.comparison.document.as_json` makes it.
     """
-    figures = _table(Text(described(document)), COLUMNS[:-2])
-    ratios = _table(Text("eeipu divided by"), ("", *RATIOS))
-    for row in rows(document):
-        if row[1]:
-            figures.add_row(*(_two_lines(cell) for cell in row[:-2]))
-        if row[-1]:
-            ratios.add_row(row[0], *row[-2:])
-    return [figures, ratios] if ratios.row_count else [figures]
+    tables = [_table(Text(described(document)), FIGURES, figure_rows(document))]
+    if document["against"]:
+        tables.append(_table(None, AGAINST, against_rows(document)))
+    return tables
 
 
-def _table(title: Text, columns: Sequence[str]) -> Table:
+def _table(title: Text | None, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     table = Table(
         title=title,
         title_justify="left",
@@ -54,51 +60,88 @@ def _table(title: Text, columns: Sequence[str]) -> Table:
         padding=(0, 2, 0, 0),
         header_style="dim",
     )
-    for i, name in enumerate(columns):
-        table.add_column(name, justify="right" if i else "left", no_wrap=True)
+    for i, name in enumerate(heads):
+        head = textwrap.fill(name, _HEAD_WIDTH)
+        table.add_column(head, justify="right" if i else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*map(_two_lines, row))
     return table
 
 
 def _two_lines(cell: str) -> str:
-    """The spread below the median."""
+    """What is in brackets below the rest."""
     middle, _, spread = cell.partition(" (")
     return f"{middle}\n{spread.rstrip(')').replace(' … ', '…')}" if spread else middle
 
 
-def markdown_table(document: Mapping[str, Any]) -> str:
+def markdown_tables(document: Mapping[str, Any]) -> str:
     """The same in Markdown."""
-    lines = [COLUMNS, ["---"] + ["---:"] * (len(COLUMNS) - 1), *rows(document)]
+    tables = [_markdown(FIGURES, figure_rows(document))]
+    if document["against"]:
+        tables.append(_markdown(AGAINST, against_rows(document)))
+    return "\n\n".join(tables)
+
+
+def _markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [heads, ["---"] + ["---:"] * (len(heads) - 1), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def described(document: Mapping[str, Any]) -> str:
     """What was compared, in a line."""
     budget = f"{document['budget']} of {document['clock']} time in nodes"
+    numbers = sorted({r["seed"] for r in document["runs"]})
+    seeds = f"{counted(len(numbers), 'seed')} ({_span(numbers)})"
     return (
         f"{document['pipeline']}: {document['direction']} {document['objective']}, {budget} after "
-        f"{document['warmup_trials']} common warm-up trials, {counted(document['seeds'], 'seed')}"
+        f"{document['warmup_trials']} common warm-up trials, {seeds}"
     )
 
 
-def rows(document: Mapping[str, Any]) -> list[Sequence[str]]:
-    """One row of cells for each sampler, and one for the mean of the peers."""
-    ratios = document["ratios"]
+def _span(numbers: Sequence[int]) -> str:
+    """Numbers without gaps as their ends: 100-119."""
+    if len(numbers) > 1 and numbers[-1] - numbers[0] == len(numbers) - 1:
+        return f"{numbers[0]}-{numbers[-1]}"
+    return ", ".join(map(str, numbers))
+
+
+def figure_rows(document: Mapping[str, Any]) -> list[Sequence[str]]:
+    """The cells of each sampler's figures."""
+    return [
+        [
+            label,
+            _spread(summary["candidates"], "{:g}"),
+            _spread(summary["best"], "{:.4g}"),
+            _spread(summary["improvement"], "{:.2g}"),
+            _spread(summary["reuse"], "{:.0%}"),
+            _spread(summary["proposing_seconds"], "{:.3g}"),
+        ]
+        for label, summary in document["samplers"].items()
+    ]
+
+
+def against_rows(document: Mapping[str, Any]) -> list[Sequence[str]]:
+    """The cells of EEIPU against each peer, and of the ratios to the mean of the peers."""
     cells: list[Sequence[str]] = []
-    for label, summary in document["samplers"].items():
-        cells.append(
-            [
-                label,
-                _spread(summary["candidates"], "{:g}"),
-                _spread(summary["best"], "{:.4g}"),
-                _spread(summary["improvement"], "{:.2g}"),
-                _spread(summary["reuse"], "{:.0%}"),
-                _spread(summary["proposing_seconds"], "{:.3g}"),
-                *_ratios(ratios.get(label)),
-            ]
-        )
-    if "mean of peers" in ratios:
-        cells.append(["mean of peers", *[""] * 5, *_ratios(ratios["mean of peers"])])
+    for label, row in document["against"].items():
+        name = f"{label} (best peer)" if label == document["best_peer"] else label
+        seeds = f"{row['better']}, {row['equal']}, {row['worse']}"
+        ratios = _ratios(document["ratios"][label])
+        cells.append([name, *ratios, seeds, p_value(row["p"]), _sooner(row)])
+    if cells:
+        cells.append(["mean of peers", *_ratios(document["ratios"]["mean of peers"]), "", "", ""])
     return cells
+
+
+def p_value(p: float | None) -> str:
+    """A p value as it is printed."""
+    return "-" if p is None else "< 0.001" if p < 0.001 else f"{p:.2g}"
+
+
+def _sooner(row: Mapping[str, Any]) -> str:
+    middle = row["seconds_ratio"]["median"]
+    ratio = "never" if middle is None else f"{middle:.2f}"
+    return f"{ratio} ({row['reached']} of {row['seeds']})"
 
 
 def _spread(figure: Mapping[str, float] | None, form: str) -> str:
@@ -110,14 +153,12 @@ def _spread(figure: Mapping[str, float] | None, form: str) -> str:
     return f"{middle} ({form.format(figure['low'])} … {form.format(figure['high'])})"
 
 
-def _ratios(ratios: Mapping[str, float | None] | None) -> list[str]:
-    if ratios is None:
-        return ["", ""]
-    return [_NOTHING[name] if ratios[name] is None else f"{ratios[name]:.2f} ×" for name in RATIOS]
+def _ratios(ratios: Mapping[str, float | None]) -> list[str]:
+    return [_NOTHING if ratios[name] is None else f"{ratios[name]:.2f} ×" for name in RATIOS]
 
 
 def verdict(document: Mapping[str, Any]) -> str:
-    """Who found the best value, how soon ours was where its peers ended, and at what rate.
+    """Who found the best value, how ours did against the best peer, and against their mean.
 
     Empty without ours or without a peer.
     """
@@ -133,7 +174,7 @@ def verdict(document: Mapping[str, Any]) -> str:
         if mean[name] is not None
     ]
     rate = f"{EEIPU}: {' and '.join(parts)} of the mean of its peers." if parts else ""
-    return " ".join(filter(None, (_winner(document), _sooner(document), rate)))
+    return " ".join(filter(None, (_winner(document), _against_best(document), rate)))
 
 
 def _winner(document: Mapping[str, Any]) -> str:
@@ -154,28 +195,26 @@ def _winner(document: Mapping[str, Any]) -> str:
     return f"Best value, median of {seeds}: {' and '.join(first)} with {best}{beside}."
 
 
-def _sooner(document: Mapping[str, Any]) -> str:
-    """After which share of the budget ours was as good as the best peer was at the end."""
-    sign = 1 if document["direction"] == "maximize" else -1
-    shares, seeds = [], 0
-    for ours in (r for r in document["runs"] if r["sampler"] == EEIPU):
-        ends = [
-            r["best"]
-            for r in document["runs"]
-            if r["seed"] == ours["seed"] and r["sampler"] != EEIPU and r["best"] is not None
-        ]
-        if not ends:
-            continue
-        seeds += 1
-        target = max(sign * best for best in ends)
-        reached = [seconds for seconds, best in ours["curve"] if sign * best >= target]
-        if reached:
-            shares.append(reached[0] / ours["budget_seconds"])
-    if not shares:
-        return f"{EEIPU} did not get to where the best peer of the same seed ended."
-    low, high = min(shares), max(shares)
-    spread = f" ({low:.0%} … {high:.0%})" if low < high else ""
-    return (
-        f"{EEIPU} was where the best peer of the same seed ended after {median(shares):.0%}"
-        f"{spread} of the budget, in {len(shares)} of {counted(seeds, 'seed')}."
+def _against_best(document: Mapping[str, Any]) -> str:
+    """EEIPU against the peer with the best mean final value."""
+    label = document["best_peer"]
+    row = document["against"].get(label)
+    if row is None:
+        return ""
+    p = "" if row["p"] is None else f" (p {_equals(p_value(row['p']))})"
+    seeds = counted(row["seeds"], "seed")
+    middle = row["seconds_ratio"]["median"]
+    sooner = (
+        f"{EEIPU} got to its final value in {row['reached']} of {seeds}"
+        if middle is None
+        else f"{EEIPU} got to its final value in {middle:.0%} of its seconds (median; in "
+        f"{row['reached']} of {seeds} at all)"
     )
+    return (
+        f"Against {label}, the peer with the best mean: better in {row['better']}, equal in "
+        f"{row['equal']}, worse in {row['worse']} of {seeds}{p}; {sooner}."
+    )
+
+
+def _equals(p: str) -> str:
+    return p if p.startswith("<") else f"= {p}"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kedro_eeipu.cli.compare import parsed_budget
+from kedro_eeipu.cli.compare import parsed_budget, parsed_seeds
 from kedro_eeipu.comparison import Comparison
 from kedro_eeipu.comparison.account import price
 from kedro_eeipu.comparison.contest import Contestant
@@ -17,7 +18,7 @@ ALL = ("eeipu", "random", "tpe", "gp", "logei", "carbo")
 
 
 def comparison(project: Any, **options: Any) -> Comparison:
-    given = {"samplers": ("eeipu", "random"), "seeds": 1, "budget": 2.0, "in_trials": True}
+    given = {"samplers": ("eeipu", "random"), "seeds": [0], "budget": 2.0, "in_trials": True}
     return Comparison(project.load(), **{**given, **options})
 
 
@@ -142,13 +143,63 @@ def test_other_budgets_are_refused(text: str) -> None:
         parsed_budget(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "seeds"),
+    [("3", [0, 1, 2]), ("100-102", [100, 101, 102]), (" 7 - 7 ", [7])],
+)
+def test_seeds_are_a_number_or_a_range(text: str, seeds: list[int]) -> None:
+    assert list(parsed_seeds(text)) == seeds
+
+
+@pytest.mark.parametrize("text", ["0", "", "three", "5-4", "-3", "1.5", "1-2-3", "1,2", "٣"])
+def test_other_seeds_are_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"--seeds: '.*' names no seeds\nWrite how many"):
+        parsed_seeds(text)
+
+
+def test_seeds_are_any_and_comparisons_may_have_folders_of_their_own(
+    project: Any, tmp_path: Path
+) -> None:
+    runs = comparison(project, seeds=[7, 3], folder=tmp_path / "own").run()
+    assert [(r.sampler, r.seed) for r in runs] == [
+        ("eeipu", 7),
+        ("random", 7),
+        ("eeipu", 3),
+        ("random", 3),
+    ]
+    assert runs[0].warmup_best != runs[2].warmup_best
+    assert (tmp_path / "own" / "studies.db").exists()
+    assert not (project.path / ".eeipu" / "compare").exists()
+
+
+def test_a_changed_optimizer_begins_new_studies_on_the_same_cache(
+    project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = comparison(project)
+    runs = before.run()
+    project.executions()
+    monkeypatch.setattr("kedro_eeipu.comparison.contest.optimizer_digest", lambda: "another")
+    after = comparison(project)
+    assert [c.trials() for c in after.contestants()] == [[], []]
+    assert [r.best for r in after.run()] == [r.best for r in runs]
+    assert project.executions() == []
+    assert after.about()["optimizer"] == "another"
+
+
 def test_command_prints_one_json_document_and_writes_a_page(project: Any) -> None:
     told = project.kedro(
-        *("eeipu", "compare", "--samplers", "random,tpe", "--seeds", "1"),
+        *("eeipu", "compare", "--samplers", "random,tpe", "--seeds", "4-5"),
         *("--budget", "2 trials", "--format", "json"),
     )
     assert told.returncode == 0, told.stderr
     document = json.loads(told.stdout)
-    assert [r["sampler"] for r in document["runs"]] == ["random", "tpe"]
+    assert [(r["sampler"], r["seed"]) for r in document["runs"]] == [
+        ("random", 4),
+        ("tpe", 4),
+        ("random", 5),
+        ("tpe", 5),
+    ]
+    assert document["seeds"] == 2
+    assert document["against"] == {}
     assert document["budget"] == "2 cold trials"
     assert "<html" in (project.path / ".eeipu" / "compare" / "compare.html").read_text()

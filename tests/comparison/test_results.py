@@ -9,9 +9,10 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from kedro_eeipu.comparison.document import as_json, run_from_json
 from kedro_eeipu.comparison.page import comparison_html
-from kedro_eeipu.comparison.results import Run, as_json, ratios, run_of, summaries
-from kedro_eeipu.comparison.table import markdown_table, terminal_tables, verdict
+from kedro_eeipu.comparison.results import Run, ratios, run_of, summaries
+from kedro_eeipu.comparison.table import markdown_tables, terminal_tables, verdict
 from kedro_eeipu.states import NodeState
 from kedro_eeipu.study.records import NodeRecord, TrialRecord
 
@@ -72,13 +73,17 @@ def test_a_run_that_is_still_warming_up() -> None:
 
 def runs() -> list[Run]:
     ours = summed(TRIALS)
+    slow = ((0.0, 8.0), (10.0, 7.0))
     random = replace(ours, sampler="random", candidates=1, improvement=0.5, best=7.5)
+    random = replace(random, curve=((0.0, 8.0), (9.0, 7.5)))
+    lucky = replace(random, seed=1, candidates=3, improvement=1.5, best=6.5)
     tpe = replace(ours, sampler="tpe", candidates=2, improvement=0.0, best=8.0, cached=False)
+    tpe = replace(tpe, curve=((0.0, 8.0),))
     return [
         ours,
-        replace(ours, seed=1, candidates=5, improvement=1.0, best=7.0),
+        replace(ours, seed=1, candidates=5, improvement=1.0, best=7.0, curve=slow),
         random,
-        replace(random, seed=1, candidates=3, improvement=1.5, best=6.5),
+        replace(lucky, curve=((0.0, 8.0), (9.0, 6.5))),
         tpe,
         replace(tpe, seed=1),
     ]
@@ -99,29 +104,43 @@ def test_summaries_give_median_and_extremes() -> None:
 def test_document_is_json_and_shown_alike_everywhere() -> None:
     document = json.loads(json.dumps(as_json(runs(), ABOUT)))
     assert verdict(document) == (
-        "Best value, median of 2 seeds: eeipu with 6.5 (random 7, tpe, no cache 8). eeipu was "
-        "where the best peer of the same seed ended after 70% of the budget, in 2 of 2 seeds. "
-        "eeipu: 2.00 times the candidates and 3.00 times the improvement since warm-up of the mean "
-        "of its peers."
+        "Best value, median of 2 seeds: eeipu with 6.5 (random 7, tpe, no cache 8). Against "
+        "random, the peer with the best mean: better in 1, equal in 0, worse in 1 of 2 seeds; "
+        "eeipu got to its final value in 1 of 2 seeds. eeipu: 2.00 times the candidates and 3.00 "
+        "times the improvement since warm-up of the mean of its peers."
     )
-    slow = replace(runs()[1], curve=((0.0, 8.0), (10.0, 7.0)))
-    behind = as_json([runs()[0], slow, *runs()[2:]], ABOUT)
-    assert "after 70% of the budget, in 1 of 2 seeds" in verdict(behind)
     console = Console(width=80, record=True, file=io.StringIO())
     for shown in terminal_tables(document):
         console.print(shown)
     text = console.export_text()
     assert "tpe, no cache" in text
-    assert "eeipu divided by" in text
+    assert "best peer" in text
+    assert "2 seeds (0-1)" in text
     assert "…\n" not in text, "nothing is cut off"
-    table = markdown_table(document).splitlines()
-    assert len(table) == 2 + 3 + 1
-    assert table[2].startswith("| eeipu | 4 (3 … 5) | 6.5 (6 … 7) | 1.5 (1 … 2) | 41% | 2 |")
-    assert table[4].endswith("| 2.00 × | peer: no gain |")
+    table = markdown_tables(document).splitlines()
+    assert len(table) == 2 + 3 + 1 + 2 + 2 + 1
+    assert table[2] == "| eeipu | 4 (3 … 5) | 6.5 (6 … 7) | 1.5 (1 … 2) | 41% | 2 |"
+    assert table[8].startswith("| random (best peer) | 2.00 × | 1.50 × | 1, 0, 1 | - | never (1 of")
+    assert table[9].startswith("| tpe, no cache | 2.00 × | peer: none | 2, 0, 0 | - | 1.00 (2 of")
     page = comparison_html(document)
     assert "tpe, no cache" in page
     assert "4 (3 … 5)" in page
     assert "http-equiv" in page
+
+
+def test_p_values_are_shown_from_six_seeds_on() -> None:
+    few = [replace(r, seed=seed) for seed in range(5) for r in (runs()[0], runs()[2])]
+    more = [*few, replace(runs()[0], seed=5), replace(runs()[2], seed=5)]
+    assert "p =" not in verdict(as_json(few, {**ABOUT, "seeds": 5}))
+    document = as_json(more, {**ABOUT, "seeds": 6})
+    assert "better in 6, equal in 0, worse in 0 of 6 seeds (p = 0.031)" in verdict(document)
+    assert "| 6, 0, 0 | 0.031 |" in markdown_tables(document)
+    assert "<td>0.031</td>" in comparison_html(document)
+
+
+def test_runs_come_back_from_the_document() -> None:
+    document = json.loads(json.dumps(as_json(runs(), ABOUT)))
+    assert [run_from_json(r) for r in document["runs"]] == runs()
 
 
 def test_names_of_the_project_cannot_break_the_page() -> None:
