@@ -79,7 +79,8 @@ bench: .venv-test/.installed
 	.venv-test/bin/python tests/benchmarks/run.py
 
 compare: .venv/.installed
-	.venv/bin/python tests/benchmarks/promise.py
+	.venv/bin/python tests/benchmarks/promise.py --seeds 100-119
+	.venv/bin/python tests/benchmarks/promise.py --table
 
 clean:
 	rm -rf .venv .venv-test .venv-spark .venv-docs .hypothesis .pytest_cache .mypy_cache .ruff_cache build dist

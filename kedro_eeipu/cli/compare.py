@@ -82,7 +82,7 @@ def compare(
     """
     from kedro_eeipu.comparison import Comparison, as_json
     from kedro_eeipu.comparison.page import comparison_html
-    from kedro_eeipu.comparison.table import terminal_tables, verdict
+    from kedro_eeipu.comparison.table import TESTED, terminal_tables, verdict
     from kedro_eeipu.tuning.options import kedro_runner
 
     given, wanted = parsed_budget(budget), parsed_seeds(seeds)
@@ -118,7 +118,8 @@ def compare(
     for table in terminal_tables(document):
         console.print(table)
         console.print()
-    for line in filter(None, (verdict(document), document["costs"], str(target))):
+    tested = TESTED if document["against"] else ""
+    for line in filter(None, (verdict(document), tested, document["costs"], str(target))):
         click.echo(line)
 
 

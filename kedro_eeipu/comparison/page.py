@@ -7,10 +7,10 @@ from html import escape
 from statistics import median
 from typing import Any
 
-from kedro_eeipu.comparison.paired import LEAST_SEEDS
 from kedro_eeipu.comparison.table import (
     AGAINST,
     FIGURES,
+    TESTED,
     against_rows,
     described,
     figure_rows,
@@ -31,13 +31,6 @@ from kedro_eeipu.study.sampler_names import EEIPU
 
 __all__ = ["comparison_html"]
 
-TESTED = (
-    "Won: seeds in which eeipu ends better than the peer. p: two-sided Wilcoxon "
-    "signed-rank test of the final values, paired by seed, corrected for the number of peers "
-    f"(Holm); from {LEAST_SEEDS} seeds on. Seconds: node seconds until eeipu had the peer's final "
-    "value, divided by those until the peer had it, and in how many seeds eeipu gets there. The "
-    "median counts the other seeds as infinite."
-)
 _POINTS = 160
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 

@@ -60,7 +60,7 @@ def _against(pairs: Sequence[tuple[Run, Run]], sign: int) -> dict[str, Any]:
         "equal": sum(gain == 0 for gain in gains),
         "worse": sum(gain < 0 for gain in gains),
         "p_uncorrected": _p(gains),
-        "reached": sum(ratio < math.inf for ratio, _ in timed),
+        "reached": sum(share < math.inf for _, share in timed),
         "seconds_ratio": _spread([ratio for ratio, _ in timed]),
         "budget_share": _spread([share for _, share in timed]),
     }

@@ -9,6 +9,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from kedro_eeipu.comparison.paired import LEAST_SEEDS
 from kedro_eeipu.comparison.results import RATIOS
 from kedro_eeipu.study.sampler_names import EEIPU
 from kedro_eeipu.wording import counted
@@ -16,6 +17,7 @@ from kedro_eeipu.wording import counted
 __all__ = [
     "AGAINST",
     "FIGURES",
+    "TESTED",
     "against_rows",
     "described",
     "figure_rows",
@@ -35,6 +37,13 @@ AGAINST = (
     "seeds: won, equal, lost",
     "p of final values",
     "seconds to its final value ÷ its own (seeds)",
+)
+TESTED = (
+    "Won: seeds in which eeipu ends better than the peer. p: two-sided Wilcoxon "
+    "signed-rank test of the final values, paired by seed, corrected for the number of peers "
+    f"(Holm); from {LEAST_SEEDS} seeds on. Seconds: node seconds until eeipu had the peer's final "
+    "value, divided by those until the peer had it, and in how many seeds eeipu gets there. The "
+    "median counts the other seeds as infinite, and as 1 those in which both had it in the warm-up."
 )
 _HEAD_WIDTH = 11  # of a column's head on the terminal
 

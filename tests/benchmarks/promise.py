@@ -1,120 +1,211 @@
 """Measure samplers on the demo's three pipelines and write the tables of docs/pages/promise.md.
 
-    python tests/benchmarks/promise.py [--seeds 5] [--pipelines ml vision language]
+    python tests/benchmarks/promise.py --seeds 100-119 [--settings cache] [--pipelines ml vision]
+    python tests/benchmarks/promise.py --list
     python tests/benchmarks/promise.py --table
 
-The first runs `kedro eeipu compare` in demo_project (which goes on where it was stopped, and takes
-hours) and keeps its JSON in tests/benchmarks/promise/; the second only writes the tables from that.
+The first runs the comparison of `kedro eeipu compare` seed by seed, for what is missing in
+tests/benchmarks/promise/, and adds a line once all samplers of a seed have finished. It takes
+hours and can be killed and started again at any time, on another machine, too. An unfinished seed
+resumes on the machine that has it in demo_project/.eeipu/promise/, and begins anew on others.
+The second lists what was measured with which version of the optimizer. The third only writes the
+tables.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import os
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean
-from typing import Any
+from typing import NamedTuple
 
-from kedro_eeipu.comparison.results import RATIOS
-from kedro_eeipu.comparison.table import described, markdown_table
+from filelock import FileLock
+from promise_lines import append, file_of, line, optimizers, read, seeds_of
+from promise_tables import write_tables
+
+import kedro_eeipu
+from kedro_eeipu.cli.common import interrupt_on_signals
+from kedro_eeipu.cli.compare import parsed_seeds
+from kedro_eeipu.comparison.contest import Contestant, optimizer_digest
+from kedro_eeipu.errors import EEIPUError
 
 ROOT = Path(__file__).parents[2]
-RESULTS = Path(__file__).parent / "promise"
-PAGE = ROOT / "docs" / "pages" / "promise.md"
-BEGIN, END = "<!-- tables -->", "<!-- end of tables -->"
-
+DEMO = ROOT / "demo_project"
+HOME = DEMO / ".eeipu" / "promise"
 PIPELINES = {"ml": "__default__", "vision": "vision", "language": "language"}
-PEERS = "random,tpe,gp,logei,carbo"
-SETTINGS = {"cache": "", "no-cache": PEERS}
-HEADINGS = {
-    "cache": "Every sampler with the cache",
-    "no-cache": "Peers without the cache, as in the paper",
+PEERS = ("random", "tpe", "gp", "logei", "carbo")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How samplers are compared.
+
+    Attributes:
+        peers: The samplers besides EEIPU.
+        trials: Their budget in cold trials.
+        cached: Whether the peers have the cache.
+    """
+
+    peers: tuple[str, ...] = PEERS
+    trials: float = 12
+    cached: bool = True
+
+
+SETTINGS = {
+    "cache": Setting(),
+    "no-cache": Setting(cached=False),
+    "long": Setting(trials=48),
 }
-GOALS = {"candidates": 2.03, "improvement": 2.08}
 
 
-def main() -> None:
-    """Measure unless told not to, and write the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--pipelines", nargs="*", default=list(PIPELINES), choices=list(PIPELINES))
-    parser.add_argument("--table", action="store_true", help="only write the tables")
-    asked = parser.parse_args()
-    if not asked.table:
-        for setting in SETTINGS:
-            for pipeline in asked.pipelines:
-                measure(pipeline, setting, asked.seeds)
-    write_tables()
+class Task(NamedTuple):
+    """One seed of one pipeline in one setting."""
+
+    pipeline: str
+    setting: str
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.pipeline}, {self.setting}, seed {self.seed}"
 
 
-def measure(pipeline: str, setting: str, seeds: int) -> None:
-    """Compare the samplers on one pipeline, and keep the result."""
-    command = [sys.executable, "-m", "kedro", "eeipu", "compare", "--format", "json"]
-    command += ["--pipeline", PIPELINES[pipeline], "--samplers", f"eeipu,{PEERS}"]
-    command += ["--budget", "12 trials", "--clock", "cpu", "--seeds", str(seeds)]
-    command += ["--no-cache-for", SETTINGS[setting]]
-    told = subprocess.run(
-        command, cwd=ROOT / "demo_project", stdout=subprocess.PIPE, check=True, text=True
-    )
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{pipeline}-{setting}.json").write_text(
-        json.dumps(json.loads(told.stdout), separators=(",", ":")) + "\n"
-    )
-
-
-def write_tables() -> None:
-    """Put the tables of all results at hand into the page."""
-    text = PAGE.read_text()
-    before, _, rest = text.partition(BEGIN)
-    after = rest.partition(END)[2]
-    parts = [part for setting in SETTINGS if (part := section(setting))]
-    PAGE.write_text(f"{before}{BEGIN}\n\n" + "\n\n".join(parts) + f"\n\n{END}{after}")
-
-
-def section(setting: str) -> str:
-    """The tables of one setting; empty where nothing was measured."""
-    found = {
-        pipeline: json.loads(file.read_text())
-        for pipeline in PIPELINES
-        if (file := RESULTS / f"{pipeline}-{setting}.json").exists()
-    }
-    if not found:
-        return ""
-    parts = [f"## {HEADINGS[setting]}"]
-    for pipeline, document in found.items():
-        told = described({**document, "pipeline": pipeline})
-        parts += [f"### {pipeline}", f"{told}.", markdown_table(document)]
-    return "\n\n".join([*parts, f"### {', '.join(found)} together", together(found)])
-
-
-def together(found: dict[str, dict[str, Any]]) -> str:
-    """EEIPU against the mean of the peers, on average over the pipelines, and the closest peer."""
-    lines = [
-        "| | goal | measured | per pipeline | closest peer |",
-        "| --- | ---: | ---: | ---: | --- |",
+def main() -> int:
+    """Measure unless told not to, and write the tables if told to."""
+    asked = _arguments()
+    if not Path(kedro_eeipu.__file__).is_relative_to(ROOT):
+        print(f"kedro_eeipu is not the one of this checkout: set PYTHONPATH={ROOT}")
+        return 2
+    if asked.one:
+        return _child(Task(asked.one[0], asked.one[1], int(asked.one[2])))
+    if asked.list:
+        _list()
+        return 0
+    if asked.table:
+        write_tables(asked.optimizer)
+        return 0
+    tasks = [
+        Task(pipeline, setting, seed)
+        for setting in asked.settings
+        for seed in parsed_seeds(asked.seeds)
+        for pipeline in asked.pipelines
     ]
-    for name in RATIOS:
-        means = {p: d["ratios"]["mean of peers"][name] for p, d in found.items()}
-        known = [value for value in means.values() if value is not None]
-        closest = min(
-            (
-                (ratios[name], f"{peer} on {pipeline}")
-                for pipeline, document in found.items()
-                for peer, ratios in document["ratios"].items()
-                if peer != "mean of peers" and ratios[name] is not None
-            ),
-            default=None,
-        )
-        each = ", ".join(f"{p} {'-' if v is None else f'{v:.2f} ×'}" for p, v in means.items())
-        lines.append(
-            f"| {name} of EEIPU ÷ mean of peers | {GOALS[name]:.2f} × | "
-            f"{f'{mean(known):.2f} ×' if known else '-'} | {each} | "
-            f"{f'{closest[0]:.2f} × ({closest[1]})' if closest else '-'} |"
-        )
-    return "\n".join(lines)
+    tasks = [task for task in tasks if not _is_measured(task)]
+    _list()
+    print(f"optimizer {optimizer_digest()}: {len(tasks)} seeds to measure", flush=True)
+    interrupt_on_signals()
+    children: set[subprocess.Popen[bytes]] = set()
+    with ThreadPoolExecutor(asked.processes) as pool:
+        try:
+            codes = list(pool.map(lambda task: _in_a_process(task, children), tasks))
+        except KeyboardInterrupt:
+            for child in set(children):
+                child.terminate()
+            return 1
+    return 1 if any(codes) else 0
+
+
+def _is_measured(task: Task) -> bool:
+    """Whether there is a line of this seed, with this version of the optimizer."""
+    return task.seed in seeds_of(read(file_of(task.pipeline, task.setting)), optimizer_digest())
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--seeds", default="100-119", help="a range, such as 100-119")
+    parser.add_argument("--pipelines", nargs="+", default=list(PIPELINES), choices=list(PIPELINES))
+    parser.add_argument("--settings", nargs="+", default=["cache"], choices=list(SETTINGS))
+    parser.add_argument("--processes", type=int, default=1, help="seeds measured side by side")
+    parser.add_argument("--list", action="store_true", help="list what was measured")
+    parser.add_argument("--table", action="store_true", help="write the tables of the page")
+    parser.add_argument(
+        "--optimizer", help="tables of this version of the optimizer, not of that with most seeds"
+    )
+    parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def _list() -> None:
+    """Print how many seeds each version of the optimizer has."""
+    for pipeline in PIPELINES:
+        for setting in SETTINGS:
+            for optimizer, seeds in optimizers(read(file_of(pipeline, setting))).items():
+                own = " (this one)" if optimizer == optimizer_digest() else ""
+                print(f"{pipeline}, {setting}: {seeds} seeds of optimizer {optimizer}{own}")
+
+
+def _in_a_process(task: Task, children: set[subprocess.Popen[bytes]]) -> int:
+    """Measure a seed in a process of its own, which gives its memory back."""
+    started = time.perf_counter()
+    env = os.environ | {"OMP_NUM_THREADS": "1", "DO_NOT_TRACK": "1"}
+    command = [sys.executable, "-W", "ignore", __file__, "--one", *map(str, task)]
+    child = subprocess.Popen(command, cwd=DEMO, env=env)
+    children.add(child)
+    code = child.wait()
+    children.remove(child)
+    end = f"exit code {code}" if code else "measured"
+    print(f"{task}: {end} after {time.perf_counter() - started:.0f} s", flush=True)
+    return code
+
+
+def _child(task: Task) -> int:
+    """Measure one seed here; what is wrong is printed as one line."""
+    interrupt_on_signals()
+    try:
+        measure(task)
+    except KeyboardInterrupt:
+        return 1
+    except EEIPUError as error:
+        print(f"{task}: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def measure(task: Task) -> None:
+    """Compare the samplers with one seed, and add a line to the results."""
+    from kedro.framework.startup import bootstrap_project
+
+    from kedro_eeipu.comparison import Comparison
+    from kedro_eeipu.logs import logs_to_stderr
+    from kedro_eeipu.project.project import Project
+
+    before, parent = optimizer_digest(), os.getppid()
+    bootstrap_project(DEMO)
+    logs_to_stderr()
+    folder = HOME / f"{task.pipeline}-{task.seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    setting = SETTINGS[task.setting]
+    comparison = Comparison(
+        Project.load(DEMO, pipeline_name=PIPELINES[task.pipeline]),
+        ("eeipu", *setting.peers),
+        [task.seed],
+        setting.trials,
+        in_trials=True,
+        uncached=() if setting.cached else setting.peers,
+        clock="cpu",
+        folder=folder,
+    )
+
+    def stop_with_parent(_: Contestant) -> None:
+        if os.getppid() != parent:
+            raise KeyboardInterrupt
+
+    comparison.after_trial = stop_with_parent
+    # The process of a killed call ends with its trial; other settings use the same folder.
+    with FileLock(folder / "seed.lock"):
+        if _is_measured(task):
+            return
+        runs = comparison.run()
+        optimizer_digest.cache_clear()
+        if optimizer_digest() != before:
+            raise EEIPUError("the optimizer was edited while this seed was measured; start again")
+        entry = line(task.seed, comparison.about(), runs)
+        append(file_of(task.pipeline, task.setting), entry, HOME / "results.lock")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

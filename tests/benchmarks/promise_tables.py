@@ -1,0 +1,114 @@
+"""The tables of docs/pages/promise.md, from what `promise.py` has measured."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from promise_lines import RESULTS, document, file_of, optimizers, read
+
+from kedro_eeipu.comparison import as_json
+from kedro_eeipu.comparison.document import run_from_json
+from kedro_eeipu.comparison.results import RATIOS
+from kedro_eeipu.comparison.table import TESTED, described, markdown_tables
+
+PAGE = Path(__file__).parents[2] / "docs" / "pages" / "promise.md"
+BEGIN, END = "<!-- tables -->", "<!-- end of tables -->"
+PIPELINES = ("ml", "vision", "language")
+HEADINGS = {
+    "cache": "Every sampler with the cache",
+    "no-cache": "Peers without the cache, as in the paper",
+    "long": "Four times the budget",
+    "scratch": "From scratch, without a common warm-up",
+    "new-peers": "HEBO, SMAC3 and Ax",
+}
+GOALS = {"candidates": 2.03, "improvement": 2.08}
+# With fewer seeds the tables stay as they were before.
+_LEAST_NEW = 5
+
+
+def write_tables(optimizer: str | None = None, page: Path = PAGE, results: Path = RESULTS) -> None:
+    """Put the tables of all results into the page.
+
+    Args:
+        optimizer: Digest of the optimizer whose lines are shown; by default, for each pipeline and
+            setting, of the one with most seeds.
+        page: The page.
+        results: The folder with the results.
+    """
+    text = page.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    after = rest.partition(END)[2]
+    parts = [part for setting in HEADINGS if (part := section(setting, optimizer, results))]
+    body = "\n\n".join([TESTED, *parts])
+    page.write_text(f"{before}{BEGIN}\n\n{body}\n\n{END}{after}", encoding="utf-8")
+
+
+def section(setting: str, optimizer: str | None, results: Path) -> str:
+    """The tables of one setting; empty where nothing was measured."""
+    found = {p: d for p in PIPELINES if (d := measured(p, setting, optimizer, results))}
+    if not found:
+        return ""
+    parts = [f"## {HEADINGS[setting]}"]
+    for pipeline, result in found.items():
+        about = described({**result, "pipeline": pipeline})
+        version = f" Optimizer {result['optimizer']}." if "optimizer" in result else ""
+        parts += [f"### {pipeline}", f"{about}.{version}", markdown_tables(result)]
+    return "\n\n".join([*parts, f"### {', '.join(found)} together", together(found)])
+
+
+def measured(
+    pipeline: str, setting: str, optimizer: str | None, results: Path
+) -> dict[str, Any] | None:
+    """The results of a pipeline in a setting as one document; `None` without any.
+
+    What was measured before there were lines is shown until there are enough of these.
+    """
+    lines = read(file_of(pipeline, setting, results))
+    counts = optimizers(lines)
+    chosen = optimizer or next(iter(counts), "")
+    for other, seeds in counts.items():
+        if other != chosen:
+            print(f"{pipeline}, {setting}: {seeds} seeds of optimizer {other} are not shown")
+    former = results / f"{pipeline}-{setting}.json"
+    if counts.get(chosen, 0) >= (_LEAST_NEW if former.exists() else 1):
+        return document(lines, chosen)
+    if not former.exists():
+        return None
+    old = json.loads(former.read_text(encoding="utf-8"))
+    return as_json([run_from_json(r) for r in old["runs"]], _about(old))
+
+
+def _about(old: dict[str, Any]) -> dict[str, Any]:
+    """What a document says besides the results."""
+    names = ("samplers", "ratios", "against", "best_peer", "runs")
+    return {name: value for name, value in old.items() if name not in names}
+
+
+def together(found: dict[str, dict[str, Any]]) -> str:
+    """EEIPU against the mean of the peers, on average over the pipelines, and the closest peer."""
+    lines = [
+        "| | goal | measured | per pipeline | closest peer |",
+        "| --- | ---: | ---: | ---: | --- |",
+    ]
+    for name in RATIOS:
+        means = {p: d["ratios"]["mean of peers"][name] for p, d in found.items()}
+        known = [value for value in means.values() if value is not None]
+        closest = min(
+            (
+                (ratios[name], f"{peer} on {pipeline}")
+                for pipeline, result in found.items()
+                for peer, ratios in result["ratios"].items()
+                if peer != "mean of peers" and ratios[name] is not None
+            ),
+            default=None,
+        )
+        each = ", ".join(f"{p} {'-' if v is None else f'{v:.2f} ×'}" for p, v in means.items())
+        lines.append(
+            f"| {name} of EEIPU ÷ mean of peers | {GOALS[name]:.2f} × | "
+            f"{f'{mean(known):.2f} ×' if known else '-'} | {each} | "
+            f"{f'{closest[0]:.2f} × ({closest[1]})' if closest else '-'} |"
+        )
+    return "\n".join(lines)
