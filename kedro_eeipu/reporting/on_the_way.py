@@ -1,8 +1,8 @@
-"""Figures of the values that trials report on the way (``report:`` in the ``eeipu`` block)."""
+"""Figures of what trials report on the way: between nodes (``report:``) and in them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,10 +20,14 @@ from kedro_eeipu.reporting.drawing import (
     to_numbers,
 )
 
+from kedro_eeipu.states import NodeState
+
 if TYPE_CHECKING:
     from kedro_eeipu.study.records import TrialRecord
 
-__all__ = ["curves", "reported_by_trial"]
+__all__ = ["curves", "reported_by_trial", "trainings"]
+
+_MANY_POINTS = 20  # of a curve: more are drawn without marks
 
 
 def reported_by_trial(trials: Sequence[TrialRecord], step: int, name: str) -> Figure:
@@ -76,42 +80,80 @@ def curves(trials: Sequence[TrialRecord], best: TrialRecord | None, names: Seque
         best: The best of them.
         names: What is reported, in its order.
     """
-    series = (
-        ("complete", [t for t in trials if t.state == "complete"], GREY, 1.0),
-        ("pruned", [t for t in trials if t.state == "pruned"], FAILED, 1.0),
-        ("the best", [best] if best is not None else [], SECOND, 2.6),
-    )
-    data = []
-    for label, some, colour, width in series:
-        x: list[Any] = []
-        y: list[Any] = []
-        numbers: list[int] = []
-        for t in some:
-            at = sorted(t.reported)
-            x += [*at, None]
-            y += [*to_numbers(np.array([t.reported[step] for step in at])), None]
-            numbers += [t.number] * (len(at) + 1)
-        if any(v is not None for v in x):
-            ends = [after is None for after in x[1:]] + [False]
-            sizes = [7 if label == "pruned" and end else 4 for end in ends]
-            symbols = ["x" if label == "pruned" and end else "circle" for end in ends]
-            data.append(
-                {
-                    "type": "scatter",
-                    "mode": "lines+markers",
-                    "name": label,
-                    "x": x,
-                    "y": y,
-                    "meta": "trials",
-                    "customdata": numbers,
-                    "hovertemplate": "trial %{customdata}: %{y:.6~g}%{hovertext}"
-                    f"<extra>{label}</extra>",
-                    "line": {"color": colour, "width": width},
-                    "opacity": 0.7 if width == 1.0 else 1.0,
-                    "marker": {"color": colour, "size": sizes, "symbol": symbols},
-                }
-            )
+    series = {
+        "complete": [(t.number, t.reported) for t in trials if t.state == "complete"],
+        "pruned": [(t.number, t.reported) for t in trials if t.state == "pruned"],
+        "the best": [] if best is None else [(best.number, best.reported)],
+    }
+    data = _lines(series, ended_early="pruned")
     labels = [safe(name, 32).replace("[", "<br>[") for name in names]
     ticks = {"tickvals": list(range(len(names))), "ticktext": labels, "tickangle": 0}
     x_axis = axis("", range=[-0.2, len(names) - 0.8], zeroline=False, **ticks)
     return figure(data, 340, x_axis, axis("value"))
+
+
+def trainings(trials: Sequence[TrialRecord], best: TrialRecord | None, node: str) -> Figure:
+    """What the code in a node has reported; trainings that were stopped end with a cross.
+
+    A training that several trials share is drawn once, under the first of them.
+
+    Args:
+        trials: Those that have ended, of today's pipeline.
+        best: The best of them.
+        node: The node's name.
+    """
+    ended: dict[str, list[tuple[int, Mapping[int, float]]]] = {"complete": [], "stopped": []}
+    seen = set()
+    for trial in trials:
+        for n in trial.nodes:
+            key = n.key or trial.number
+            if n.name == node and n.curve and key not in seen:
+                seen.add(key)
+                label = "stopped" if n.status == NodeState.STOPPED else "complete"
+                ended[label].append((trial.number, dict(n.curve)))
+    own = () if best is None else [n for n in best.nodes if n.name == node and n.curve]
+    ended["the best"] = [(best.number, dict(n.curve)) for n in own if best is not None]
+    return figure(_lines(ended, ended_early="stopped"), 340, axis("step"), axis("reported"))
+
+
+def _lines(
+    series: Mapping[str, Sequence[tuple[int, Mapping[int, float]]]], ended_early: str
+) -> list[dict[str, Any]]:
+    """Curves, each of a trial's number and its values by step, by what became of them."""
+    colours = {ended_early: (FAILED, 1.0), "the best": (SECOND, 2.6)}
+    data = []
+    for label, some in series.items():
+        colour, width = colours.get(label, (GREY, 1.0))
+        x: list[Any] = []
+        y: list[Any] = []
+        numbers: list[int] = []
+        for number, values in some:
+            at = sorted(values)
+            x += [*at, None]
+            y += [*to_numbers(np.array([values[step] for step in at])), None]
+            numbers += [number] * (len(at) + 1)
+        if not any(v is not None for v in x):
+            continue
+        small = 4 if max(len(values) for _, values in some) <= _MANY_POINTS else 0
+        crosses = [after is None and label == ended_early for after in [*x[1:], 0]]
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "lines+markers",
+                "name": label,
+                "x": x,
+                "y": y,
+                "meta": "trials",
+                "customdata": numbers,
+                "hovertemplate": "trial %{customdata}: %{y:.6~g}%{hovertext}"
+                f"<extra>{label}</extra>",
+                "line": {"color": colour, "width": width},
+                "opacity": 0.7 if width == 1.0 else 1.0,
+                "marker": {
+                    "color": colour,
+                    "size": [7 if cross else small for cross in crosses],
+                    "symbol": ["x" if cross else "circle" for cross in crosses],
+                },
+            }
+        )
+    return data

@@ -19,7 +19,7 @@ from kedro_eeipu.reporting.believing import (
     slice_with_beliefs,
 )
 from kedro_eeipu.reporting.drawing import STAGE_COLOURS
-from kedro_eeipu.reporting.on_the_way import curves, reported_by_trial
+from kedro_eeipu.reporting.on_the_way import curves, reported_by_trial, trainings
 from kedro_eeipu.reporting.parameters import PARALLEL_AXES, parallel
 from kedro_eeipu.reporting.shell import figure_html, page_html
 from kedro_eeipu.reporting.tables import (
@@ -84,6 +84,7 @@ def report_html(
         _reuse(view) if ran else "",
         _costs(done, graph, space) if ran else "",
         _on_the_way(view),
+        _trainings(view),
         _importance(view) if ranked else "",
         _beliefs(view) if ranked else "",
         _best(ranked[:_BEST_TRIALS], space) if ranked else "",
@@ -258,6 +259,24 @@ def _on_the_way(view: StudyView) -> str:
         "Intermediate values",
         f"The values under <code>report:</code>; {counted(pruned, 'trial')} ended early. "
         "A trial is pruned when the median of the earlier trials is better.",
+        *(figure_html(name, one, "" if len(drawn) > 1 else "wide") for name, one in drawn.items()),
+    )
+
+
+def _trainings(view: StudyView) -> str:
+    """What the code in nodes has reported while it trained."""
+    nodes = dict.fromkeys(n.name for t in view.current for n in t.nodes if n.curve)
+    if not nodes:
+        return ""
+    best = view.ranked[0] if view.ranked else None
+    drawn = {name: trainings(view.current, best, name) for name in nodes}
+    keys = {(n.name, n.key or t.number) for t in view.current for n in t.nodes if n.curve}
+    stopped = sum(n.status == NodeState.STOPPED for t in view.current for n in t.nodes)
+    return section(
+        "Trainings",
+        f"What nodes report while they train: {counted(len(keys), 'training')}, {stopped} of them "
+        "stopped early. A training is stopped when three quarters of the earlier ones were better "
+        "at the same step. Each is drawn once, under the first trial that used it.",
         *(figure_html(name, one, "" if len(drawn) > 1 else "wide") for name, one in drawn.items()),
     )
 

@@ -279,6 +279,32 @@ def test_costs_are_told_as_the_model_of_the_other_runs_expects_them() -> None:
     assert expected_costs(trials[:4], GRAPH, SPACE, most=2) == []
 
 
+def test_trainings_are_drawn_once_and_stopped_ones_end_with_a_cross() -> None:
+    whole, reused, stopped, plain = study(4)
+    curve = ((0, 3.0), (1, 2.0), (2, 1.5))
+
+    def with_training(trial: TrialRecord, status: NodeState, key: str, points: Any) -> TrialRecord:
+        last = replace(trial.nodes[-1], status=status, key=key, curve=points)
+        return replace(trial, nodes=(*trial.nodes[:-1], last))
+
+    trials = [
+        with_training(whole, NodeState.RAN, "a", curve),
+        with_training(reused, NodeState.REUSED, "a", curve),
+        replace(
+            with_training(stopped, NodeState.STOPPED, "b", curve[:2]), state="pruned", value=None
+        ),
+        plain,
+    ]
+    page = page_of(trials)
+    shown = {d["name"]: d for d in page.figures["train"]["data"]}
+    assert shown["complete"]["x"] == [0, 1, 2, None]
+    assert shown["complete"]["y"][:3] == [3.0, 2.0, 1.5]
+    assert set(shown["complete"]["customdata"]) == {whole.number}, "the first trial that used it"
+    assert shown["stopped"]["marker"]["symbol"] == ["circle", "x", "circle"]
+    assert "2 trainings, 1 of them stopped early" in page.text
+    assert "train" not in page_of([plain]).figures
+
+
 def test_best_so_far_follows_the_direction() -> None:
     trials = [replace(study(1)[0], number=i, value=v) for i, v in enumerate([None, 2.0, 1.0, 3.0])]
     assert best_so_far(trials, maximize=False)[1:].tolist() == [2.0, 1.0, 1.0]
