@@ -19,7 +19,6 @@ from kedro_eeipu.reporting.drawing import (
     steps,
     to_numbers,
 )
-
 from kedro_eeipu.states import NodeState
 
 if TYPE_CHECKING:
