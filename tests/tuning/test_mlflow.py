@@ -176,3 +176,29 @@ def test_runs_without_kedro_mlflow(
     assert second.info.status == "FINISHED"
     assert second.data.params == {k: str(v) for k, v in trial.params.items()}
     assert second.data.metrics["eeipu.objective"] == trial.value
+
+
+def test_a_trial_that_is_stopped_in_a_node_is_a_killed_run(
+    project: Any, empty_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlflow
+
+    project.write_settings({"mlflow": True})
+    monkeypatch.chdir(project.path)
+    shutil.copy(empty_store, project.path)
+    mlflow.set_tracking_uri(f"sqlite:///{project.path / 'mlflow.db'}")
+    source = (project.source / "nodes.py").read_text()
+    trains = "def left(cleaned, weight):\n    import kedro_eeipu, optuna\n"
+    trains += "    kedro_eeipu.report(weight, 0)\n"
+    trains += "    if kedro_eeipu.should_prune():\n        raise optuna.TrialPruned\n"
+    project.write_nodes(source.replace("def left(cleaned, weight):\n", trains))
+    tuner = project.tuner()
+    for weight in range(1, 6):
+        assert tuner.evaluate({**GOOD, "left.weight": float(weight)}).state == "complete"
+    trial = tuner.evaluate({**BAD, "left.weight": 9.0})
+    assert trial.state == "pruned"
+    stopped, *others = mlflow.search_runs(experiment_names=[project.package], output_format="list")
+    assert stopped.info.status == "KILLED"
+    assert "eeipu.objective" not in stopped.data.metrics
+    assert stopped.data.metrics["eeipu.cost_seconds"] == pytest.approx(trial.cost, abs=1e-5)
+    assert {run.info.status for run in others} == {"FINISHED"}
