@@ -36,7 +36,7 @@ __all__ = ["compare", "parsed_budget", "parsed_seeds"]
     "--samplers",
     default="eeipu,random,tpe,gp",
     show_default=True,
-    help="Any of eeipu, random, tpe, gp, logei, carbo.",
+    help="Any of eeipu, random, tpe, gp, logei, carbo, smac, ax.",
 )
 @click.option(
     "--budget",
@@ -51,6 +51,12 @@ __all__ = ["compare", "parsed_budget", "parsed_seeds"]
     help="How many, from seed 0 on, or the first and the last: 100-119.",
 )
 @click.option("--no-cache-for", default="", help="Samplers that pay for every node in every trial.")
+@click.option(
+    "--from-scratch",
+    is_flag=True,
+    help="No common warm-up: each sampler begins with the project's own values, then as it does by "
+    "itself. The budget counts from the first trial.",
+)
 @click.option("--measure", is_flag=True, help="Let each sampler run all its nodes itself.")
 @click.option(
     "--clock",
@@ -69,6 +75,7 @@ def compare(
     budget: str | None,
     seeds: str,
     no_cache_for: str,
+    from_scratch: bool,
     measure: bool,
     clock: str,
     runner: str,
@@ -77,8 +84,9 @@ def compare(
 ) -> None:
     """Compare samplers on this pipeline.
 
-    All start from the same warm-up, each has its own study and cost account. Each node
-    execution is measured once, unless --measure. Stop it any time: the same command resumes.
+    All start from the same warm-up, unless --from-scratch. Each has its own study and cost account.
+    Each node execution is measured once, unless --measure. Stop it any time: the same command
+    resumes.
     """
     from kedro_eeipu.comparison import Comparison, as_json
     from kedro_eeipu.comparison.page import comparison_html
@@ -99,6 +107,7 @@ def compare(
         in_trials=in_trials,
         uncached=_names(no_cache_for),
         measure=measure,
+        from_scratch=from_scratch,
         clock=clock,
         runner=kedro_runner(runner),
     )
@@ -164,7 +173,7 @@ def _followed(comparison: Comparison) -> Any:
     from rich.console import Console
 
     console = Console(stderr=True)
-    status = console.status("The samplers warm up")
+    status = console.status("The samplers begin")
 
     def show(contestant: Contestant) -> None:
         best = contestant.study.best()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import optuna
 import torch
 from botorch.acquisition.analytic import LogExpectedImprovement
 from botorch.fit import fit_gpytorch_mll
@@ -17,20 +15,19 @@ from botorch.models.transforms.input import NumericToCategoricalEncoding
 from botorch.optim.optimize_mixed import optimize_acqf_mixed_alternating
 from botorch.utils.transforms import t_batch_mode_transform
 from gpytorch.mlls import ExactMarginalLogLikelihood
-from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, RandomSampler
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 from torch import Tensor
 
+from kedro_eeipu.comparison.model_peer import ModelPeer
 from kedro_eeipu.search import SearchSpace
-from kedro_eeipu.study.encoding import distributions, from_unit, to_unit
+from kedro_eeipu.study.encoding import from_unit, to_unit
 
 __all__ = ["LogEIPerCost", "LogEISampler"]
 
 _LEAST_SECONDS = 1e-3
 
 
-class LogEISampler(BaseSampler):
+class LogEISampler(ModelPeer):
     """LogEI (Ament et al., 2023) on BoTorch's default Gaussian process, over mixed spaces.
 
     With `cost` it is CArBO's acquisition (Lee et al., 2020): log EI minus the expected log cost of
@@ -39,6 +36,7 @@ class LogEISampler(BaseSampler):
     Args:
         space: The ranges.
         seed: Of the restarts.
+        warmup: Which point of a Sobol sequence to propose; `None` to ask the model.
         cost: Seconds that a finished trial took.
         budget_left: The share of the budget that is left, in [0, 1].
     """
@@ -48,61 +46,28 @@ class LogEISampler(BaseSampler):
         space: SearchSpace,
         seed: int,
         *,
+        warmup: int | None = None,
         cost: Callable[[FrozenTrial], float] | None = None,
         budget_left: float = 1.0,
     ) -> None:
-        self.space = space
-        self.seed = seed
+        super().__init__(space, seed, warmup=warmup)
         self.cost = cost
         self.budget_left = budget_left
-        self._distributions = distributions(space)
-        self._defaults = {r.path: r.nearest(r.default) for r in space}
-        self._independent = RandomSampler(seed=seed)
 
-    def infer_relative_search_space(
-        self, study: optuna.Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        return dict(self._distributions)
-
-    def sample_relative(
-        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        done = [
-            t
-            for t in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-            if t.value is not None
-        ]
-        sign = 1.0 if study.direction == optuna.study.StudyDirection.MAXIMIZE else -1.0
-        x = torch.tensor([self._point(t.params) for t in done], dtype=torch.float64)
-        y = torch.tensor([sign * float(t.value or 0.0) for t in done], dtype=torch.float64)
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            with torch.random.fork_rng(), warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                torch.manual_seed(self.seed * 10_000 + len(done))
-                best = self._maximised(self._acquisition(x, y, done))
-        finally:
-            torch.set_num_threads(threads)
-        values = {
+    def next_values(
+        self, trials: Sequence[FrozenTrial], goodness: Sequence[float]
+    ) -> Mapping[str, Any]:
+        x = torch.tensor([self._point(t.params) for t in trials], dtype=torch.float64)
+        y = torch.tensor(goodness, dtype=torch.float64)
+        best = self._maximised(self._acquisition(x, y, trials))
+        return {
             r.path: r.choices[round(u)] if r.kind == "categorical" else from_unit(r, u)
             for r, u in zip(self.space, best, strict=True)
         }
-        return {r.path: values[r.path] for r in self.space.active(values)}
 
-    def sample_independent(
-        self,
-        study: optuna.Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        return self._independent.sample_independent(study, trial, param_name, param_distribution)
-
-    def _point(self, params: dict[str, Any]) -> list[float]:
-        """Coordinates: numbers on the unit interval, categories by number; the default's where a
-        parameter is inactive."""
-        values = self._defaults | params
+    def _point(self, params: Mapping[str, Any]) -> list[float]:
+        """Coordinates: numbers on the unit interval, categories by number."""
+        values = self.complete(params)
         return [
             float(self._distributions[r.path].to_internal_repr(values[r.path]))
             if r.kind == "categorical"
@@ -110,7 +75,9 @@ class LogEISampler(BaseSampler):
             for r in self.space
         ]
 
-    def _acquisition(self, x: Tensor, y: Tensor, done: list[FrozenTrial]) -> LogExpectedImprovement:
+    def _acquisition(
+        self, x: Tensor, y: Tensor, done: Sequence[FrozenTrial]
+    ) -> LogExpectedImprovement:
         model = self._fitted(x, y)
         if self.cost is None:
             return LogExpectedImprovement(model, y.max())

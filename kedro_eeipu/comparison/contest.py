@@ -22,23 +22,22 @@ from optuna.trial import FrozenTrial
 from kedro_eeipu.cache.store.store import Blob, CacheMiss, Store
 from kedro_eeipu.comparison.account import charge, paid_for, price
 from kedro_eeipu.comparison.results import Run, run_of
+from kedro_eeipu.comparison.sampler_choice import check_samplers, next_sampler
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.project.project import Project
 from kedro_eeipu.study.driver import only_driver
 from kedro_eeipu.study.limits import Limits, pruned_at_once, repeats
 from kedro_eeipu.study.opening import open_study
-from kedro_eeipu.study.peers import peer
 from kedro_eeipu.study.records import NodeRecord, TrialRecord
-from kedro_eeipu.study.sampler_names import EEIPU, PEERS
+from kedro_eeipu.study.sampler_names import EEIPU
 from kedro_eeipu.study.storage import TrialStudy
 from kedro_eeipu.tuning.observing import Observer
 from kedro_eeipu.tuning.proposing import Proposer
 from kedro_eeipu.tuning.runner import EEIPURunner
 from kedro_eeipu.wording import counted, duration
 
-__all__ = ["SAMPLERS", "Comparison", "Contestant", "optimizer_digest"]
+__all__ = ["Comparison", "Contestant", "optimizer_digest"]
 
-SAMPLERS = (EEIPU, *PEERS, "logei", "carbo")
 REPLAYED = (
     "To save time each node execution ran only once; every sampler that needs its result is "
     "charged its recorded seconds."
@@ -81,12 +80,15 @@ class Comparison:
         samplers: Names, the first is compared with the others.
         seeds: The seeds.
         budget: Node time after the warm-up, for every sampler and seed: seconds, or, if
-            ``in_trials``, as much as so many trials take that reuse nothing, by those of the
-            warm-up.
+            ``in_trials``, as much as so many trials take that reuse nothing, by the mean of those
+            of the warm-up.
         in_trials: What the budget is stated in.
         uncached: Samplers that pay for every node of every trial.
         measure: Whether each sampler computes everything itself; otherwise a computation is done
             once and its recorded seconds are charged to every sampler that needs it.
+        from_scratch: Whether only the first trial is common, that of the project's own values, and
+            each sampler then begins as it does alone. The budget counts from the first trial, and
+            a cold trial is that one.
         clock: What a node costs: its ``wall`` or its ``cpu`` time.
         runner: Kedro's runner for the nodes.
         folder: Where studies and caches are kept, by default in the project's ``.eeipu``. Two
@@ -104,26 +106,14 @@ class Comparison:
     in_trials: bool = False
     uncached: Sequence[str] = ()
     measure: bool = False
+    from_scratch: bool = False
     clock: str = "wall"
     runner: AbstractRunner = field(default_factory=SequentialRunner)
     folder: Path | None = None
     after_trial: Callable[[Contestant], None] = lambda contestant: None
 
     def __post_init__(self) -> None:
-        for name in (*self.samplers, *self.uncached):
-            if name not in SAMPLERS:
-                raise ConfigurationError(
-                    f"there is no sampler '{name}'", remedy=f"Known: {', '.join(SAMPLERS)}."
-                )
-        if EEIPU in self.uncached:
-            raise ConfigurationError(
-                f"{EEIPU} needs the cache",
-                where="--no-cache-for",
-                remedy="Name other samplers.",
-            )
-        for name in self.uncached:
-            if name not in self.samplers:
-                raise ConfigurationError(f"{name} is not compared", where="--no-cache-for")
+        check_samplers(self.samplers, self.uncached)
 
     @property
     def home(self) -> Path:
@@ -138,6 +128,8 @@ class Comparison:
     @property
     def warmup(self) -> int:
         """Number of trials that all samplers with the same seed have in common."""
+        if self.from_scratch:
+            return 1
         from kedro_eeipu.optimizer.warmup import warmup_trials
 
         return warmup_trials(len(self.project.space))
@@ -153,6 +145,7 @@ class Comparison:
                 counted(self.budget, "cold trial") if self.in_trials else duration(self.budget)
             ),
             "warmup_trials": self.warmup,
+            "from_scratch": self.from_scratch,
             "seeds": len(self.seeds),
             "clock": self.clock,
             "costs": MEASURED if self.measure else REPLAYED,
@@ -218,6 +211,8 @@ class Comparison:
             "nodes": self.project.fixed_parts,
             "optimizer": optimizer_digest(),
         }
+        if self.from_scratch:
+            depends["from_scratch"] = True
         digest = hashlib.sha256(json.dumps(depends, sort_keys=True, default=str).encode())
         cache = "" if entry.cached else "-no-cache"
         pipeline = self.project.pipeline_name.strip("_")
@@ -285,17 +280,29 @@ class Contestant:
 
     @property
     def budget(self) -> float:
-        """Seconds of node time after the warm-up; infinite during it."""
+        """Seconds of node time, after the warm-up if that is common; infinite during it.
+
+        Raises:
+            ConfigurationError: It is stated in trials of the project's own values, which fail.
+        """
         if not self.comparison.in_trials:
             return self.comparison.budget
         first = self.trials()[: self.warmup]
         if len(first) < self.warmup:
             return math.inf
+        if self.comparison.from_scratch and first[0].value is None:
+            raise ConfigurationError(
+                "the trial of the project's own values failed, so nothing says how long a cold "
+                f"trial takes: {first[0].error}",
+                where="--budget",
+                remedy="Give a duration such as 10min, or make that trial pass.",
+            )
         return self.comparison.budget * max(mean(t.cost + t.saved for t in first), 1e-9)
 
     def left(self) -> float:
         """Share of the budget that is left; negative when the last trial has overrun it."""
-        return 1 - sum(map(price, self.trials()[self.warmup :])) / self.budget
+        free = 0 if self.comparison.from_scratch else self.warmup
+        return 1 - sum(map(price, self.trials()[free:])) / self.budget
 
     def over(self) -> bool:
         """Whether nothing is left to spend, or nothing to spend it on."""
@@ -325,6 +332,7 @@ class Contestant:
             self.entry.cached,
             self.trials(),
             warmup=self.warmup,
+            from_scratch=self.comparison.from_scratch,
             budget=self.budget,
             maximize=self.study.maximize,
             finished=self.over(),
@@ -337,13 +345,8 @@ class Contestant:
         name, seed, space = self.entry.sampler, self.entry.seed, self.project.space
         if number < self.warmup or name == EEIPU:
             return self._proposer.eeipu()
-        if name in PEERS:
-            return peer(name, seed, number)
-        from kedro_eeipu.comparison.botorch_peers import LogEISampler
-
-        if name == "logei":
-            return LogEISampler(space, seed)
-        return LogEISampler(space, seed, cost=self._price, budget_left=max(0.0, self.left()))
+        left = max(0.0, self.left())
+        return next_sampler(name, space, seed, number, self._price, left)
 
     def _charge(self, nodes: Sequence[NodeRecord]) -> Sequence[NodeRecord]:
         """What this contestant owes for the nodes of a trial, whoever has computed them."""

@@ -41,14 +41,17 @@ def comparison_html(document: Mapping[str, Any]) -> str:
     Args:
         document: As `kedro_eeipu.comparison.document.as_json` makes it.
     """
+    scratch = document.get("from_scratch")
+    after = "within the budget" if scratch else "after the warm-up"
+    since = "on the project's own values" if scratch else "since the warm-up"
     figures = [
         (
             "Best value so far: median of the seeds, and the range of eeipu's",
             best_so_far(document),
             "wide",
         ),
-        ("Candidates after the warm-up, each seed", dots(document, "candidates"), ""),
-        ("Improvement since the warm-up, each seed", dots(document, "improvement"), ""),
+        (f"Candidates {after}, each seed", dots(document, "candidates"), ""),
+        (f"Improvement {since}, each seed", dots(document, "improvement"), ""),
         ("Share of node time reused, each seed", dots(document, "reuse"), ""),
     ]
     shown = "\n".join(figure_html(title, drawn, kind) for title, drawn, kind in figures)
@@ -65,7 +68,9 @@ def comparison_html(document: Mapping[str, Any]) -> str:
 def best_so_far(document: Mapping[str, Any]) -> Figure:
     """Best value against node time since the warm-up: median of the seeds, and their range."""
     budget = min(r["budget_seconds"] for r in document["runs"])
-    grid = [budget * i / (_POINTS - 1) for i in range(_POINTS)]
+    # From scratch there is no value before the first trial ends.
+    start = max((r["curve"][0][0] for r in document["runs"] if r["curve"]), default=0.0)
+    grid = [start + (budget - start) * i / (_POINTS - 1) for i in range(_POINTS)]
     data = []
     for i, (label, colour) in enumerate(_colours(document).items()):
         curves = [r["curve"] for r in _runs(document, label) if r["curve"]]
@@ -85,7 +90,8 @@ def best_so_far(document: Mapping[str, Any]) -> Figure:
         middle = steps(grid, [median(v) for v in values], safe(label), colour, dash)
         middle["line"]["width"] = 3.2 if dash == "solid" else 2.2
         data.append(middle | {"legendgroup": label})
-    x = axis("node time since the warm-up (s)", zeroline=False)
+    since = "" if document.get("from_scratch") else " since the warm-up"
+    x = axis(f"node time{since} (s)", zeroline=False)
     return figure(data, 420, x, axis(safe(str(document["objective"])), zeroline=False))
 
 

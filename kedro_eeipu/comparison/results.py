@@ -23,6 +23,8 @@ RATIOS = ("candidates", "improvement")
 class Run:
     """One sampler with one seed.
 
+    From scratch, all trials count as after the warm-up.
+
     Attributes:
         sampler: Its name.
         seed: Its seed.
@@ -30,13 +32,14 @@ class Run:
         budget_seconds: Node time that it had after the warm-up.
         finished: Whether that is used up.
         candidates: Configurations evaluated after the warm-up, within the budget.
-        warmup_best: Best value of the warm-up.
+        warmup_best: Best value of the warm-up; from scratch, the value of the project's own values.
         best: Best value at the end.
         improvement: How much better the latter is, never negative.
         reuse: Share of the node time after the warm-up that was not paid for again.
         proposing_seconds: Time spent on choosing those candidates, not part of the budget.
         node_seconds: Node time of those candidates.
-        curve: Node time since the warm-up and best value so far, from 0 on.
+        curve: Node time since the warm-up and best value so far, from 0 on; from scratch, from the
+            end of the first trial on.
     """
 
     sampler: str
@@ -69,6 +72,7 @@ def run_of(
     budget: float,
     maximize: bool,
     finished: bool,
+    from_scratch: bool = False,
 ) -> Run:
     """Sum one study up; a trial that ends after the budget does not count.
 
@@ -81,14 +85,16 @@ def run_of(
         budget: Seconds of node time after the warm-up.
         maximize: Whether larger values are better.
         finished: Whether the study is over.
+        from_scratch: Whether the budget pays for the warm-up, too.
     """
     sign = 1 if maximize else -1
-    first, rest = trials[:warmup], trials[warmup:]
+    first, rest = trials[:warmup], trials if from_scratch else trials[warmup:]
     spent = list(accumulate(map(price, rest)))
     counted = [t for t, seconds in zip(rest, spent, strict=True) if seconds <= budget]
     values = [t.value for t in first if t.value is not None]
     warmup_best = max(values, key=lambda v: sign * v, default=None)
-    curve, best = [], warmup_best
+    curve: list[tuple[float, float]] = []
+    best = None if from_scratch else warmup_best
     if best is not None:
         curve.append((0.0, best))
     for trial, seconds in zip(counted, spent, strict=False):

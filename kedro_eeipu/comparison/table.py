@@ -101,10 +101,13 @@ def described(document: Mapping[str, Any]) -> str:
     budget = f"{document['budget']} of {document['clock']} time in nodes"
     numbers = sorted({r["seed"] for r in document["runs"]})
     seeds = f"{counted(len(numbers), 'seed')} ({_span(numbers)})"
-    return (
-        f"{document['pipeline']}: {document['direction']} {document['objective']}, {budget} after "
-        f"{document['warmup_trials']} common warm-up trials, {seeds}"
+    begin = (
+        "from the project's own values on"
+        if document.get("from_scratch")
+        else f"after {document['warmup_trials']} common warm-up trials"
     )
+    objective = f"{document['direction']} {document['objective']}"
+    return f"{document['pipeline']}: {objective}, {budget} {begin}, {seeds}"
 
 
 def _span(numbers: Sequence[int]) -> str:
@@ -174,11 +177,12 @@ def verdict(document: Mapping[str, Any]) -> str:
     mean = document["ratios"].get("mean of peers")
     if mean is None:
         return ""
+    since = "the project's own values" if document.get("from_scratch") else "warm-up"
     parts = [
         f"{mean[name]:.2f} times the {words}"
         for name, words in (
             ("candidates", "candidates"),
-            ("improvement", "improvement since warm-up"),
+            ("improvement", f"improvement since {since}"),
         )
         if mean[name] is not None
     ]

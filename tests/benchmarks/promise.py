@@ -49,17 +49,21 @@ class Setting:
         peers: The samplers besides EEIPU.
         trials: Their budget in cold trials.
         cached: Whether the peers have the cache.
+        from_scratch: Whether there is no common warm-up.
     """
 
     peers: tuple[str, ...] = PEERS
     trials: float = 12
     cached: bool = True
+    from_scratch: bool = False
 
 
 SETTINGS = {
     "cache": Setting(),
     "no-cache": Setting(cached=False),
     "long": Setting(trials=48),
+    "scratch": Setting(from_scratch=True),
+    "new-peers": Setting(peers=("smac", "ax")),
 }
 
 
@@ -186,6 +190,7 @@ def measure(task: Task) -> None:
         setting.trials,
         in_trials=True,
         uncached=() if setting.cached else setting.peers,
+        from_scratch=setting.from_scratch,
         clock="cpu",
         folder=folder,
     )

@@ -38,6 +38,47 @@ def test_every_sampler_starts_from_the_same_warmup_and_spends_its_budget(project
         assert sum(map(price, c.trials()[c.warmup : -1])) <= c.budget
 
 
+def test_from_scratch_all_begin_with_the_defaults_and_pay_for_them(project: Any) -> None:
+    compared = comparison(project, samplers=ALL, from_scratch=True, budget=12.0)
+    runs = compared.run()
+    contestants = compared.contestants()
+    defaults = compared.project.space.defaults()
+    assert all(c.trials()[0].params == defaults for c in contestants)
+    second = {c.entry.sampler: c.trials()[1].params for c in contestants}
+    assert second["random"] == second["tpe"] == second["gp"], "Optuna's startup trials"
+    assert second["logei"] == second["carbo"], "Sobol points"
+    assert second["eeipu"] != second["random"] != second["logei"] != second["eeipu"]
+    cold = price(contestants[0].trials()[0])
+    for c, run in zip(contestants, runs, strict=True):
+        assert run.finished
+        assert c.budget == pytest.approx(12 * cold)
+        assert sum(map(price, c.trials()[:-1])) <= c.budget
+        assert run.curve[0] == pytest.approx((cold, run.warmup_best), abs=1e-3)
+        assert run.candidates == len([t for t in c.trials()[:-1] if t.value is not None])
+    about = compared.about()
+    assert (about["from_scratch"], about["warmup_trials"]) == (True, 1)
+
+
+def test_from_scratch_continues_alike_and_apart_from_other_comparisons(project: Any) -> None:
+    options: dict[str, Any] = {"samplers": ("eeipu", "logei"), "budget": 3.0}
+    warm = comparison(project, **options).run()
+    first = comparison(project, from_scratch=True, **options)
+    runs = first.run()
+    project.executions()
+    assert comparison(project, from_scratch=True, **options).run() == runs
+    assert comparison(project, **options).run() == warm
+    assert project.executions() == []
+    sobol = first.contestants()[1].trials()[1:8]
+    assert len({t.params["left.weight"] for t in sobol}) == len(sobol)
+
+
+def test_a_cold_trial_of_values_that_fail_has_no_length(project: Any) -> None:
+    source = project.source / "nodes.py"
+    source.write_text(source.read_text().replace('ran("score")', "1 / (shift - 3.0)"))
+    with pytest.raises(ConfigurationError, match=r"--budget: .*own values failed.*\n.*10min"):
+        comparison(project, from_scratch=True).run()
+
+
 def test_a_computation_is_done_once_and_paid_for_by_all(project: Any) -> None:
     compared = comparison(project)
     compared.run()
@@ -120,6 +161,7 @@ def test_a_changed_node_begins_a_new_comparison(project: Any) -> None:
     ("options", "word"),
     [
         ({"samplers": ("eeipu", "grid")}, "'grid'"),
+        ({"samplers": ("eeipu", "hebo")}, "Known: eeipu, random"),
         ({"uncached": ("eeipu",)}, "needs the cache"),
         ({"uncached": ("tpe",)}, "not compared"),
     ],
@@ -127,6 +169,15 @@ def test_a_changed_node_begins_a_new_comparison(project: Any) -> None:
 def test_wrong_samplers_are_refused(project: Any, options: dict[str, Any], word: str) -> None:
     with pytest.raises(ConfigurationError, match=word):
         comparison(project, **options)
+
+
+@pytest.mark.parametrize("name", ["smac", "ax"])
+def test_samplers_without_their_package_are_refused(
+    project: Any, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kedro_eeipu.comparison.sampler_choice.find_spec", lambda module: None)
+    with pytest.raises(ConfigurationError, match=rf"'{name}' needs .*\n.*'kedro-eeipu\[peers\]'"):
+        comparison(project, samplers=("eeipu", name))
 
 
 @pytest.mark.parametrize(

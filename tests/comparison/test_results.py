@@ -66,6 +66,29 @@ def test_a_run_that_maximises_and_finds_nothing_better() -> None:
     assert (run.warmup_best, run.best, run.improvement) == (9.0, 9.0, 0.0)
 
 
+def test_a_run_from_scratch_pays_for_its_first_trials_and_gains_on_the_defaults() -> None:
+    run = run_of(
+        *("eeipu", 0, True, TRIALS),
+        warmup=1,
+        budget=14.0,
+        maximize=False,
+        finished=True,
+        from_scratch=True,
+    )
+    assert (run.candidates, run.warmup_best, run.best, run.improvement) == (4, 9.0, 6.0, 3.0)
+    assert run.curve == ((3.0, 9.0), (6.0, 8.0), (10.0, 8.0), (11.0, 8.0), (13.0, 6.0))
+
+
+def test_a_comparison_from_scratch_is_shown_as_one() -> None:
+    scratch = {**ABOUT, "from_scratch": True, "warmup_trials": 1}
+    later = [replace(r, curve=tuple((x + 2, y) for x, y in r.curve)) for r in runs()]
+    document = as_json(later, scratch)
+    page = comparison_html(document).replace("&#x27;", "'")
+    assert "in nodes from the project's own values on, 2 seeds" in page
+    assert "since the warm-up" not in page
+    assert "improvement since the project's own values" in verdict(document)
+
+
 def test_a_run_that_is_still_warming_up() -> None:
     run = summed(TRIALS[:1])
     assert (run.candidates, run.best, run.improvement) == (0, 9.0, 0.0)
