@@ -13,11 +13,12 @@ import kedro_eeipu
 
 PACKAGE = Path(kedro_eeipu.__file__).parent
 # Where a distribution has another name than what is imported.
-DISTRIBUTIONS = {"yaml": "pyyaml"}
+DISTRIBUTIONS = {"ConfigSpace": "configspace", "ax": "ax-platform", "yaml": "pyyaml"}
 # Who may import what an extra installs.
 MAY_IMPORT = {
     "dask": ("tuning/cluster.py", "tuning/timeouts.py", "tuning/worker.py"),
     "notebook": ("notebook/",),
+    "peers": ("comparison/extra_peers.py",),
     "viz": ("viz/", "cli/viz.py"),
 }
 
