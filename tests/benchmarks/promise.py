@@ -33,6 +33,7 @@ from kedro_eeipu.cli.common import interrupt_on_signals
 from kedro_eeipu.cli.compare import parsed_seeds
 from kedro_eeipu.comparison.contest import Contestant, optimizer_digest
 from kedro_eeipu.errors import EEIPUError
+from kedro_eeipu.wording import counted
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "demo_project"
@@ -100,7 +101,7 @@ def main() -> int:
     ]
     tasks = [task for task in tasks if not _is_measured(task)]
     _list()
-    print(f"optimizer {optimizer_digest()}: {len(tasks)} seeds to measure", flush=True)
+    print(f"optimizer {optimizer_digest()}: {counted(len(tasks), 'seed')} to measure", flush=True)
     interrupt_on_signals()
     children: set[subprocess.Popen[bytes]] = set()
     with ThreadPoolExecutor(asked.processes) as pool:
@@ -139,7 +140,9 @@ def _list() -> None:
         for setting in SETTINGS:
             for optimizer, seeds in optimizers(read(file_of(pipeline, setting))).items():
                 own = " (this one)" if optimizer == optimizer_digest() else ""
-                print(f"{pipeline}, {setting}: {seeds} seeds of optimizer {optimizer}{own}")
+                print(
+                    f"{pipeline}, {setting}: {counted(seeds, 'seed')} of optimizer {optimizer}{own}"
+                )
 
 
 def _in_a_process(task: Task, children: set[subprocess.Popen[bytes]]) -> int:

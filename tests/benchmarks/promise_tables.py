@@ -12,7 +12,14 @@ from promise_lines import RESULTS, document, file_of, optimizers, read
 from kedro_eeipu.comparison import as_json
 from kedro_eeipu.comparison.document import run_from_json
 from kedro_eeipu.comparison.results import RATIOS
-from kedro_eeipu.comparison.table import TESTED, described, markdown_tables
+from kedro_eeipu.comparison.table import (
+    AGAINST,
+    TESTED,
+    against_rows,
+    described,
+    markdown_tables,
+)
+from kedro_eeipu.wording import counted
 
 PAGE = Path(__file__).parents[2] / "docs" / "pages" / "promise.md"
 BEGIN, END = "<!-- tables -->", "<!-- end of tables -->"
@@ -56,7 +63,8 @@ def section(setting: str, optimizer: str | None, results: Path) -> str:
         about = described({**result, "pipeline": pipeline})
         version = f" Optimizer {result['optimizer']}." if "optimizer" in result else ""
         parts += [f"### {pipeline}", f"{about}.{version}", markdown_tables(result)]
-    return "\n\n".join([*parts, f"### {', '.join(found)} together", together(found)])
+    parts += [f"### {', '.join(found)} together", together(found), best_peers(found)]
+    return "\n\n".join(parts)
 
 
 def measured(
@@ -71,7 +79,9 @@ def measured(
     chosen = optimizer or next(iter(counts), "")
     for other, seeds in counts.items():
         if other != chosen:
-            print(f"{pipeline}, {setting}: {seeds} seeds of optimizer {other} are not shown")
+            print(
+                f"{pipeline}, {setting}: not shown: {counted(seeds, 'seed')} of optimizer {other}"
+            )
     former = results / f"{pipeline}-{setting}.json"
     if counts.get(chosen, 0) >= (_LEAST_NEW if former.exists() else 1):
         return document(lines, chosen)
@@ -111,4 +121,13 @@ def together(found: dict[str, dict[str, Any]]) -> str:
             f"{f'{mean(known):.2f} ×' if known else '-'} | {each} | "
             f"{f'{closest[0]:.2f} × ({closest[1]})' if closest else '-'} |"
         )
+    return "\n".join(lines)
+
+
+def best_peers(found: dict[str, dict[str, Any]]) -> str:
+    """EEIPU against the best peer of each pipeline."""
+    lines = ["| | " + " | ".join(AGAINST) + " |", "| --- | --- |" + " ---: |" * (len(AGAINST) - 1)]
+    for pipeline, result in found.items():
+        best = list(result["against"]).index(result["best_peer"])
+        lines.append(f"| {pipeline} | " + " | ".join(against_rows(result)[best]) + " |")
     return "\n".join(lines)

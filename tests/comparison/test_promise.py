@@ -86,7 +86,8 @@ def test_tables_show_one_version_and_say_which_they_leave_out(
     assert "\nold\n" not in text
     assert "6 seeds (100-105). Optimizer aaa." in text
     assert "| gp (best peer) | 3.00 × | 2.00 × | 6, 0, 0 | 0.031 | 0.53 (6 of 6) |" in text
-    assert "1 seeds of optimizer bbb are not shown" in capsys.readouterr().out
+    assert "| ml | gp (best peer) | 3.00 × | 2.00 × | 6, 0, 0 | 0.031 | 0.53 (6 of 6) |" in text
+    assert "ml, cache: not shown: 1 seed of optimizer bbb" in capsys.readouterr().out
     tables.write_tables("bbb", page=page, results=tmp_path)
     assert "1 seed (100). Optimizer bbb." in page.read_text(encoding="utf-8")
 
@@ -120,7 +121,7 @@ def test_only_missing_seeds_are_measured_each_in_a_process(
     monkeypatch.setattr(sys, "argv", arguments)
     assert promise.main() == 0
     assert measured == ["ml, cache, seed 101", "ml, cache, seed 102"]
-    assert "ml, cache: 1 seeds of optimizer former\n" in capsys.readouterr().out
+    assert "ml, cache: 1 seed of optimizer former\n" in capsys.readouterr().out
 
 
 def test_every_setting_has_a_heading() -> None:
