@@ -63,7 +63,7 @@ SETTINGS = {
     "cache": Setting(),
     "no-cache": Setting(cached=False),
     "long": Setting(trials=48),
-    "scratch": Setting(from_scratch=True),
+    "scratch": Setting(trials=22, from_scratch=True),  # the ten of the common warm-up, and twelve
     "new-peers": Setting(peers=("smac", "ax")),
 }
 
