@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from kedro_eeipu.optimizer.acquisition import EEIPU, StageCost
+from kedro_eeipu.optimizer.former import Former
 from kedro_eeipu.optimizer.optimizer import Optimizer, Proposal
 from kedro_eeipu.optimizer.stages import Stage
 from kedro_eeipu.optimizer.unit_cube import Dimension
 
-__all__ = ["EEIPU", "Dimension", "Optimizer", "Proposal", "Stage", "StageCost"]
+__all__ = ["EEIPU", "Dimension", "Former", "Optimizer", "Proposal", "Stage", "StageCost"]

@@ -3,7 +3,8 @@
 In plain torch with an analytic gradient: with a few hundred points a library's overhead would be
 most of the time. The model is that of `surrogates.py`:
 
-    K = sum_c o_c k(r_c) + sum_s e_s [same execution of stage s] + noise I,    y ~ N(constant, K)
+    K = sum_c o_c k(r_c) + sum_s e_s [same execution of stage s] + sum_f v_f m_f m_f' + noise I,
+    y ~ N(constant, K)
 
 Notation:
 
@@ -16,7 +17,8 @@ k           columns that some component sees; only they have a lengthscale to fi
 l           lengthscales, k
 o           outputscales, C
 e           execution scales, S
-theta       log of (l, o, noise, e), the k + C + 1 + S numbers that are fitted
+m, v        what related objectives let expect, F x n, and the variances of their slopes, F
+theta       log of (l, o, noise, e, v), the k + C + 1 + S + F numbers that are fitted
 r2          squared distance of a pair as a component sees it, C x P
 t           sqrt(5 r2): Matern-5/2 is (1 + t + t^2 / 3) exp(-t)
 K, L        covariance of y, n x n, and its Cholesky factor
@@ -89,6 +91,8 @@ FURTHER_OUTPUTSCALE_PRIOR = Gamma(1.0, 1.0)
 NOISE_PRIOR = Gamma(1.1, 0.05)
 # This one peaks at zero, too: no random effect unless the data support one.
 EXECUTION_SCALE_PRIOR = Gamma(1.0, 20.0)
+# Wide: where all trials are good, small differences of a related objective may mean much.
+SLOPE_PRIOR = Gamma(1.0, 0.1)
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,7 @@ class Hyperparameters:
         constant: prior mean.
         log_posterior: of the fit, up to a constant.
         execution_scale: `S`, variance of the random effect of an execution of each stage.
+        slope_scale: `F`, variance of the slope on what each related objective lets expect.
     """
 
     lengthscale: Tensor
@@ -110,6 +115,7 @@ class Hyperparameters:
     constant: float
     log_posterior: float = 0.0
     execution_scale: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.float64))
+    slope_scale: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.float64))
 
 
 def _squared_differences(
@@ -140,6 +146,7 @@ def fit_hyperparameters(
     d: int,
     start: Hyperparameters | None = None,
     executions: Sequence[frozenset[int]] = (),
+    expected: Tensor | None = None,
 ) -> Hyperparameters:
     """MAP hyperparameters; the constant is profiled out in closed form.
 
@@ -151,11 +158,14 @@ def fit_hyperparameters(
         d: number of columns of x.
         start: of a similar fit, to start from; by default the middle of the priors.
         executions: the columns that reach each of the S stages whose executions have an effect.
+        expected: `n x F`, what each of F related objectives lets expect.
     """
+    if expected is None:
+        expected = features[:, :0]
     if len(y) > _MAX_FIT_POINTS:
         keep = fitted_points(len(y))
-        features, y = features[keep], y[keep]
-    posterior = _Posterior(features, y, feature_column, groups, d, executions)
+        features, y, expected = features[keep], y[keep], expected[keep]
+    posterior = _Posterior(features, y, feature_column, groups, d, executions, expected.T)
     result = minimize(
         posterior.negative_log_density,
         posterior.start(start),
@@ -170,7 +180,7 @@ def fit_hyperparameters(
 class _Posterior:
     """The posterior density of one surrogate's hyperparameters, as a function of theta.
 
-    Args: as for `fit_hyperparameters`.
+    Args: as for `fit_hyperparameters`, but for `expected`, which is m.
     """
 
     def __init__(
@@ -181,6 +191,7 @@ class _Posterior:
         groups: Sequence[frozenset[int]],
         d: int,
         executions: Sequence[frozenset[int]],
+        expected: Tensor,
     ) -> None:
         self.y, self.d = y, d
         self.components = len(groups)
@@ -198,17 +209,22 @@ class _Posterior:
         self.outputscales = slice(k, o)
         self.noise = o
         self.execution_scales = slice(o + 1, o + 1 + len(executions))
-        self.size = o + 1 + len(executions)
-        self.priors = _priors(k, self.components, len(executions))
+        e = o + 1 + len(executions)
+        self.slope_scales = slice(e, e + len(expected))
+        self.size = e + len(expected)
+        self.squares = expected.square()  # F x n
+        self.products = expected[:, self.first] * expected[:, self.second]  # F x P
+        self.priors = _priors(k, self.components, len(executions), len(expected))
 
     @property
     def bounds(self) -> list[tuple[float, float]]:
         """Lower and upper bound of each entry of theta."""
-        variances = self.size - self.noise  # of the noise and of the executions
+        variances = self.slope_scales.start - self.noise  # of the noise and of the executions
         return (
             [BOUNDS["lengthscale"]] * len(self.used)
             + [BOUNDS["outputscale"]] * self.components
             + [BOUNDS["noise"]] * variances
+            + [BOUNDS["outputscale"]] * len(self.squares)
         )
 
     def start(self, like: Hyperparameters | None) -> np.ndarray:
@@ -224,6 +240,7 @@ class _Posterior:
             theta[self.outputscales] = like.outputscale.log().numpy()
             theta[self.noise] = math.log(like.noise)
             theta[self.execution_scales] = like.execution_scale.log().numpy()
+        theta[self.slope_scales] = 0.0
         return theta
 
     def hyperparameters(self, theta: np.ndarray) -> Hyperparameters:
@@ -238,6 +255,7 @@ class _Posterior:
             constant=self._constant(theta),
             log_posterior=-value,
             execution_scale=torch.from_numpy(np.exp(theta[self.execution_scales])),
+            slope_scale=torch.from_numpy(np.exp(theta[self.slope_scales])),
         )
 
     def negative_log_density(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
@@ -263,6 +281,11 @@ class _Posterior:
         gradient[self.execution_scales] = (
             kernel.execution_scale * (self.same @ slope + trace)
         ).numpy()
+        if len(self.squares):
+            own = 0.5 * self.squares @ (inverse.diagonal() - a * a)
+            gradient[self.slope_scales] = (
+                kernel.slope_scale * (self.products @ slope + own)
+            ).numpy()
         for prior, part in self.priors:
             value -= float(prior.log_density(theta[part]).sum())
             gradient[part] -= prior.slope(theta[part])
@@ -277,6 +300,7 @@ class _Posterior:
         weight = torch.from_numpy(np.exp(-2 * theta[self.lengthscales]))
         outputscale = torch.from_numpy(np.exp(theta[self.outputscales]))
         execution_scale = torch.from_numpy(np.exp(theta[self.execution_scales]))
+        slope_scale = torch.from_numpy(np.exp(theta[self.slope_scales]))
         noise = math.exp(theta[self.noise])
         t = SQRT5 * ((self.shares * weight) @ self.differences).clamp(min=0).sqrt()
         decay = outputscale[:, None] * torch.exp(-t)
@@ -287,12 +311,24 @@ class _Posterior:
         covariance[self.second, self.first] = parts.sum(0) + execution_scale @ self.same
         variance = float(outputscale.sum() + execution_scale.sum())
         covariance.diagonal().fill_(variance * (1 + JITTER) + noise)
+        if len(self.squares):
+            covariance[self.second, self.first] += slope_scale @ self.products
+            covariance.diagonal().add_(slope_scale @ self.squares)
         factor, failed = torch.linalg.cholesky_ex(covariance)
         if int(failed):
             return None
         inverse = torch.cholesky_inverse(factor)
         return _Kernel(
-            weight, outputscale, execution_scale, noise, t, decay, parts, factor, inverse
+            weight,
+            outputscale,
+            execution_scale,
+            slope_scale,
+            noise,
+            t,
+            decay,
+            parts,
+            factor,
+            inverse,
         )
 
 
@@ -304,6 +340,7 @@ class _Kernel:
         weight: `k`, 1 / l^2.
         outputscale: `C`.
         execution_scale: `S`.
+        slope_scale: `F`.
         noise: variance of the observations.
         t: `C x P`.
         decay: `C x P`, o exp(-t).
@@ -315,6 +352,7 @@ class _Kernel:
     weight: Tensor
     outputscale: Tensor
     execution_scale: Tensor
+    slope_scale: Tensor
     noise: float
     t: Tensor
     decay: Tensor
@@ -337,13 +375,17 @@ def _membership(groups: Sequence[frozenset[int]], d: int) -> Tensor:
     return member
 
 
-def _priors(k: int, components: int, stages: int = 0) -> list[tuple[Gamma, slice]]:
+def _priors(
+    k: int, components: int, stages: int = 0, related: int = 0
+) -> list[tuple[Gamma, slice]]:
     """The priors, each with its place in theta."""
     o = k + components
+    e = o + 1 + stages
     return [
         (LENGTHSCALE_PRIOR, slice(0, k)),
         (OUTPUTSCALE_PRIOR, slice(k, k + 1)),
         (FURTHER_OUTPUTSCALE_PRIOR, slice(k + 1, o)),
         (NOISE_PRIOR, slice(o, o + 1)),
-        (EXECUTION_SCALE_PRIOR, slice(o + 1, o + 1 + stages)),
+        (EXECUTION_SCALE_PRIOR, slice(o + 1, e)),
+        (SLOPE_PRIOR, slice(e, e + related)),
     ]

@@ -1,7 +1,9 @@
 """The surrogates' kernel, as a GPyTorch kernel.
 
-    k(x, x') = sum_c o_c m(r_c(x, x')) + sum_s e_s [same execution of stage s],
+    k(x, x') = sum_c o_c m(r_c(x, x')) + sum_s e_s [same execution of stage s] + sum_f v_f m_f m_f',
     m(r) = (1 + t + t^2 / 3) exp(-t),  t = sqrt(5) r
+
+m_f is what the f-th related objective lets expect at x: the last F features.
 
 GPyTorch's Matern kernels in a sum would each have their own lengthscales. Here all components
 share them, and all features of a category share one. Notation as in `surrogates.py`.
@@ -24,6 +26,7 @@ from kedro_eeipu.optimizer.hyperparameters import (
     FURTHER_OUTPUTSCALE_PRIOR,
     LENGTHSCALE_PRIOR,
     OUTPUTSCALE_PRIOR,
+    SLOPE_PRIOR,
     SQRT5,
     Gamma,
     Hyperparameters,
@@ -59,7 +62,8 @@ class StageKernel(Kernel):  # type: ignore[misc]
         groups: the columns of x that each of the C components sees.
         feature_column: `D`, the column of x that each feature belongs to.
         executions: the columns that reach each of the S stages whose executions have an effect.
-        hyperparameters: values to begin with.
+        hyperparameters: values to begin with. As many of the last features as it has slope scales
+            are what related objectives let expect.
     """
 
     has_lengthscale = True
@@ -84,10 +88,14 @@ class StageKernel(Kernel):  # type: ignore[misc]
         self._executions = [
             torch.isin(feature_column, torch.tensor(sorted(columns))) for columns in executions
         ]
-        for name, count, bounds in (
+        self._related = len(hyperparameters.slope_scale)
+        kinds = [
             ("outputscale", len(groups), "outputscale"),
             ("execution_scale", len(executions), "noise"),
-        ):
+        ]
+        if self._related:
+            kinds.append(("slope_scale", self._related, "outputscale"))
+        for name, count, bounds in kinds:
             parameter = torch.nn.Parameter(torch.zeros(count, dtype=torch.float64))
             self.register_parameter(f"raw_{name}", parameter)
             self.register_constraint(f"raw_{name}", between(bounds))
@@ -96,10 +104,14 @@ class StageKernel(Kernel):  # type: ignore[misc]
             "further_prior", gamma(FURTHER_OUTPUTSCALE_PRIOR), _further_outputscales
         )
         self.register_prior("execution_prior", gamma(EXECUTION_SCALE_PRIOR), _execution_scales)
+        if self._related:
+            self.register_prior("slope_prior", gamma(SLOPE_PRIOR), _slope_scales)
         self.double()
         set_parameter(self, "raw_lengthscale", hyperparameters.lengthscale[used])
         set_parameter(self, "raw_outputscale", hyperparameters.outputscale)
         set_parameter(self, "raw_execution_scale", hyperparameters.execution_scale)
+        if self._related:
+            set_parameter(self, "raw_slope_scale", hyperparameters.slope_scale)
 
     @property
     def outputscale(self) -> Tensor:
@@ -111,6 +123,11 @@ class StageKernel(Kernel):  # type: ignore[misc]
         """Variance of the random effect of an execution of each stage, `S`."""
         return self.raw_execution_scale_constraint.transform(self.raw_execution_scale)
 
+    @property
+    def slope_scale(self) -> Tensor:
+        """Variance of the slope on what each related objective lets expect, `F`."""
+        return self.raw_slope_scale_constraint.transform(self.raw_slope_scale)
+
     def forward(  # type: ignore[no-untyped-def]
         self, x1: Tensor, x2: Tensor, diag: bool = False, **_
     ) -> Tensor:
@@ -120,6 +137,9 @@ class StageKernel(Kernel):  # type: ignore[misc]
         """
         if diag:
             variance = self.outputscale.sum() + self.execution_scale.sum()
+            if self._related:
+                expected = x1[..., -self._related :]
+                return variance + expected.square() @ self.slope_scale
             return variance.expand(x1.shape[:-1])
         weight = (self._root / self.lengthscale) @ self._column_of  # C x D
         r2 = _squared_distances(x1, x2, weight)
@@ -128,6 +148,9 @@ class StageKernel(Kernel):  # type: ignore[misc]
         for at, scale in zip(self._executions, self.execution_scale, strict=True):
             same = (x1[..., :, None, at] == x2[..., None, :, at]).all(-1)
             covariance = covariance + scale * same
+        if self._related:
+            first, second = (x[..., -self._related :] for x in (x1, x2))
+            covariance = covariance + (first * self.slope_scale) @ second.mT
         return covariance
 
 
@@ -150,6 +173,10 @@ def _further_outputscales(kernel: StageKernel) -> Tensor:
 
 def _execution_scales(kernel: StageKernel) -> Tensor:
     return kernel.execution_scale
+
+
+def _slope_scales(kernel: StageKernel) -> Tensor:
+    return kernel.slope_scale
 
 
 def set_parameter(module: torch.nn.Module, name: str, value: Tensor) -> None:

@@ -19,10 +19,18 @@ from kedro_eeipu.optimizer.acquisition import EEIPU, StageCost
 from kedro_eeipu.optimizer.beliefs import Beliefs
 from kedro_eeipu.optimizer.cut_search import Candidate, CutSearch, CutTable
 from kedro_eeipu.optimizer.cuts import CacheView, candidate_cuts
+from kedro_eeipu.optimizer.former import Former
 from kedro_eeipu.optimizer.stages import ReuseGraph, Stage
 from kedro_eeipu.optimizer.surrogates import Surrogate
 from kedro_eeipu.optimizer.threads import one_thread
-from kedro_eeipu.optimizer.training import Training, Trial, WholeTraining, load_seconds, usual_costs
+from kedro_eeipu.optimizer.training import (
+    Expects,
+    Training,
+    Trial,
+    WholeTraining,
+    load_seconds,
+    usual_costs,
+)
 from kedro_eeipu.optimizer.unit_cube import Dimension, Space, identity
 from kedro_eeipu.optimizer.warmup import warmup_points, warmup_trials
 
@@ -33,6 +41,8 @@ _INCUMBENTS = 4
 _SMALLEST_OVERHEAD = 1e-6
 # Share of the cost of a trial without reuse below which a trial is a cheap one.
 _CHEAP = 0.5
+# Trials with a value before a former study may cut the warm-up short.
+_FEWEST_WITH_FORMER = 3
 # Beliefs of larger stage graphs have one kernel component for all stages.
 _MOST_COMPONENTS = 8
 
@@ -69,7 +79,10 @@ class Optimizer:
         stages: the stage graph.
         seed: of every random choice.
         default: configuration of length d that is proposed first.
-        warmup: number of trials before the first model-based proposal.
+        warmup: number of trials before the first model-based proposal. A former study that predicts
+            today's trials well cuts it short.
+        former: trials of related objectives. The one that ranks today's trials best is used, and
+            only while they are more likely with it than without.
 
     Attributes:
         trained_by: what makes and fits the surrogates; a variant of the optimizer sets its own.
@@ -89,6 +102,7 @@ class Optimizer:
         seed: int = 0,
         default: Sequence[float] | None = None,
         warmup: int | None = None,
+        former: Sequence[Former] = (),
     ) -> None:
         self._space = Space(dimensions)
         self._graph = ReuseGraph(stages, self._space)
@@ -99,6 +113,10 @@ class Optimizer:
         self._default = None if default is None else tuple(default)
         self._warmup = warmup_trials(self._space.d) if warmup is None else max(2, warmup)
         self._trials: list[Trial] = []
+        for study in former:
+            if study.d != self._space.d:
+                raise ValueError(f"a former study has {study.d} of {self._space.d} columns")
+        self._former = tuple(former)
 
     @property
     def warmup(self) -> int:
@@ -182,9 +200,27 @@ class Optimizer:
             own = self._own_trials()
             tried = {identity(x) for x in [*(trial.x for trial in own), *running]}
             successes = sum(trial.y is not None for trial in own)
-            if successes < 2 or len(own) + len(running) < self._warmup:
+            expects = self._expects()
+            if successes < 2 or (
+                len(own) + len(running) < self._warmup and not self._predicted(expects)
+            ):
                 return _proposal(self._warmup_x(tried), view, soon, {})
-            return self._model_based(budget_left, overhead, running, tried, view, soon)
+            return self._model_based(budget_left, overhead, running, tried, view, soon, expects)
+
+    def _expects(self) -> Expects | None:
+        """What the former study that ranks today's trials best lets expect."""
+        valued = [trial for trial in self._own_trials() if trial.y is not None]
+        if not self._former or len(valued) < _FEWEST_WITH_FORMER:
+            return None
+        z = self.training.points([trial.x for trial in valued])
+        y = torch.tensor([trial.y for trial in valued], dtype=torch.float64)
+        return max(self._former, key=lambda study: study.concordance(z, y)).mean
+
+    def _predicted(self, expects: Expects | None) -> bool:
+        """Whether today's trials are more likely with what a former study lets expect."""
+        if expects is None:
+            return False
+        return self.training.objective(self._trials, expects)[0].expects is not None
 
     def _own_trials(self) -> list[Trial]:
         """The trials of this objective."""
@@ -294,8 +330,9 @@ class Optimizer:
         tried: set[tuple[float, ...]],
         view: CacheView,
         soon: CacheView,
+        expects: Expects | None,
     ) -> Proposal:
-        objective, costs = self.training.models(self._trials, pending)
+        objective, costs = self.training.models(self._trials, pending, expects)
         # Of pending trials, too: the value to improve on may be one that is being computed.
         fitted_values = objective.fitted()
         succeeded = [t for t, trial in enumerate(self._trials) if trial.y is not None]

@@ -32,6 +32,7 @@ a           K^-1 (y - constant)
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
@@ -69,6 +70,8 @@ class TrainingData:
         scale: divides `y` before, multiplies predictions after.
         executions: the columns that reach each of the S stages whose executions have an effect.
         points: `n x d`, the latent configurations whose features these are.
+        expects: what a related objective lets expect at latent points `... x d`: `...`. Its values
+            are the last feature.
     """
 
     features: Tensor
@@ -78,6 +81,7 @@ class TrainingData:
     scale: float = 1.0
     executions: tuple[frozenset[int], ...] = ()
     points: Tensor | None = None
+    expects: Callable[[Tensor], Tensor] | None = None
 
     def extended(self, points: Tensor, features: Tensor, y: Tensor) -> TrainingData:
         """With further points."""
@@ -95,20 +99,25 @@ class Features(InputTransform):
 
     Args:
         space: the search space.
+        expects: what a related objective lets expect at latent points, one more feature.
     """
 
     transform_on_train = True
     transform_on_eval = True
     transform_on_fantasize = True
 
-    def __init__(self, space: Space) -> None:
+    def __init__(self, space: Space, expects: Callable[[Tensor], Tensor] | None = None) -> None:
         super().__init__()
         self.space = space
+        self.expects = expects
 
     def transform(self, X: Tensor) -> Tensor:
         """Features, `... x D`, of configurations `... x d`."""
         z = self.space.reveal(X)
-        return self.space.features(z, self.space.active(z))
+        features = self.space.features(z, self.space.active(z))
+        if self.expects is None:
+            return features
+        return torch.cat([features, self.expects(z).unsqueeze(-1)], dim=-1)
 
 
 class _Rescaled(OutcomeTransform):

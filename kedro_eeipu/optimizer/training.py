@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from statistics import median
 
 import torch
@@ -28,7 +28,11 @@ _SMALLEST_LOG_COST_SCALE = 1e-2
 # value is no measure of failure.
 _WORST = -3.0
 
+# How much more likely, in logarithms, the data have to be with a related objective than without.
+_SUPPORT = 1.0
+
 Groups = tuple[frozenset[int], ...]
+Expects = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -84,37 +88,48 @@ class Training:
             ones = torch.ones(self.space.d, dtype=torch.float64)
             return Hyperparameters(ones, ones[:1], 1.0, 0.0)
         column, d = self.space.feature_column, self.space.d
-        return fit_hyperparameters(part.features, y, column, part.groups, d, start, part.executions)
+        own = part.features[:, : len(column)]
+        expected = part.features[:, len(column) :]
+        return fit_hyperparameters(own, y, column, part.groups, d, start, part.executions, expected)
 
     def surrogate(self, part: TrainingData, fit: Hyperparameters | None = None) -> Surrogate:
         """A model of latent points, fitted unless `fit` is given. It keeps its hyperparameters."""
         fit = fit or self.fit(part)
-        surrogate = Surrogate(part, fit, self.space.feature_column, Features(self.space))
+        column, transform = self.space.feature_column, Features(self.space, part.expects)
+        if part.expects is not None:  # the last feature belongs to no column
+            column = torch.cat([column, torch.tensor([self.space.d])])
+        surrogate = Surrogate(part, fit, column, transform)
         surrogate.requires_grad_(False)
         return surrogate
 
     def models(
-        self, trials: Sequence[Trial], pending: Sequence[Sequence[float]] = ()
+        self,
+        trials: Sequence[Trial],
+        pending: Sequence[Sequence[float]] = (),
+        expects: Expects | None = None,
     ) -> tuple[Surrogate, list[Surrogate]]:
         """Surrogates of the objective and of the log cost of each stage.
 
         Pending trials are taken to end as the objective's mean predicts.
         """
-        data, fit = self.objective(trials)
+        data, fit = self.objective(trials, expects)
         objective = self.surrogate(data, fit)
         if pending:
             points = self.points(pending)
             mean = objective.posterior(points).mean[:, 0]
-            objective = self.surrogate(data.extended(points, self.features(points), mean), fit)
+            features = Features(self.space, data.expects).transform(points)
+            objective = self.surrogate(data.extended(points, features, mean), fit)
         return objective, [self.surrogate(part) for part in self.costs(trials)]
 
-    def objective(self, trials: Sequence[Trial]) -> tuple[TrainingData, Hyperparameters]:
+    def objective(
+        self, trials: Sequence[Trial], expects: Expects | None = None
+    ) -> tuple[TrainingData, Hyperparameters]:
         """Training data and fit of `warped_objective`."""
-        _, data, fit = self.warped_objective(trials)
+        _, data, fit = self.warped_objective(trials, expects)
         return data, fit
 
     def warped_objective(
-        self, trials: Sequence[Trial]
+        self, trials: Sequence[Trial], expects: Expects | None = None
     ) -> tuple[Warped, TrainingData, Hyperparameters]:
         """The candidate of the highest evidence, of trials of which at least two have a value.
 
@@ -137,11 +152,19 @@ class Training:
             data = TrainingData(
                 features, targets, groups, executions=self.executions(), points=points
             )
-            same = [fit for _, other, fit in models if other.groups == groups]
+            same = [f for _, other, f in models if (other.groups, other.expects) == (groups, None)]
             models.append((warped, data, self.fit(data, same[-1] if same else None)))
             # Densities of the same points: those of the fit.
             slope = float(warped.log_slope[fitted].sum())
             evidence.append(models[-1][2].log_posterior + slope + warped.log_prior)
+            if expects is not None:
+                related = replace(
+                    data, features=Features(self.space, expects).transform(points), expects=expects
+                )
+                models.append((warped, related, self.fit(related, models[-1][2])))
+                evidence.append(
+                    models[-1][2].log_posterior + slope + warped.log_prior - _SUPPORT
+                )
         return models[max(range(len(evidence)), key=evidence.__getitem__)]
 
     def objective_models(self, y: Tensor) -> list[tuple[Warped, Groups]]:

@@ -1,0 +1,260 @@
+"""What an earlier study of a related objective saves: seconds to a value, with it and from nothing.
+
+    python tests/benchmarks/former.py --seeds 100-119
+    python tests/benchmarks/former.py --problems dag-blend --cases shifted --seeds 0-9
+    python tests/benchmarks/former.py --table --seeds 100-119
+
+Today's objective is a problem of `problems.py`. The earlier study is a whole study of EEIPU, with
+its warm-up and the budget of the problem, whose objective or ranges were other ones:
+
+- ``shifted``: every number's optimum was elsewhere, by 0.05 to 0.15 of its range;
+- ``scored``: an increasing function of the objective, and a smooth disturbance of a fifth of its
+  standard deviation;
+- ``stage``: the optimum in the columns of one stage was elsewhere, by a quarter of their ranges;
+- ``narrower``, ``wider``: ranges of half and of twice the width, around the same middle;
+- ``unrelated``: columns in another order, mirrored and turned around their ends;
+- ``negated``: the best was the worst;
+- ``far``: every number's optimum was elsewhere, by 0.3 to 0.5 of its range.
+
+A study first runs random default values, then the best ones of the earlier study (arms ``best`` and
+``former``), then what the optimizer proposes. ``former`` knows the earlier trials, ``best`` and
+``nothing`` do not. A study ends when it has reached the median value that ``nothing`` with seeds 0
+to 9 has after half of the problem's budget, or with the budget. Costs of earlier trials are not
+told. Finished runs are kept in ``former.jsonl``, one line a run; the earlier studies, of which
+eight are made for each problem and case, in a folder of temporary files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import statistics
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from problems import PROBLEMS, Problem
+from simulate import LOAD_SECONDS, Point, executions
+
+from kedro_eeipu.optimizer import Former, Optimizer
+
+RESULTS = Path(__file__).with_suffix(".jsonl")
+STUDIES = Path(tempfile.gettempdir()) / "kedro-eeipu-former-studies"
+CHOSEN = ("chain3-bhb", "chain3-late", "dag-blend", "dag-mixed")
+RELATED = ("shifted", "scored", "stage", "narrower", "wider")
+MISLEADING = ("unrelated", "negated", "far")
+_STUDIES_EACH = 8
+_TARGET_SEEDS = range(10)
+
+Trials = list[tuple[Point, float]]
+
+
+def numbers(problem: Problem) -> np.ndarray:
+    """Which columns are continuous."""
+    return np.array([not dimension.levels for dimension in problem.dimensions])
+
+
+def earlier(problem: Problem, case: str, seed: int) -> tuple[Problem, Callable[[Point], Point]]:
+    """The problem of an earlier study, and its configurations in today's ranges."""
+    rng = np.random.default_rng([seed, len(case), ord(case[0])])
+    number, d, f = numbers(problem), problem.d, problem.objective
+    middle, width = np.zeros(d), np.ones(d)
+    signs = rng.choice([-1.0, 1.0], d)
+    if case in ("shifted", "far", "stage"):
+        low, high = {"shifted": (0.05, 0.15), "far": (0.3, 0.5), "stage": (0.25, 0.25)}[case]
+        shift = signs * rng.uniform(low, high, d) * number
+        if case == "stage":
+            own = [columns for columns in problem.own if number[list(columns)].any()]
+            shift[~np.isin(np.arange(d), own[rng.integers(len(own))])] = 0.0
+        objective = lambda x: f(np.where(number, np.clip(x + shift, 0, 1), x))  # noqa: E731
+    elif case == "scored":
+        points = [problem.configuration(u) for u in rng.random((200, d)).tolist()]
+        deviation = float(np.std([f(np.array(x)) for x in points]))
+        waves, phase = rng.normal(0, 3, (8, d)), rng.uniform(0, 2 * math.pi, 8)
+
+        def objective(x: np.ndarray) -> float:
+            wave = float(np.cos(waves @ np.nan_to_num(x, nan=0.5) + phase).sum()) / 2
+            return -math.log1p((problem.maximum + deviation - f(x)) / deviation) + 0.2 * wave
+    elif case in ("narrower", "wider"):
+        width = np.where(number, 0.5 if case == "narrower" else 2.0, 1.0)
+        middle = np.where(number, (1 - width) / 2, 0.0)
+        objective = lambda x: f(np.where(number, np.clip(middle + width * x, 0, 1), x))  # noqa: E731
+    elif case == "negated":
+        objective = lambda x: -f(x)  # noqa: E731
+    else:
+        order = np.arange(d)
+        order[number] = rng.permutation(order[number])
+        turn = rng.random(d)
+
+        def objective(x: np.ndarray) -> float:
+            mirrored = np.where(number & (signs < 0), 1 - x, x)[order]
+            return f(np.where(number, (mirrored + turn) % 1, x))
+
+    def today(x: Point) -> Point:
+        return tuple((middle + width * np.array(x)).tolist())
+
+    return replace(problem, objective=objective), today
+
+
+def run(
+    problem: Problem,
+    seed: int,
+    *,
+    former: Sequence[Former] = (),
+    first: Sequence[Point] = (),
+    target: float = math.inf,
+) -> tuple[Trials, list[float], bool]:
+    """Spend the budget or reach the target: trials as told, seconds after each, and which."""
+    default = problem.configuration(np.random.default_rng(seed).random(problem.d).tolist())
+    optimizer = Optimizer(
+        problem.dimensions, problem.stages, seed=seed, default=default, former=former
+    )
+    waiting = [default, *first]
+    cached: set[tuple[int, Point]] = set()
+    trials: Trials = []
+    seconds: list[float] = []
+    spent = 0.0
+    while True:
+        x = waiting.pop(0) if waiting else optimizer.ask().x
+        keys = executions(problem, x)
+        ran = {s: problem.cost(s, x) for s, key in enumerate(keys) if key not in cached}
+        loads = {s: LOAD_SECONDS for s in range(len(keys)) if s not in ran}
+        spent += sum(ran.values()) + sum(loads.values())
+        if spent > problem.budget:
+            return trials, seconds, False
+        cached.update(keys)
+        value = problem.objective(np.array(x))
+        y = value + sum(problem.chance(seed, s, x) for s in range(len(keys)))
+        optimizer.tell(x, y, ran, loads)
+        trials.append((x, y))
+        seconds.append(spent)
+        if value >= target:
+            return trials, seconds, True
+
+
+def earlier_study(name: str, case: str, seed: int) -> Trials:
+    """Trials of an earlier study in today's ranges, run once."""
+    path = STUDIES / f"{name}-{case}-{seed}.json"
+    if not path.exists():
+        problem, today = earlier(PROBLEMS[name], case, seed)
+        trials, _, _ = run(problem, 5000 + seed)
+        STUDIES.mkdir(exist_ok=True)
+        path.write_text(json.dumps([(today(x), y) for x, y in trials]))
+    return [(tuple(x), y) for x, y in json.loads(path.read_text())]
+
+
+def best_within(problem: Problem, trials: Trials) -> Point:
+    """The best earlier trial that today's ranges admit."""
+    within = [(y, x) for x, y in trials if all(math.isnan(u) or 0 <= u <= 1 for u in x)]
+    return max(within)[1] if within else max((y, x) for x, y in trials)[1]
+
+
+def value_at_half(problem: Problem, seed: int) -> float:
+    """The best value, without noise, that a study from nothing has after half of the budget."""
+    trials, seconds, _ = run(replace(problem, budget=problem.budget / 2), seed)
+    return max(problem.objective(np.array(x)) for x, _ in trials)
+
+
+def load() -> dict[tuple[str, str, str, int], dict[str, Any]]:
+    """Finished runs by problem, case, arm and seed."""
+    if not RESULTS.exists():
+        return {}
+    rows = [json.loads(line) for line in RESULTS.read_text().splitlines()]
+    return {(r["problem"], r["case"], r["arm"], r["seed"]): r for r in rows}
+
+
+def _append(row: dict[str, Any]) -> None:
+    with RESULTS.open("a") as file:
+        file.write(json.dumps(row) + "\n")
+
+
+def target(name: str) -> float:
+    """What studies of a problem have to reach."""
+    for seed in _TARGET_SEEDS:
+        if (name, "", "target", seed) not in load():
+            value = value_at_half(PROBLEMS[name], seed)
+            _append({"problem": name, "case": "", "arm": "target", "seed": seed, "value": value})
+    return statistics.median(load()[name, "", "target", seed]["value"] for seed in _TARGET_SEEDS)
+
+
+def compute(name: str, case: str, arm: str, seed: int) -> None:
+    """Run what is missing."""
+    case = "" if arm == "nothing" else case
+    if (name, case, arm, seed) in load():
+        return
+    problem, former, first = PROBLEMS[name], [], []
+    if arm != "nothing":
+        # Studies of their own for the seeds by which nothing was chosen.
+        number = seed % (_STUDIES_EACH // 2) + (_STUDIES_EACH // 2 if seed >= 100 else 0)
+        trials = earlier_study(name, case, number)
+        x = best_within(problem, trials)
+        first = [tuple(min(max(u, 0.0), 1.0) for u in x)]
+        if arm == "former":
+            points, values = zip(*trials, strict=True)
+            former = [Former(problem.dimensions, problem.stages, points, values)]
+    told, seconds, reached = run(problem, seed, former=former, first=first, target=target(name))
+    spent = seconds[-1] if reached else problem.budget
+    row = {"problem": name, "case": case, "arm": arm, "seed": seed}
+    _append({**row, "seconds": round(spent, 3), "reached": reached, "trials": len(told)})
+
+
+def ratio(ours: np.ndarray, theirs: np.ndarray, draws: int = 4000) -> tuple[float, float, float]:
+    """Seconds of `ours` per second of `theirs`, both problems x seeds, each problem's mean counting
+    alike; with the ends of a 90 % interval from a bootstrap of the seeds."""
+    rng = np.random.default_rng(0)
+    picks = rng.integers(ours.shape[1], size=(draws, ours.shape[1]))
+    scale = theirs.mean(1, keepdims=True)
+    per_seed_ours, per_seed_theirs = (ours / scale).mean(0), (theirs / scale).mean(0)
+    drawn = per_seed_ours[picks].mean(1) / per_seed_theirs[picks].mean(1)
+    low, high = np.quantile(drawn, [0.05, 0.95])
+    return float(per_seed_ours.mean() / per_seed_theirs.mean()), float(low), float(high)
+
+
+def table(problems: Sequence[str], cases: Sequence[str], seeds: Sequence[int]) -> list[str]:
+    """Markdown: seconds to the target, per case and over the problems."""
+    runs = load()
+    lines = ["| case | arm | seeds | seconds, of those from nothing | not reached | " + " | ".join(problems) + " |"]
+    lines.append("|" + "---|" * (5 + len(problems)))
+    for case in ("", *cases):
+        for arm in ("nothing",) if not case else ("best", "former"):
+            have = [s for s in seeds if all((p, case, arm, s) in runs and (p, "", "nothing", s) in runs for p in problems)]
+            if not have:
+                continue
+            rows = [[runs[p, case, arm, s] for s in have] for p in problems]
+            theirs = np.array([[runs[p, "", "nothing", s]["seconds"] for s in have] for p in problems])
+            ours = np.array([[r["seconds"] for r in of] for of in rows])
+            middle, low, high = ratio(ours, theirs)
+            missed = sum(not r["reached"] for of in rows for r in of)
+            medians = " | ".join(f"{np.median(of):.3g}" for of in ours)
+            lines.append(f"| {case} | {arm} | {len(have)} | {middle:.2f} ({low:.2f} … {high:.2f}) | {missed}/{ours.size} | {medians} |")
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    every = (*RELATED, *MISLEADING)
+    parser.add_argument("--problems", nargs="*", default=list(CHOSEN), choices=list(PROBLEMS))
+    parser.add_argument("--cases", nargs="*", default=list(every), choices=list(every))
+    parser.add_argument("--arms", nargs="*", default=["nothing", "former"])
+    parser.add_argument("--seeds", default="0-9")
+    parser.add_argument("--table", action="store_true")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    first, last = map(int, arguments.seeds.split("-"))
+    seeds = range(first, last + 1)
+    if not arguments.table:
+        for seed in seeds:
+            for name in arguments.problems:
+                for case in arguments.cases:
+                    for arm in arguments.arms:
+                        compute(name, case, arm, seed)
+    print("\n".join(table(arguments.problems, arguments.cases, seeds)))
+
+
+if __name__ == "__main__":
+    main()
