@@ -57,6 +57,13 @@ __all__ = ["tune"]
     metavar="FILE|a.b=1,…",
     help="Try these values first, whatever the limits; repeatable.",
 )
+@click.option(
+    "--from",
+    "former",
+    multiple=True,
+    metavar="STUDY",
+    help="Learn from this earlier study, too; FILE:STUDY of another file; repeatable.",
+)
 @click.option("--sampler", type=click.Choice(SAMPLERS), default=EEIPU, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the sampler.")
 @click.option("--runner", "-r", default="SequentialRunner", show_default=True, help="Kedro runner.")
@@ -70,6 +77,7 @@ def tune(
     budget: str | None,
     stop: str | None,
     own: tuple[str, ...],
+    former: tuple[str, ...],
     sampler: str,
     seed: int,
     runner: str,
@@ -94,7 +102,7 @@ def tune(
     waiting = (time.perf_counter() - began) / max(starting - used, 0.01)
     space = project.space
     options = TuneOptions(
-        trials, budget, stop == "auto", own, sampler, seed, runner, workers, scheduler
+        trials, budget, stop == "auto", own, former, sampler, seed, runner, workers, scheduler
     )
     console = make_console(quiet=quiet)
     make_view = LiveView if console.is_terminal and not quiet else PlainView
@@ -111,6 +119,10 @@ def tune(
     if opened.trials():
         opened.compare_with(project.state)
         warn(list(_edits(opened)))
+    earlier = tuner.proposer.earlier
+    warn([_lost(name) for name in earlier.lost])
+    if not quiet and sampler == EEIPU and (informed := earlier.sentence()):
+        click.echo(f"{informed}.")
     tuner.interrupted = interrupt_on_signals()
     before = len(opened.current())
     try:
@@ -137,6 +149,10 @@ def tune(
     if not quiet:
         adopt = apply_command(project, opened)
         click.echo(f"`{adopt}` adopts the best values, `report` shows the study.")
+
+
+def _lost(name: str) -> str:
+    return f"study {name}, from which this one was begun, is not there any more"
 
 
 def _edits(study: TrialStudy) -> Iterator[str]:

@@ -24,6 +24,7 @@ def tune(
     budget: float | str | None = None,
     stop: str | None = None,
     own: Sequence[str | Mapping[str, Any]] = (),
+    former: Sequence[str] = (),
     sampler: str = "eeipu",
     seed: int = 0,
     runner: str = "SequentialRunner",
@@ -46,6 +47,7 @@ def tune(
         budget: Node time: seconds, or a text such as ``30min``.
         stop: ``auto`` to stop, too, when another trial is not worth its cost.
         own: Values to be tried first, each once: ``{"model.depth": 5}``.
+        former: Earlier studies to learn from, too: names, or ``FILE:NAME`` of another file.
         sampler: ``eeipu``, ``random``, ``tpe`` or ``gp``.
         seed: Seed of the sampler.
         runner: Kedro's runner for the nodes.
@@ -81,6 +83,7 @@ def tune(
         budget=budget,
         auto=stop == "auto",
         own=own,
+        former=former,
         sampler=sampler,
         seed=seed,
         runner=runner,

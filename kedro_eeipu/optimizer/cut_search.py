@@ -8,6 +8,7 @@ levels; those of many levels are relaxed once, snapped, and then improved as lev
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,11 +17,11 @@ from torch import Tensor
 from torch.quasirandom import SobolEngine
 
 from kedro_eeipu.optimizer.acquisition import EEIPU
-from kedro_eeipu.optimizer.cuts import Cut
+from kedro_eeipu.optimizer.cuts import CacheView, Cut
 from kedro_eeipu.optimizer.lbfgs import minimize_rows
 from kedro_eeipu.optimizer.unit_cube import Space
 
-__all__ = ["Candidate", "CutSearch", "CutTable"]
+__all__ = ["Candidate", "CutSearch", "CutTable", "cut_table"]
 
 _FREE_SAMPLES = 384
 _CUT_SAMPLES = 16
@@ -57,6 +58,32 @@ class CutTable:
     def impose(self, z: Tensor, cut: Tensor) -> Tensor:
         """`z` with the columns of each row's cut set to their exact values."""
         return torch.where(self.fixed[cut], self.values[cut], z)
+
+
+def cut_table(
+    space: Space, view: CacheView, cuts: Sequence[Cut], loads: Sequence[float], told: int
+) -> CutTable:
+    """Candidate cuts with what they reuse and what that costs.
+
+    Args:
+        space: the search space.
+        view: what is in the cache.
+        cuts: C cuts.
+        loads: `K`, seconds to load each stage's outputs.
+        told: number of finished trials; what later ones share is half paid.
+    """
+    k = len(loads)
+    values = torch.zeros(len(cuts), space.d, dtype=torch.float64)
+    fixed = torch.zeros(len(cuts), space.d, dtype=torch.bool)
+    share = torch.ones(len(cuts), k, dtype=torch.float64)
+    load = torch.zeros(len(cuts), dtype=torch.float64)
+    for c, cut in enumerate(cuts):
+        for j, value in cut.values.items():
+            values[c, j], fixed[c, j] = value, True
+        x = [cut.values.get(j, math.nan) for j in range(space.d)]
+        paid, load[c] = view.price(cut.stages, x, loads, told)
+        share[c] = torch.tensor(paid, dtype=torch.float64)
+    return CutTable(cuts, space.reveal(values), fixed, share, load)
 
 
 @dataclass(frozen=True)

@@ -34,10 +34,10 @@ from torch import Tensor
 
 from kedro_eeipu.optimizer.kernels import StageKernel
 from kedro_eeipu.optimizer.stages import ReuseGraph, Stage
-from kedro_eeipu.optimizer.training import Training, Trial
+from kedro_eeipu.optimizer.training import Expects, Training, Trial
 from kedro_eeipu.optimizer.unit_cube import Dimension, Space
 
-__all__ = ["Former"]
+__all__ = ["Former", "best_ranking"]
 
 # Its surrogate sees at most so many trials: the best one and others evenly spaced.
 _MOST_TRIALS = 150
@@ -123,6 +123,20 @@ class Former:
 
     def _placed(self, x: Sequence[float]) -> tuple[float, ...]:
         return tuple(_PLACE if j in self._unknown else float(v) for j, v in enumerate(x))
+
+
+def best_ranking(former: Sequence[Former], z: Tensor, trials: Sequence[Trial]) -> Expects | None:
+    """m of the study that ranks today's trials best, the first of equals; None of no study.
+
+    Args:
+        former: the studies.
+        z: `n x d`, latent points of today's trials.
+        trials: n of today's trials, with a value each.
+    """
+    if not former:
+        return None
+    y = torch.tensor([trial.y for trial in trials], dtype=torch.float64)
+    return max(former, key=lambda study: study.concordance(z, y)).mean
 
 
 # Where columns stand that nothing is known about.

@@ -160,8 +160,7 @@ def fit_hyperparameters(
         executions: the columns that reach each of the S stages whose executions have an effect.
         expected: `n x F`, what each of F related objectives lets expect.
     """
-    if expected is None:
-        expected = features[:, :0]
+    expected = features[:, :0] if expected is None else expected
     if len(y) > _MAX_FIT_POINTS:
         keep = fitted_points(len(y))
         features, y, expected = features[keep], y[keep], expected[keep]
@@ -191,7 +190,7 @@ class _Posterior:
         groups: Sequence[frozenset[int]],
         d: int,
         executions: Sequence[frozenset[int]],
-        expected: Tensor,
+        expected: Tensor | None = None,
     ) -> None:
         self.y, self.d = y, d
         self.components = len(groups)
@@ -210,6 +209,7 @@ class _Posterior:
         self.noise = o
         self.execution_scales = slice(o + 1, o + 1 + len(executions))
         e = o + 1 + len(executions)
+        expected = features.T[:0] if expected is None else expected
         self.slope_scales = slice(e, e + len(expected))
         self.size = e + len(expected)
         self.squares = expected.square()  # F x n

@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch.quasirandom import SobolEngine
 
 from kedro_eeipu.optimizer.acquisition import EEIPU, StageCost
 from kedro_eeipu.optimizer.beliefs import Beliefs
-from kedro_eeipu.optimizer.cut_search import Candidate, CutSearch, CutTable
+from kedro_eeipu.optimizer.cut_search import Candidate, CutSearch, CutTable, cut_table
 from kedro_eeipu.optimizer.cuts import CacheView, candidate_cuts
-from kedro_eeipu.optimizer.former import Former
+from kedro_eeipu.optimizer.former import Former, best_ranking
+from kedro_eeipu.optimizer.proposal import Proposal
 from kedro_eeipu.optimizer.stages import ReuseGraph, Stage
 from kedro_eeipu.optimizer.surrogates import Surrogate
 from kedro_eeipu.optimizer.threads import one_thread
@@ -45,27 +46,6 @@ _CHEAP = 0.5
 _FEWEST_WITH_FORMER = 3
 # Beliefs of larger stage graphs have one kernel component for all stages.
 _MOST_COMPONENTS = 8
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """What to try next.
-
-    Args:
-        x: configuration of length d on the unit cube, NaN where a parameter is inactive.
-        owners: per column the index of the trial whose exact value is reused there, else None;
-            pending trials are numbered after the told ones.
-        reused: stages expected to be served from the cache.
-        info: of a model-based proposal `log_ei` (EI in standard deviations of the told, possibly
-            warped, objectives), `log_inverse_cost`, `expected_cost` (seconds, with overhead), and,
-            where cost counts, `payoff`: what spending as much again as was spent so far would
-            improve at this proposal's rate, in the unit of EI.
-    """
-
-    x: tuple[float, ...]
-    owners: tuple[int | None, ...]
-    reused: frozenset[int]
-    info: dict[str, float]
 
 
 class Optimizer:
@@ -210,11 +190,9 @@ class Optimizer:
     def _expects(self) -> Expects | None:
         """What the former study that ranks today's trials best lets expect."""
         valued = [trial for trial in self._own_trials() if trial.y is not None]
-        if not self._former or len(valued) < _FEWEST_WITH_FORMER:
+        if len(valued) < _FEWEST_WITH_FORMER:
             return None
-        z = self.training.points([trial.x for trial in valued])
-        y = torch.tensor([trial.y for trial in valued], dtype=torch.float64)
-        return max(self._former, key=lambda study: study.concordance(z, y)).mean
+        return best_ranking(self._former, self.training.points([t.x for t in valued]), valued)
 
     def _predicted(self, expects: Expects | None) -> bool:
         """Whether today's trials are more likely with what a former study lets expect."""
@@ -386,18 +364,8 @@ class Optimizer:
         failed = [t for t, trial in enumerate(self._trials) if trial.y is None]
         order = [*ranked, *range(len(self._trials), len(points)), *failed]
         cuts = candidate_cuts(view, points, order, _MAX_CUTS)
-        values = torch.zeros(len(cuts), self._space.d, dtype=torch.float64)
-        fixed = torch.zeros(len(cuts), self._space.d, dtype=torch.bool)
-        share = torch.ones(len(cuts), len(self._graph), dtype=torch.float64)
-        load = torch.zeros(len(cuts), dtype=torch.float64)
         loads = load_seconds(self._trials, len(self._graph))
-        for c, cut in enumerate(cuts):
-            for j, value in cut.values.items():
-                values[c, j], fixed[c, j] = value, True
-            x = [cut.values.get(j, math.nan) for j in range(self._space.d)]
-            paid, load[c] = view.price(cut.stages, x, loads, len(self._trials))
-            share[c] = torch.tensor(paid, dtype=torch.float64)
-        return CutTable(cuts, self._space.reveal(values), fixed, share, load)
+        return cut_table(self._space, view, cuts, loads, len(self._trials))
 
     def _info(
         self, acquisition: EEIPU, x: tuple[float, ...], view: CacheView, overhead: float

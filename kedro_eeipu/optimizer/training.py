@@ -162,9 +162,7 @@ class Training:
                     data, features=Features(self.space, expects).transform(points), expects=expects
                 )
                 models.append((warped, related, self.fit(related, models[-1][2])))
-                evidence.append(
-                    models[-1][2].log_posterior + slope + warped.log_prior - _SUPPORT
-                )
+                evidence.append(models[-1][2].log_posterior + slope + warped.log_prior - _SUPPORT)
         return models[max(range(len(evidence)), key=evidence.__getitem__)]
 
     def objective_models(self, y: Tensor) -> list[tuple[Warped, Groups]]:

@@ -17,12 +17,19 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from kedro_eeipu.search import Range, SearchSpace
+from kedro_eeipu.search import Range, SearchSpace, StageGraph
 
 if TYPE_CHECKING:
-    from kedro_eeipu.optimizer import Dimension
+    from kedro_eeipu.optimizer import Dimension, Stage
 
-__all__ = ["dimension", "distribution", "distributions", "from_unit", "to_unit"]
+__all__ = [
+    "dimension",
+    "distribution",
+    "distributions",
+    "from_unit",
+    "optimizer_stages",
+    "to_unit",
+]
 
 # Optuna's own storages take lists and mappings as choices, as JSON.
 warnings.filterwarnings("ignore", message="Choices for a categorical distribution should be")
@@ -63,6 +70,15 @@ def dimension(space: SearchSpace, r: Range) -> Dimension:
         active_when=condition,
         places=places,
     )
+
+
+def optimizer_stages(space: SearchSpace, graph: StageGraph) -> list[Stage]:
+    """The stages as the optimizer knows them."""
+    from kedro_eeipu.optimizer import Stage
+
+    return [
+        Stage(frozenset(map(space.paths.index, stage.parameters)), stage.parents) for stage in graph
+    ]
 
 
 def to_unit(r: Range, value: Any) -> float:

@@ -16,7 +16,14 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from kedro_eeipu.search import SearchSpace, StageGraph
-from kedro_eeipu.study.encoding import dimension, distributions, from_unit, to_unit
+from kedro_eeipu.study.encoding import (
+    dimension,
+    distributions,
+    from_unit,
+    optimizer_stages,
+    to_unit,
+)
+from kedro_eeipu.study.former import FormerTrials
 
 if TYPE_CHECKING:
     from kedro_eeipu.optimizer import Optimizer, Proposal
@@ -70,6 +77,8 @@ class EEIPUSampler(BaseSampler):
         observe: What a finished trial says about the stages. By default its user attribute
             ``stage_costs`` is read, ``{id of the stage: seconds}`` of those that ran, and a stage
             that ran is taken to be available.
+        former: Trials of related objectives, such as of an earlier study. They are used while they
+            predict the study's own.
 
     Raises:
         ValueError: A stage has a parameter that is no range.
@@ -82,6 +91,7 @@ class EEIPUSampler(BaseSampler):
         *,
         seed: int = 0,
         observe: Callable[[FrozenTrial], Observation] | None = None,
+        former: Sequence[FormerTrials] = (),
     ) -> None:
         for stage in graph:
             unknown = [path for path in stage.parameters if path not in space.paths]
@@ -91,6 +101,7 @@ class EEIPUSampler(BaseSampler):
         self.graph = graph
         self.seed = seed
         self.observe = observe or self._read_attribute
+        self.former = tuple(former)
         self.last_proposal: Proposal | None = None
         self.warmup = 0  # trials before the first proposal of the model, once one was asked for
         self._distributions = distributions(space)
@@ -166,20 +177,16 @@ class EEIPUSampler(BaseSampler):
         self._independent.reseed_rng()
 
     def new_optimizer(self) -> Optimizer:
-        """An optimizer that knows no trial."""
-        from kedro_eeipu.optimizer import Optimizer, Stage
+        """An optimizer that knows no trial of today's objective."""
+        from kedro_eeipu.optimizer import Optimizer
 
+        models = [trials.model(self.space, self.graph) for trials in self.former]
         return Optimizer(
             [dimension(self.space, r) for r in self.space],
-            [
-                Stage(
-                    parameters=frozenset(map(self.space.paths.index, s.parameters)),
-                    parents=s.parents,
-                )
-                for s in self.graph
-            ],
+            optimizer_stages(self.space, self.graph),
             seed=self.seed,
             default=self.point(self.space.defaults()),
+            former=[model for model in models if model is not None],
         )
 
     def _read_attribute(self, trial: FrozenTrial) -> Observation:

@@ -32,6 +32,8 @@ from kedro_eeipu.study.records import NodeRecord, TrialRecord, with_confirmation
 
 __all__ = ["LimitReached", "TrialStudy"]
 
+_BUILDS_ON = "eeipu:from"
+
 
 class LimitReached(Exception):
     """The study has as many trials as it may have."""
@@ -136,6 +138,16 @@ class TrialStudy:
         """The trials of the latest other state, by number."""
         others = [t for t in self.trials() if self.changes(t)]
         return [t for t in others if t.pipeline_state == others[-1].pipeline_state]
+
+    def builds_on(self) -> list[str]:
+        """The other studies that it was begun from."""
+        return list(self._file.use(lambda: self.optuna.user_attrs).get(_BUILDS_ON, []))
+
+    def build_on(self, studies: Sequence[str]) -> None:
+        """Keep from which other studies it was begun."""
+        names = list(dict.fromkeys(studies))
+        if names != self.builds_on():
+            self._file.use(lambda: self.optuna.set_user_attr(_BUILDS_ON, names))
 
     def begin(
         self,

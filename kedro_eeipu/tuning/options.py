@@ -14,6 +14,7 @@ from kedro_eeipu.study.driver import check_name
 from kedro_eeipu.study.limits import Limits
 from kedro_eeipu.study.opening import open_study
 from kedro_eeipu.study.sampler_names import EEIPU
+from kedro_eeipu.tuning.earlier import earlier_studies
 from kedro_eeipu.tuning.listener import Listener
 from kedro_eeipu.tuning.runner import EEIPURunner
 
@@ -34,6 +35,7 @@ class TuneOptions:
         budget: Node time: seconds, or a text such as ``30min``.
         auto: Whether it stops, too, when another trial is not worth its cost.
         own: Values to be tried first: files, ``path=value`` pairs, or mappings.
+        former: Earlier studies to learn from: names in the same storage, or ``FILE:NAME``.
         sampler: Name of the sampler.
         seed: Seed of everything random.
         runner: Kedro's runner by its name, or another by its dotted path.
@@ -45,6 +47,7 @@ class TuneOptions:
     budget: float | str | None = None
     auto: bool = False
     own: Sequence[str | Mapping[str, Any]] = ()
+    former: Sequence[str] = ()
     sampler: str = EEIPU
     seed: int = 0
     runner: str = "SequentialRunner"
@@ -83,7 +86,14 @@ class TuneOptions:
         own = own_values(self.own, space)
         runner = kedro_runner(self.runner)
         follows = listener(limits)
+        if self.former and self.sampler != EEIPU:
+            raise ConfigurationError(
+                f"sampler {self.sampler} does not learn from other studies",
+                where="--from",
+                remedy="Use --sampler eeipu, or leave --from out.",
+            )
         opened = open_study(project.storage, study, space, create=True)
+        earlier = earlier_studies(project.storage, opened, space, self.former)
         make: Any = EEIPURunner
         if self.workers is not None or self.scheduler is not None or project.has_timeouts:
             from kedro_eeipu.tuning.cluster import opener
@@ -100,6 +110,7 @@ class TuneOptions:
             runner=runner,
             listener=follows,
             own=own,
+            earlier=earlier,
             audit={} if starting is None else {"starting": starting},
         )
         return prepared

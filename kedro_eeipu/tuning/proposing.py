@@ -18,6 +18,7 @@ from kedro_eeipu.study.records import TrialRecord
 from kedro_eeipu.study.sampler import EEIPUSampler, Observation
 from kedro_eeipu.study.sampler_names import EEIPU
 from kedro_eeipu.study.storage import TrialStudy
+from kedro_eeipu.tuning.earlier import Earlier
 from kedro_eeipu.tuning.observing import Observer
 
 __all__ = ["Proposed", "Proposer"]
@@ -50,6 +51,7 @@ class Proposer:
         choose: The sampler that is asked for the trial of a number. By default always the one
             named by `sampler`.
         own: Values that the user wants to be tried before any are proposed, each once.
+        earlier: Trials that are not of today's pipeline; by default those of the study.
 
     Attributes:
         payoffs: What each model-based proposal so far was expected to be worth, see
@@ -66,8 +68,10 @@ class Proposer:
         seed: int = 0,
         choose: Callable[[int], BaseSampler] | None = None,
         own: Sequence[Mapping[str, Any]] = (),
+        earlier: Earlier | None = None,
     ) -> None:
         self.observer = observer
+        self.earlier = earlier or Earlier(study)
         self.sampler = sampler
         self.payoffs: list[float] = []
         self._project = project
@@ -84,7 +88,7 @@ class Proposer:
         """Parameters for the next trial.
 
         An interrupted one's, the defaults, the user's own, the best of the pipeline before an
-        edit, or the sampler's.
+        edit and of the studies it builds on, or the sampler's.
 
         Args:
             running: Parameters of trials whose end is awaited.
@@ -102,6 +106,10 @@ class Proposer:
         former = self._former_best(trials)
         if former is not None:
             return Proposed(former, why="the best before the edit")
+        for other in self.earlier.others:
+            best = other.best_within(self._project.space)
+            if best is not None and all(t.params != best for t in trials):
+                return Proposed(best, why=f"the best of {other.study}")
         frozen = self._study.frozen()
         sampler = self._choose(len(frozen))
         if not isinstance(sampler, EEIPUSampler):  # which learns costs from the others
@@ -143,7 +151,10 @@ class Proposer:
             return self.observer.observation(record, kept, changed=changed, costs_only=True)
 
         graph = self._project.stage_graph()
-        return EEIPUSampler(self._project.space, graph, seed=self._seed, observe=observe)
+        earlier = self.earlier.all()
+        return EEIPUSampler(
+            self._project.space, graph, seed=self._seed, observe=observe, former=earlier
+        )
 
     def _named_sampler(self, number: int) -> BaseSampler:
         return self.eeipu() if self.sampler == EEIPU else peer(self.sampler, self._seed, number)

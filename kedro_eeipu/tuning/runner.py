@@ -28,6 +28,7 @@ from kedro_eeipu.study.records import NodeRecord, TrialRecord
 from kedro_eeipu.study.sampler_names import EEIPU
 from kedro_eeipu.study.storage import LimitReached, TrialStudy
 from kedro_eeipu.tuning.auditing import Auditor
+from kedro_eeipu.tuning.earlier import Earlier
 from kedro_eeipu.tuning.listener import Listener
 from kedro_eeipu.tuning.mlflow_runs import (
     check_mlflow,
@@ -84,6 +85,7 @@ class EEIPURunner:
         charge: What is recorded of a trial's nodes, given what happened to them; by default that.
         audit: What audits are made with, as `Auditor` takes it; ``None`` for no audits.
         own: Values that the user wants to be tried, each once, whatever the limits.
+        earlier: Trials that are not of today's pipeline; by default those of the study.
 
     Attributes:
         on_worker: Whether trials run on workers of a cluster.
@@ -110,6 +112,7 @@ class EEIPURunner:
         charge: Callable[[Sequence[NodeRecord]], Sequence[NodeRecord]] = tuple,
         audit: Mapping[str, Any] | None = MappingProxyType({}),
         own: Sequence[Mapping[str, Any]] = (),
+        earlier: Earlier | None = None,
     ) -> None:
         self.project = project
         self.study = study
@@ -117,7 +120,7 @@ class EEIPURunner:
         self.runner = runner or SequentialRunner()
         self.listener = listener or Listener()
         self.proposer = proposer or Proposer(
-            project, study, Observer(project), sampler=sampler, seed=seed, own=own
+            project, study, Observer(project), sampler=sampler, seed=seed, own=own, earlier=earlier
         )
         if limits.auto and self.proposer.sampler != EEIPU:
             raise ConfigurationError(

@@ -218,20 +218,34 @@ def ratio(ours: np.ndarray, theirs: np.ndarray, draws: int = 4000) -> tuple[floa
 def table(problems: Sequence[str], cases: Sequence[str], seeds: Sequence[int]) -> list[str]:
     """Markdown: seconds to the target, per case and over the problems."""
     runs = load()
-    lines = ["| case | arm | seeds | seconds, of those from nothing | not reached | " + " | ".join(problems) + " |"]
+    lines = [
+        "| case | arm | seeds | seconds, of those from nothing | not reached | "
+        + " | ".join(problems)
+        + " |"
+    ]
     lines.append("|" + "---|" * (5 + len(problems)))
     for case in ("", *cases):
         for arm in ("nothing",) if not case else ("best", "former"):
-            have = [s for s in seeds if all((p, case, arm, s) in runs and (p, "", "nothing", s) in runs for p in problems)]
+            have = [
+                s
+                for s in seeds
+                if all(
+                    (p, case, arm, s) in runs and (p, "", "nothing", s) in runs for p in problems
+                )
+            ]
             if not have:
                 continue
             rows = [[runs[p, case, arm, s] for s in have] for p in problems]
-            theirs = np.array([[runs[p, "", "nothing", s]["seconds"] for s in have] for p in problems])
+            theirs = np.array(
+                [[runs[p, "", "nothing", s]["seconds"] for s in have] for p in problems]
+            )
             ours = np.array([[r["seconds"] for r in of] for of in rows])
             middle, low, high = ratio(ours, theirs)
             missed = sum(not r["reached"] for of in rows for r in of)
             medians = " | ".join(f"{np.median(of):.3g}" for of in ours)
-            lines.append(f"| {case} | {arm} | {len(have)} | {middle:.2f} ({low:.2f} … {high:.2f}) | {missed}/{ours.size} | {medians} |")
+            lines.append(
+                f"| {case} | {arm} | {len(have)} | {middle:.2f} ({low:.2f} … {high:.2f}) | {missed}/{ours.size} | {medians} |"
+            )
     return lines
 
 
