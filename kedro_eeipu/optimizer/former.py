@@ -8,7 +8,9 @@ executions, enters today's surrogate as one more part of the sum,
 
 which adds s m(x) m(x') to today's kernel. The scale s is fitted as the other ones are. Values need
 not be in the same unit or of the same size: b makes up for it. What b m(x) misses, such as an
-optimum that has moved, is learnt by today's own process.
+optimum that has moved, is learnt by today's own process. This model is used only while it makes
+today's trials more likely than the one without, and b is expected to be positive: what was better
+then is better now. Else proposals are those of an optimizer that does not know the study.
 
 References: Schilling, Wistuba and Schmidt-Thieme 2016 and Golovin et al. 2017 (Google Vizier,
 section 3.3) model what the mean of an earlier surrogate misses; here its weight is learnt, too.
@@ -112,10 +114,7 @@ class Former:
     def _fitted(self) -> tuple[StageKernel, Tensor, Tensor, float]:
         """The kernel without executions, the features of the trials, a and the constant."""
         data, fit = self._training.objective(self._trials)
-        model = self._training.surrogate(data, fit)
-        model.eval()
-        prior = model.likelihood(model.forward(*model.train_inputs))
-        a = torch.linalg.solve(prior.covariance_matrix, model.train_targets - prior.mean)
+        _, a = self._training.surrogate(data, fit).solved()
         smooth = replace(fit, execution_scale=fit.execution_scale[:0])
         kernel = StageKernel(data.groups, self._training.space.feature_column, (), smooth)
         kernel.requires_grad_(False)

@@ -222,8 +222,12 @@ class Surrogate(SingleTaskGP):
         y - a / diag(K^-1), with the hyperparameters as they are (Rasmussen and Williams 2006,
         equation 5.12).
         """
+        inverse, a = self.solved()
+        return self.data.y - self.data.scale * a / inverse.diagonal()
+
+    def solved(self) -> tuple[Tensor, Tensor]:
+        """K^-1 and a, of the standardised targets."""
         self.eval()
         prior = self.likelihood(self.forward(*self.train_inputs))
         inverse = torch.linalg.inv(prior.covariance_matrix)
-        a = inverse @ (self.train_targets - prior.mean)
-        return self.data.y - self.data.scale * a / inverse.diagonal()
+        return inverse, inverse @ (self.train_targets - prior.mean)

@@ -29,7 +29,7 @@ _SMALLEST_LOG_COST_SCALE = 1e-2
 _WORST = -3.0
 
 # How much more likely, in logarithms, the data have to be with a related objective than without.
-_SUPPORT = 1.0
+_SUPPORT = 0.1
 
 Groups = tuple[frozenset[int], ...]
 Expects = Callable[[Tensor], Tensor]
@@ -59,6 +59,16 @@ class Trial:
     def seconds(self) -> float:
         """Of all stages that ran or were loaded."""
         return sum(self.stage_costs.values()) + sum(self.load_costs.values())
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """A candidate surrogate of the objective, and the logarithm of its evidence."""
+
+    warped: Warped
+    data: TrainingData
+    fit: Hyperparameters
+    evidence: float
 
 
 class Training:
@@ -144,26 +154,34 @@ class Training:
         y = torch.tensor([t.y for t in valued], dtype=torch.float64)
         fitted = fitted_points(len(features))
         fitted = fitted[fitted < len(valued)]
-        models: list[tuple[Warped, TrainingData, Hyperparameters]] = []
-        evidence: list[float] = []
+        alone: list[_Fitted] = []
+        related: list[_Fitted] = []
         for warped, groups in self.objective_models(y):
             bad = warped.y.min().clamp(min=_WORST)
             targets = torch.cat([warped.y, bad.expand(len(failed))])
             data = TrainingData(
                 features, targets, groups, executions=self.executions(), points=points
             )
-            same = [f for _, other, f in models if (other.groups, other.expects) == (groups, None)]
-            models.append((warped, data, self.fit(data, same[-1] if same else None)))
+            same = [model.fit for model in alone if model.data.groups == groups]
+            fit = self.fit(data, same[-1] if same else None)
             # Densities of the same points: those of the fit.
-            slope = float(warped.log_slope[fitted].sum())
-            evidence.append(models[-1][2].log_posterior + slope + warped.log_prior)
+            density = float(warped.log_slope[fitted].sum()) + warped.log_prior
+            alone.append(_Fitted(warped, data, fit, fit.log_posterior + density))
             if expects is not None:
-                related = replace(
-                    data, features=Features(self.space, expects).transform(points), expects=expects
-                )
-                models.append((warped, related, self.fit(related, models[-1][2])))
-                evidence.append(models[-1][2].log_posterior + slope + warped.log_prior - _SUPPORT)
-        return models[max(range(len(evidence)), key=evidence.__getitem__)]
+                seen = Features(self.space, expects).transform(points)
+                data = replace(data, features=seen, expects=expects)
+                fit = self.fit(data, fit)
+                related.append(_Fitted(warped, data, fit, fit.log_posterior + density))
+        best = max(alone, key=lambda model: model.evidence)
+        informed = max(related, key=lambda model: model.evidence, default=best)
+        if informed.evidence > best.evidence + _SUPPORT and self._rises(informed):
+            best = informed
+        return best.warped, best.data, best.fit
+
+    def _rises(self, model: _Fitted) -> bool:
+        """Whether the objective is expected to be better where the related one is."""
+        _, a = self.surrogate(model.data, model.fit).solved()
+        return float(model.data.features[:, -1] @ a) > 0
 
     def objective_models(self, y: Tensor) -> list[tuple[Warped, Groups]]:
         """Candidate surrogates: warpings, with the columns that each kernel component sees."""

@@ -7,9 +7,10 @@
 Today's objective is a problem of `problems.py`. The earlier study is a whole study of EEIPU, with
 its warm-up and the budget of the problem, whose objective or ranges were other ones:
 
-- ``shifted``: every number's optimum was elsewhere, by 0.05 to 0.15 of its range;
-- ``scored``: an increasing function of the objective, and a smooth disturbance of a fifth of its
-  standard deviation;
+- ``drifted``: the optimum was elsewhere, by 0.05 to 0.15 in a random direction of the unit cube;
+- ``moved``: every number's optimum was elsewhere, by 0.05 to 0.15 of its range;
+- ``scored``: an increasing function of the objective, and a smooth disturbance, whose standard
+  deviation is a fifth of how far the best fifth of random values is from the maximum;
 - ``stage``: the optimum in the columns of one stage was elsewhere, by a quarter of their ranges;
 - ``narrower``, ``wider``: ranges of half and of twice the width, around the same middle;
 - ``unrelated``: columns in another order, mirrored and turned around their ends;
@@ -46,7 +47,7 @@ from kedro_eeipu.optimizer import Former, Optimizer
 RESULTS = Path(__file__).with_suffix(".jsonl")
 STUDIES = Path(tempfile.gettempdir()) / "kedro-eeipu-former-studies"
 CHOSEN = ("chain3-bhb", "chain3-late", "dag-blend", "dag-mixed")
-RELATED = ("shifted", "scored", "stage", "narrower", "wider")
+RELATED = ("drifted", "moved", "scored", "stage", "narrower", "wider")
 MISLEADING = ("unrelated", "negated", "far")
 _STUDIES_EACH = 8
 _TARGET_SEEDS = range(10)
@@ -65,21 +66,24 @@ def earlier(problem: Problem, case: str, seed: int) -> tuple[Problem, Callable[[
     number, d, f = numbers(problem), problem.d, problem.objective
     middle, width = np.zeros(d), np.ones(d)
     signs = rng.choice([-1.0, 1.0], d)
-    if case in ("shifted", "far", "stage"):
-        low, high = {"shifted": (0.05, 0.15), "far": (0.3, 0.5), "stage": (0.25, 0.25)}[case]
+    if case in ("drifted", "moved", "far", "stage"):
+        low, high = {"far": (0.3, 0.5), "stage": (0.25, 0.25)}.get(case, (0.05, 0.15))
         shift = signs * rng.uniform(low, high, d) * number
+        if case == "drifted":
+            direction = rng.normal(size=d) * number
+            shift = direction / np.linalg.norm(direction) * rng.uniform(low, high)
         if case == "stage":
             own = [columns for columns in problem.own if number[list(columns)].any()]
-            shift[~np.isin(np.arange(d), own[rng.integers(len(own))])] = 0.0
+            shift[~np.isin(np.arange(d), own[seed % len(own)])] = 0.0
         objective = lambda x: f(np.where(number, np.clip(x + shift, 0, 1), x))  # noqa: E731
     elif case == "scored":
         points = [problem.configuration(u) for u in rng.random((200, d)).tolist()]
-        deviation = float(np.std([f(np.array(x)) for x in points]))
+        unit = problem.maximum - float(np.quantile([f(np.array(x)) for x in points], 0.8))
         waves, phase = rng.normal(0, 3, (8, d)), rng.uniform(0, 2 * math.pi, 8)
 
         def objective(x: np.ndarray) -> float:
             wave = float(np.cos(waves @ np.nan_to_num(x, nan=0.5) + phase).sum()) / 2
-            return -math.log1p((problem.maximum + deviation - f(x)) / deviation) + 0.2 * wave
+            return -math.log1p(max(0.0, problem.maximum - f(x)) / unit) + 0.2 * wave
     elif case in ("narrower", "wider"):
         width = np.where(number, 0.5 if case == "narrower" else 2.0, 1.0)
         middle = np.where(number, (1 - width) / 2, 0.0)
@@ -114,13 +118,13 @@ def run(
     optimizer = Optimizer(
         problem.dimensions, problem.stages, seed=seed, default=default, former=former
     )
-    waiting = [default, *first]
+    waiting = list(first)
     cached: set[tuple[int, Point]] = set()
     trials: Trials = []
     seconds: list[float] = []
     spent = 0.0
     while True:
-        x = waiting.pop(0) if waiting else optimizer.ask().x
+        x = waiting.pop(0) if waiting and trials else optimizer.ask().x
         keys = executions(problem, x)
         ran = {s: problem.cost(s, x) for s, key in enumerate(keys) if key not in cached}
         loads = {s: LOAD_SECONDS for s in range(len(keys)) if s not in ran}
@@ -156,7 +160,7 @@ def best_within(problem: Problem, trials: Trials) -> Point:
 
 def value_at_half(problem: Problem, seed: int) -> float:
     """The best value, without noise, that a study from nothing has after half of the budget."""
-    trials, seconds, _ = run(replace(problem, budget=problem.budget / 2), seed)
+    trials, _, _ = run(replace(problem, budget=problem.budget / 2), seed)
     return max(problem.objective(np.array(x)) for x, _ in trials)
 
 
@@ -218,34 +222,24 @@ def ratio(ours: np.ndarray, theirs: np.ndarray, draws: int = 4000) -> tuple[floa
 def table(problems: Sequence[str], cases: Sequence[str], seeds: Sequence[int]) -> list[str]:
     """Markdown: seconds to the target, per case and over the problems."""
     runs = load()
-    lines = [
-        "| case | arm | seeds | seconds, of those from nothing | not reached | "
-        + " | ".join(problems)
-        + " |"
-    ]
-    lines.append("|" + "---|" * (5 + len(problems)))
-    for case in ("", *cases):
-        for arm in ("nothing",) if not case else ("best", "former"):
-            have = [
-                s
-                for s in seeds
-                if all(
-                    (p, case, arm, s) in runs and (p, "", "nothing", s) in runs for p in problems
-                )
-            ]
-            if not have:
-                continue
-            rows = [[runs[p, case, arm, s] for s in have] for p in problems]
-            theirs = np.array(
-                [[runs[p, "", "nothing", s]["seconds"] for s in have] for p in problems]
-            )
-            ours = np.array([[r["seconds"] for r in of] for of in rows])
-            middle, low, high = ratio(ours, theirs)
-            missed = sum(not r["reached"] for of in rows for r in of)
-            medians = " | ".join(f"{np.median(of):.3g}" for of in ours)
-            lines.append(
-                f"| {case} | {arm} | {len(have)} | {middle:.2f} ({low:.2f} … {high:.2f}) | {missed}/{ours.size} | {medians} |"
-            )
+    head = ["case", "arm", "seeds", "seconds, of those from nothing", "not reached", *problems]
+    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    for case, arm in [("", "nothing"), *((c, a) for c in cases for a in ("best", "former"))]:
+        have = [
+            s
+            for s in seeds
+            if all({(p, case, arm, s), (p, "", "nothing", s)} <= runs.keys() for p in problems)
+        ]
+        if not have:
+            continue
+        rows = [[runs[p, case, arm, s] for s in have] for p in problems]
+        ours = np.array([[r["seconds"] for r in of] for of in rows])
+        theirs = np.array([[runs[p, "", "nothing", s]["seconds"] for s in have] for p in problems])
+        middle, low, high = ratio(ours, theirs)
+        missed = sum(not r["reached"] for of in rows for r in of)
+        cells = [case, arm, str(len(have)), f"{middle:.2f} ({low:.2f} … {high:.2f})"]
+        cells += [f"{missed} of {ours.size}", *(f"{np.median(of):.3g}" for of in ours)]
+        lines.append(f"| {' | '.join(cells)} |")
     return lines
 
 

@@ -1,4 +1,4 @@
-"""Trials of related objectives: what they change, and that they change nothing where they mislead."""
+"""Trials of related objectives: what they change, and that misleading ones change nothing."""
 
 from __future__ import annotations
 
