@@ -98,7 +98,8 @@ def before_edits(trials: Sequence[TrialRecord], since: Mapping[int, Sequence[str
         rows.append(row("td", [_numbers([t.number for t in group]), spread, changed]))
     note = (
         "Their values are of the pipeline as it was, so they are not compared with the others. "
-        "What they cost and what they reused is counted above."
+        "What they cost and what they reused is counted above. The search makes use of them while "
+        "they predict today's values."
     )
     return section("Trials from before an edit", note, table(rows))
 

@@ -125,5 +125,5 @@ def _point(space: SearchSpace, params: Mapping[str, Any]) -> tuple[float, ...] |
 
 def _place(r: Range, value: Any) -> float:
     if r.kind != "categorical" and (isinstance(value, bool) or not math.isfinite(value)):
-        raise ValueError(f"{value!r} is no number")
+        raise ValueError(f"{value!r} is not a number")
     return to_unit(r, value)
