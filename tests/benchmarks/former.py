@@ -21,8 +21,10 @@ A study first runs random default values, then the best ones of the earlier stud
 ``former``), then what the optimizer proposes. ``former`` knows the earlier trials, ``best`` and
 ``nothing`` do not. A study ends when it has reached the median value that ``nothing`` with seeds 0
 to 9 has after half of the problem's budget, or with the budget. Costs of earlier trials are not
-told. Finished runs are kept in ``former.jsonl``, one line a run; the earlier studies, of which
-eight are made for each problem and case, in a folder of temporary files.
+told. Finished runs are kept in ``former.jsonl``, one line a run, with the number of trials that
+were proposed by the earlier study's help. Where there is none, ``best`` is the same run. The
+earlier studies, four for the seeds below 100 and two for the others in each case, are kept in a
+folder of temporary files.
 """
 
 from __future__ import annotations
@@ -43,16 +45,35 @@ from problems import PROBLEMS, Problem
 from simulate import LOAD_SECONDS, Point, executions
 
 from kedro_eeipu.optimizer import Former, Optimizer
+from kedro_eeipu.optimizer.training import Training
 
 RESULTS = Path(__file__).with_suffix(".jsonl")
 STUDIES = Path(tempfile.gettempdir()) / "kedro-eeipu-former-studies"
 CHOSEN = ("chain3-bhb", "chain3-late", "dag-blend", "dag-mixed")
 RELATED = ("drifted", "moved", "scored", "stage", "narrower", "wider")
 MISLEADING = ("unrelated", "negated", "far")
-_STUDIES_EACH = 8
+_STUDIES = 4, 2  # for seeds below 100, by which choices were made, and for others
 _TARGET_SEEDS = range(10)
 
 Trials = list[tuple[Point, float]]
+
+
+class Watched(Training):
+    """Counts how often a former study is believed."""
+
+    informed = 0
+
+    def models(self, *arguments: Any, **options: Any) -> Any:
+        """The models of a proposal."""
+        objective, costs = super().models(*arguments, **options)
+        Watched.informed += objective.data.expects is not None
+        return objective, costs
+
+
+class Watching(Optimizer):
+    """The optimizer, watched."""
+
+    trained_by = Watched
 
 
 def numbers(problem: Problem) -> np.ndarray:
@@ -115,7 +136,7 @@ def run(
 ) -> tuple[Trials, list[float], bool]:
     """Spend the budget or reach the target: trials as told, seconds after each, and which."""
     default = problem.configuration(np.random.default_rng(seed).random(problem.d).tolist())
-    optimizer = Optimizer(
+    optimizer = Watching(
         problem.dimensions, problem.stages, seed=seed, default=default, former=former
     )
     waiting = list(first)
@@ -193,18 +214,21 @@ def compute(name: str, case: str, arm: str, seed: int) -> None:
         return
     problem, former, first = PROBLEMS[name], [], []
     if arm != "nothing":
-        # Studies of their own for the seeds by which nothing was chosen.
-        number = seed % (_STUDIES_EACH // 2) + (_STUDIES_EACH // 2 if seed >= 100 else 0)
+        number = seed % _STUDIES[0] if seed < 100 else _STUDIES[0] + seed % _STUDIES[1]
         trials = earlier_study(name, case, number)
         x = best_within(problem, trials)
         first = [tuple(min(max(u, 0.0), 1.0) for u in x)]
         if arm == "former":
             points, values = zip(*trials, strict=True)
             former = [Former(problem.dimensions, problem.stages, points, values)]
+    Watched.informed = 0
     told, seconds, reached = run(problem, seed, former=former, first=first, target=target(name))
     spent = seconds[-1] if reached else problem.budget
-    row = {"problem": name, "case": case, "arm": arm, "seed": seed}
-    _append({**row, "seconds": round(spent, 3), "reached": reached, "trials": len(told)})
+    row = {"problem": name, "case": case, "seed": seed, "seconds": round(spent, 3)}
+    row |= {"reached": reached, "trials": len(told), "informed": Watched.informed}
+    _append({**row, "arm": arm})
+    if arm == "former" and not Watched.informed:
+        _append({**row, "arm": "best"})
 
 
 def ratio(ours: np.ndarray, theirs: np.ndarray, draws: int = 4000) -> tuple[float, float, float]:
@@ -220,27 +244,41 @@ def ratio(ours: np.ndarray, theirs: np.ndarray, draws: int = 4000) -> tuple[floa
 
 
 def table(problems: Sequence[str], cases: Sequence[str], seeds: Sequence[int]) -> list[str]:
-    """Markdown: seconds to the target, per case and over the problems."""
+    """Markdown: seconds to the target, per case, on the seeds that all problems have."""
     runs = load()
-    head = ["case", "arm", "seeds", "seconds, of those from nothing", "not reached", *problems]
-    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
-    for case, arm in [("", "nothing"), *((c, a) for c in cases for a in ("best", "former"))]:
-        have = [
-            s
-            for s in seeds
-            if all({(p, case, arm, s), (p, "", "nothing", s)} <= runs.keys() for p in problems)
-        ]
-        if not have:
+
+    def seconds(case: str, arm: str, of: Sequence[int]) -> np.ndarray:
+        return np.array([[runs[p, case, arm, s]["seconds"] for s in of] for p in problems])
+
+    def have(case: str, arm: str) -> set[int]:
+        return {s for s in seeds if all((p, case, arm, s) in runs for p in problems)}
+
+    head = ["case", "seeds", "of the seconds from nothing", "of those with the best only"]
+    head += ["informed trials", "not reached", *(f"{p}, median" for p in problems)]
+    nothing = sorted(have("", "nothing"))
+    cells = ["nothing", str(len(nothing)), "", "", "", ""]
+    cells += [f"{np.median(of):.3g}" for of in seconds("", "nothing", nothing)]
+    lines = [" | ".join(head), "|".join(["---"] * len(head)), " | ".join(cells)]
+    for case in cases:
+        both = sorted(have(case, "former") & set(nothing))
+        alike = sorted(have(case, "former") & have(case, "best"))
+        if not both:
             continue
-        rows = [[runs[p, case, arm, s] for s in have] for p in problems]
-        ours = np.array([[r["seconds"] for r in of] for of in rows])
-        theirs = np.array([[runs[p, "", "nothing", s]["seconds"] for s in have] for p in problems])
-        middle, low, high = ratio(ours, theirs)
-        missed = sum(not r["reached"] for of in rows for r in of)
-        cells = [case, arm, str(len(have)), f"{middle:.2f} ({low:.2f} … {high:.2f})"]
-        cells += [f"{missed} of {ours.size}", *(f"{np.median(of):.3g}" for of in ours)]
-        lines.append(f"| {' | '.join(cells)} |")
-    return lines
+        ours = [runs[p, case, "former", s] for p in problems for s in both]
+        cells = [case, str(len(both))]
+        cells.append(_interval(seconds(case, "former", both), seconds("", "nothing", both)))
+        cells.append(
+            _interval(seconds(case, "former", alike), seconds(case, "best", alike)) if alike else ""
+        )
+        cells.append(f"{sum(r['informed'] for r in ours) / sum(r['trials'] for r in ours):.0%}")
+        cells.append(f"{sum(not r['reached'] for r in ours)} of {len(ours)}")
+        cells += [f"{np.median(of):.3g}" for of in seconds(case, "former", both)]
+        lines.append(" | ".join(cells))
+    return [f"| {line} |" for line in lines]
+
+
+def _interval(ours: np.ndarray, theirs: np.ndarray) -> str:
+    return "{:.2f} ({:.2f} … {:.2f})".format(*ratio(ours, theirs))
 
 
 def main() -> None:
