@@ -36,7 +36,7 @@ from torch import Tensor
 
 from kedro_eeipu.optimizer.kernels import StageKernel
 from kedro_eeipu.optimizer.stages import ReuseGraph, Stage
-from kedro_eeipu.optimizer.training import Expects, Training, Trial
+from kedro_eeipu.optimizer.training import Training, Trial
 from kedro_eeipu.optimizer.unit_cube import Dimension, Space
 
 __all__ = ["Former", "best_ranking"]
@@ -91,12 +91,17 @@ class Former:
 
     def mean(self, z: Tensor) -> Tensor:
         """m at latent points, `... x d`: `...`, in standard deviations of the related objective."""
-        kernel, features, a, constant = self._fitted
+        kernel, features, a, constant, _ = self._fitted
         if self._unknown:
             z = z.clone()
             z[..., self._unknown] = _PLACE
         own = self._training.features(z.reshape(-1, z.shape[-1]))
         return (constant + kernel.forward(own, features) @ a).reshape(z.shape[:-1])
+
+    @property
+    def lengthscale(self) -> Tensor:
+        """`d`, of the related objective's surrogate."""
+        return self._fitted[-1]
 
     def concordance(self, z: Tensor, y: Tensor) -> float:
         """Share of the pairs of points `n x d` that m ranks as their objectives `n` do.
@@ -111,21 +116,21 @@ class Former:
         return 0.5 + 0.5 * float(agreement.mean()) if len(agreement) else 0.5
 
     @cached_property
-    def _fitted(self) -> tuple[StageKernel, Tensor, Tensor, float]:
-        """The kernel without executions, the features of the trials, a and the constant."""
+    def _fitted(self) -> tuple[StageKernel, Tensor, Tensor, float, Tensor]:
+        """The kernel without executions, the features of the trials, a, constant, lengthscales."""
         data, fit = self._training.objective(self._trials)
         _, a = self._training.surrogate(data, fit).solved()
         smooth = replace(fit, execution_scale=fit.execution_scale[:0])
         kernel = StageKernel(data.groups, self._training.space.feature_column, (), smooth)
         kernel.requires_grad_(False)
-        return kernel, data.features, a, fit.constant
+        return kernel, data.features, a, fit.constant, fit.lengthscale
 
     def _placed(self, x: Sequence[float]) -> tuple[float, ...]:
         return tuple(_PLACE if j in self._unknown else float(v) for j, v in enumerate(x))
 
 
-def best_ranking(former: Sequence[Former], z: Tensor, trials: Sequence[Trial]) -> Expects | None:
-    """m of the study that ranks today's trials best, the first of equals; None of no study.
+def best_ranking(former: Sequence[Former], z: Tensor, trials: Sequence[Trial]) -> Former | None:
+    """The study that ranks today's trials best, the first of equals; None of no study.
 
     Args:
         former: the studies.
@@ -135,7 +140,7 @@ def best_ranking(former: Sequence[Former], z: Tensor, trials: Sequence[Trial]) -
     if not former:
         return None
     y = torch.tensor([trial.y for trial in trials], dtype=torch.float64)
-    return max(former, key=lambda study: study.concordance(z, y)).mean
+    return max(former, key=lambda study: study.concordance(z, y))
 
 
 # Where columns stand that nothing is known about.

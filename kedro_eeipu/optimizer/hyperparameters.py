@@ -147,6 +147,7 @@ def fit_hyperparameters(
     start: Hyperparameters | None = None,
     executions: Sequence[frozenset[int]] = (),
     expected: Tensor | None = None,
+    lengthscale: Tensor | None = None,
 ) -> Hyperparameters:
     """MAP hyperparameters; the constant is profiled out in closed form.
 
@@ -159,18 +160,24 @@ def fit_hyperparameters(
         start: of a similar fit, to start from; by default the middle of the priors.
         executions: the columns that reach each of the S stages whose executions have an effect.
         expected: `n x F`, what each of F related objectives lets expect.
+        lengthscale: `d`, to be kept as they are; by default they are fitted.
     """
     expected = features[:, :0] if expected is None else expected
     if len(y) > _MAX_FIT_POINTS:
         keep = fitted_points(len(y))
         features, y, expected = features[keep], y[keep], expected[keep]
     posterior = _Posterior(features, y, feature_column, groups, d, executions, expected.T)
+    first, bounds = posterior.start(start), posterior.bounds
+    if lengthscale is not None:
+        kept = lengthscale[posterior.used].log().numpy()
+        first[posterior.lengthscales] = kept
+        bounds[posterior.lengthscales] = [(v, v) for v in kept.tolist()]
     result = minimize(
         posterior.negative_log_density,
-        posterior.start(start),
+        first,
         jac=True,
         method="L-BFGS-B",
-        bounds=posterior.bounds,
+        bounds=bounds,
         options={"maxiter": _MAX_ITERATIONS, "ftol": 1e-5},
     )
     return posterior.hyperparameters(result.x)

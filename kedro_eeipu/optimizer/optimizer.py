@@ -25,7 +25,7 @@ from kedro_eeipu.optimizer.stages import ReuseGraph, Stage
 from kedro_eeipu.optimizer.surrogates import Surrogate
 from kedro_eeipu.optimizer.threads import one_thread
 from kedro_eeipu.optimizer.training import (
-    Expects,
+    Related,
     Training,
     Trial,
     WholeTraining,
@@ -180,25 +180,25 @@ class Optimizer:
             own = self._own_trials()
             tried = {identity(x) for x in [*(trial.x for trial in own), *running]}
             successes = sum(trial.y is not None for trial in own)
-            expects = self._expects()
+            related = self._related()
             if successes < 2 or (
-                len(own) + len(running) < self._warmup and not self._predicted(expects)
+                len(own) + len(running) < self._warmup and not self._predicted(related)
             ):
                 return _proposal(self._warmup_x(tried), view, soon, {})
-            return self._model_based(budget_left, overhead, running, tried, view, soon, expects)
+            return self._model_based(budget_left, overhead, running, tried, view, soon, related)
 
-    def _expects(self) -> Expects | None:
+    def _related(self) -> Related | None:
         """What the former study that ranks today's trials best lets expect."""
         valued = [trial for trial in self._own_trials() if trial.y is not None]
         if len(valued) < _FEWEST_WITH_FORMER:
             return None
         return best_ranking(self._former, self.training.points([t.x for t in valued]), valued)
 
-    def _predicted(self, expects: Expects | None) -> bool:
+    def _predicted(self, related: Related | None) -> bool:
         """Whether today's trials are more likely with what a former study lets expect."""
-        if expects is None:
+        if related is None:
             return False
-        return self.training.objective(self._trials, expects)[0].expects is not None
+        return self.training.objective(self._trials, related)[0].expects is not None
 
     def _own_trials(self) -> list[Trial]:
         """The trials of this objective."""
@@ -308,9 +308,9 @@ class Optimizer:
         tried: set[tuple[float, ...]],
         view: CacheView,
         soon: CacheView,
-        expects: Expects | None,
+        related: Related | None,
     ) -> Proposal:
-        objective, costs = self.training.models(self._trials, pending, expects)
+        objective, costs = self.training.models(self._trials, pending, related)
         # Of pending trials, too: the value to improve on may be one that is being computed.
         fitted_values = objective.fitted()
         succeeded = [t for t, trial in enumerate(self._trials) if trial.y is not None]

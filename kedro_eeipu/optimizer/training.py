@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from kedro_eeipu.optimizer.hyperparameters import (
+    LENGTHSCALE_PRIOR,
     Hyperparameters,
     fit_hyperparameters,
     fitted_points,
@@ -20,7 +22,7 @@ from kedro_eeipu.optimizer.surrogates import Features, Surrogate, TrainingData
 from kedro_eeipu.optimizer.unit_cube import Space
 from kedro_eeipu.optimizer.warping import Warped, warpings
 
-__all__ = ["Groups", "Training", "Trial", "WholeTraining", "load_seconds", "usual_costs"]
+__all__ = ["Groups", "Related", "Training", "Trial", "WholeTraining", "load_seconds", "usual_costs"]
 
 _SMALLEST_COST = 1e-6
 _SMALLEST_LOG_COST_SCALE = 1e-2
@@ -28,11 +30,23 @@ _SMALLEST_LOG_COST_SCALE = 1e-2
 # value is no measure of failure.
 _WORST = -3.0
 
-# How much more likely, in logarithms, the data have to be with a related objective than without.
+# A related objective is made use of if the data are more likely with its slope than with its
+# lengthscales alone, and not much less likely than with lengthscales of their own; in logarithms.
 _SUPPORT = 0.1
+_BEHIND = 3.0
 
 Groups = tuple[frozenset[int], ...]
-Expects = Callable[[Tensor], Tensor]
+
+
+class Related(Protocol):
+    """What is known of a related objective."""
+
+    def mean(self, z: Tensor) -> Tensor:
+        """What it lets expect at latent points, `... x d`: `...`."""
+
+    @property
+    def lengthscale(self) -> Tensor:
+        """`d`, of its surrogate."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +84,12 @@ class _Fitted:
     fit: Hyperparameters
     evidence: float
 
+    @property
+    def likelihood(self) -> float:
+        """The logarithm of the evidence without the prior of the lengthscales."""
+        log_lengthscale = self.fit.lengthscale.log().numpy()
+        return self.evidence - float(LENGTHSCALE_PRIOR.log_density(log_lengthscale).sum())
+
 
 class Training:
     """Training sets and fits of the objective's surrogate and of those of the stages' costs.
@@ -91,7 +111,12 @@ class Training:
         """`n x D`, of latent points `n x d`."""
         return self.space.features(z, self.space.active(z))
 
-    def fit(self, part: TrainingData, start: Hyperparameters | None = None) -> Hyperparameters:
+    def fit(
+        self,
+        part: TrainingData,
+        start: Hyperparameters | None = None,
+        lengthscale: Tensor | None = None,
+    ) -> Hyperparameters:
         """Hyperparameters of one surrogate; those of no data where there are none."""
         y = (part.y - part.offset) / part.scale
         if len(y) == 0:
@@ -100,7 +125,9 @@ class Training:
         column, d = self.space.feature_column, self.space.d
         own = part.features[:, : len(column)]
         expected = part.features[:, len(column) :]
-        return fit_hyperparameters(own, y, column, part.groups, d, start, part.executions, expected)
+        return fit_hyperparameters(
+            own, y, column, part.groups, d, start, part.executions, expected, lengthscale
+        )
 
     def surrogate(self, part: TrainingData, fit: Hyperparameters | None = None) -> Surrogate:
         """A model of latent points, fitted unless `fit` is given. It keeps its hyperparameters."""
@@ -116,13 +143,13 @@ class Training:
         self,
         trials: Sequence[Trial],
         pending: Sequence[Sequence[float]] = (),
-        expects: Expects | None = None,
+        related: Related | None = None,
     ) -> tuple[Surrogate, list[Surrogate]]:
         """Surrogates of the objective and of the log cost of each stage.
 
         Pending trials are taken to end as the objective's mean predicts.
         """
-        data, fit = self.objective(trials, expects)
+        data, fit = self.objective(trials, related)
         objective = self.surrogate(data, fit)
         if pending:
             points = self.points(pending)
@@ -132,14 +159,14 @@ class Training:
         return objective, [self.surrogate(part) for part in self.costs(trials)]
 
     def objective(
-        self, trials: Sequence[Trial], expects: Expects | None = None
+        self, trials: Sequence[Trial], related: Related | None = None
     ) -> tuple[TrainingData, Hyperparameters]:
         """Training data and fit of `warped_objective`."""
-        _, data, fit = self.warped_objective(trials, expects)
+        _, data, fit = self.warped_objective(trials, related)
         return data, fit
 
     def warped_objective(
-        self, trials: Sequence[Trial], expects: Expects | None = None
+        self, trials: Sequence[Trial], related: Related | None = None
     ) -> tuple[Warped, TrainingData, Hyperparameters]:
         """The candidate of the highest evidence, of trials of which at least two have a value.
 
@@ -155,7 +182,8 @@ class Training:
         fitted = fitted_points(len(features))
         fitted = fitted[fitted < len(valued)]
         alone: list[_Fitted] = []
-        related: list[_Fitted] = []
+        informed: list[_Fitted] = []
+        gains: list[float] = []
         for warped, groups in self.objective_models(y):
             bad = warped.y.min().clamp(min=_WORST)
             targets = torch.cat([warped.y, bad.expand(len(failed))])
@@ -167,15 +195,19 @@ class Training:
             # Densities of the same points: those of the fit.
             density = float(warped.log_slope[fitted].sum()) + warped.log_prior
             alone.append(_Fitted(warped, data, fit, fit.log_posterior + density))
-            if expects is not None:
-                seen = Features(self.space, expects).transform(points)
-                data = replace(data, features=seen, expects=expects)
-                fit = self.fit(data, fit)
-                related.append(_Fitted(warped, data, fit, fit.log_posterior + density))
+            if related is not None:
+                without = self.fit(data, fit, related.lengthscale)
+                seen = Features(self.space, related.mean).transform(points)
+                data = replace(data, features=seen, expects=related.mean)
+                fit = self.fit(data, without, related.lengthscale)
+                informed.append(_Fitted(warped, data, fit, fit.log_posterior + density))
+                gains.append(fit.log_posterior - without.log_posterior)
         best = max(alone, key=lambda model: model.evidence)
-        informed = max(related, key=lambda model: model.evidence, default=best)
-        if informed.evidence > best.evidence + _SUPPORT and self._rises(informed):
-            best = informed
+        if related is not None:
+            i = max(range(len(informed)), key=lambda i: informed[i].evidence)
+            close = informed[i].likelihood > best.likelihood - _BEHIND
+            if close and gains[i] > _SUPPORT and self._rises(informed[i]):
+                best = informed[i]
         return best.warped, best.data, best.fit
 
     def _rises(self, model: _Fitted) -> bool:

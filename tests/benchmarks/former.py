@@ -1,11 +1,12 @@
 """What an earlier study of a related objective saves: seconds to a value, with it and from nothing.
 
     python tests/benchmarks/former.py --seeds 100-119
-    python tests/benchmarks/former.py --problems dag-blend --cases shifted --seeds 0-9
+    python tests/benchmarks/former.py --problems dag-blend --kinds edit --seeds 0-9
     python tests/benchmarks/former.py --table --seeds 100-119
 
 Today's objective is a problem of `problems.py`. The earlier study is a whole study of EEIPU, with
-its warm-up and the budget of the problem, whose objective or ranges were other ones:
+its warm-up and the budget of the problem, whose objective or ranges were other ones. There are
+three kinds, and a seed has one case of each kind, in turns:
 
 - ``drifted``: the optimum was elsewhere, by 0.05 to 0.15 in a random direction of the unit cube;
 - ``moved``: every number's optimum was elsewhere, by 0.05 to 0.15 of its range;
@@ -49,9 +50,12 @@ from kedro_eeipu.optimizer.training import Training
 
 RESULTS = Path(__file__).with_suffix(".jsonl")
 STUDIES = Path(tempfile.gettempdir()) / "kedro-eeipu-former-studies"
-CHOSEN = ("chain3-bhb", "chain3-late", "dag-blend", "dag-mixed")
-RELATED = ("drifted", "moved", "scored", "stage", "narrower", "wider")
-MISLEADING = ("unrelated", "negated", "far")
+CHOSEN = ("chain3-late", "dag-blend")
+KINDS = {
+    "edit": ("drifted", "moved", "scored", "stage"),
+    "ranges": ("narrower", "wider"),
+    "misleading": ("unrelated", "negated", "far"),
+}
 _STUDIES = 4, 2  # for seeds below 100, by which choices were made, and for others
 _TARGET_SEEDS = range(10)
 
@@ -207,14 +211,20 @@ def target(name: str) -> float:
     return statistics.median(load()[name, "", "target", seed]["value"] for seed in _TARGET_SEEDS)
 
 
-def compute(name: str, case: str, arm: str, seed: int) -> None:
+def case_of(kind: str, arm: str, seed: int) -> str:
+    """The case of a kind that a seed has."""
+    return "" if arm == "nothing" else KINDS[kind][seed % len(KINDS[kind])]
+
+
+def compute(name: str, kind: str, arm: str, seed: int) -> None:
     """Run what is missing."""
-    case = "" if arm == "nothing" else case
+    case = case_of(kind, arm, seed)
     if (name, case, arm, seed) in load():
         return
     problem, former, first = PROBLEMS[name], [], []
     if arm != "nothing":
-        number = seed % _STUDIES[0] if seed < 100 else _STUDIES[0] + seed % _STUDIES[1]
+        turn = seed // len(KINDS[kind])
+        number = turn % _STUDIES[0] if seed < 100 else _STUDIES[0] + turn % _STUDIES[1]
         trials = earlier_study(name, case, number)
         x = best_within(problem, trials)
         first = [tuple(min(max(u, 0.0), 1.0) for u in x)]
@@ -243,38 +253,54 @@ def ratio(ours: np.ndarray, theirs: np.ndarray, draws: int = 4000) -> tuple[floa
     return float(per_seed_ours.mean() / per_seed_theirs.mean()), float(low), float(high)
 
 
-def table(problems: Sequence[str], cases: Sequence[str], seeds: Sequence[int]) -> list[str]:
-    """Markdown: seconds to the target, per case, on the seeds that all problems have."""
+def table(problems: Sequence[str], kinds: Sequence[str], seeds: Sequence[int]) -> list[str]:
+    """Markdown: seconds to the target, per kind and case, on the seeds that all problems have."""
     runs = load()
 
-    def seconds(case: str, arm: str, of: Sequence[int]) -> np.ndarray:
-        return np.array([[runs[p, case, arm, s]["seconds"] for s in of] for p in problems])
+    def seconds(kind: str, arm: str, of: Sequence[int]) -> np.ndarray:
+        rows = [[runs[p, case_of(kind, arm, s), arm, s]["seconds"] for s in of] for p in problems]
+        return np.array(rows)
 
-    def have(case: str, arm: str) -> set[int]:
-        return {s for s in seeds if all((p, case, arm, s) in runs for p in problems)}
+    def have(kind: str, arm: str) -> set[int]:
+        return {
+            s for s in seeds if all((p, case_of(kind, arm, s), arm, s) in runs for p in problems)
+        }
 
-    head = ["case", "seeds", "of the seconds from nothing", "of those with the best only"]
+    head = [
+        "earlier study",
+        "seeds",
+        "seconds, of those from nothing",
+        "of those with the best only",
+    ]
     head += ["informed trials", "not reached", *(f"{p}, median" for p in problems)]
-    nothing = sorted(have("", "nothing"))
-    cells = ["nothing", str(len(nothing)), "", "", "", ""]
-    cells += [f"{np.median(of):.3g}" for of in seconds("", "nothing", nothing)]
+    nothing = sorted(have("edit", "nothing"))
+    cells = ["none", str(len(nothing)), "", "", "", ""]
+    cells[5] = _missed([runs[p, "", "nothing", s] for p in problems for s in nothing])
+    cells += [f"{np.median(of):.3g}" for of in seconds("edit", "nothing", nothing)]
     lines = [" | ".join(head), "|".join(["---"] * len(head)), " | ".join(cells)]
-    for case in cases:
-        both = sorted(have(case, "former") & set(nothing))
-        alike = sorted(have(case, "former") & have(case, "best"))
-        if not both:
-            continue
-        ours = [runs[p, case, "former", s] for p in problems for s in both]
-        cells = [case, str(len(both))]
-        cells.append(_interval(seconds(case, "former", both), seconds("", "nothing", both)))
-        cells.append(
-            _interval(seconds(case, "former", alike), seconds(case, "best", alike)) if alike else ""
-        )
-        cells.append(f"{sum(r['informed'] for r in ours) / sum(r['trials'] for r in ours):.0%}")
-        cells.append(f"{sum(not r['reached'] for r in ours)} of {len(ours)}")
-        cells += [f"{np.median(of):.3g}" for of in seconds(case, "former", both)]
-        lines.append(" | ".join(cells))
+    for kind in kinds:
+        for case in (None, *KINDS[kind]):
+            among = {s for s in seeds if case in (None, case_of(kind, "former", s))}
+            both = sorted(have(kind, "former") & set(nothing) & among)
+            alike = sorted(have(kind, "former") & have(kind, "best") & among)
+            if not both:
+                continue
+            ours = [
+                runs[p, case_of(kind, "former", s), "former", s] for p in problems for s in both
+            ]
+            cells = [f"**{kind}**" if case is None else case, str(len(both))]
+            cells.append(_interval(seconds(kind, "former", both), seconds(kind, "nothing", both)))
+            best = [seconds(kind, arm, alike) for arm in ("former", "best")]
+            cells.append(_interval(*best) if alike == both else "")
+            informed = sum(r["informed"] for r in ours) / sum(r["trials"] for r in ours)
+            cells += [f"{informed:.0%}", _missed(ours)]
+            cells += [f"{np.median(of):.3g}" for of in seconds(kind, "former", both)]
+            lines.append(" | ".join(cells))
     return [f"| {line} |" for line in lines]
+
+
+def _missed(runs: Sequence[dict[str, Any]]) -> str:
+    return f"{sum(not r['reached'] for r in runs)} of {len(runs)}"
 
 
 def _interval(ours: np.ndarray, theirs: np.ndarray) -> str:
@@ -283,10 +309,9 @@ def _interval(ours: np.ndarray, theirs: np.ndarray) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    every = (*RELATED, *MISLEADING)
     parser.add_argument("--problems", nargs="*", default=list(CHOSEN), choices=list(PROBLEMS))
-    parser.add_argument("--cases", nargs="*", default=list(every), choices=list(every))
-    parser.add_argument("--arms", nargs="*", default=["nothing", "former"])
+    parser.add_argument("--kinds", nargs="*", default=list(KINDS), choices=list(KINDS))
+    parser.add_argument("--arms", nargs="*", default=["nothing", "former", "best"])
     parser.add_argument("--seeds", default="0-9")
     parser.add_argument("--table", action="store_true")
     arguments = parser.parse_args()
@@ -296,10 +321,10 @@ def main() -> None:
     if not arguments.table:
         for seed in seeds:
             for name in arguments.problems:
-                for case in arguments.cases:
+                for kind in arguments.kinds:
                     for arm in arguments.arms:
-                        compute(name, case, arm, seed)
-    print("\n".join(table(arguments.problems, arguments.cases, seeds)))
+                        compute(name, kind, arm, seed)
+    print("\n".join(table(arguments.problems, arguments.kinds, seeds)))
 
 
 if __name__ == "__main__":
