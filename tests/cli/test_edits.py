@@ -81,3 +81,18 @@ def test_trials_given_params_are_today_s_as_long_as_they_are_given(shell: Shell)
     noticed = shell("tune", "--trials", "1")
     assert "parameter `clean.kind`" in noticed.stderr
     assert [bool(t["changed_since"]) for t in shell.json("trials")] == [True, True, False]
+
+
+def test_tune_says_how_many_earlier_trials_inform_the_search(edited: Shell) -> None:
+    said = edited("tune", "--trials", "1")
+    assert "3 earlier trials inform the search: 3 from before an edit." in said.stdout
+    other = edited("tune", "--trials", "1", "--study", "june", "--from", "default")
+    assert "4 earlier trials inform the search: 4 of study default." in other.stdout
+    again = edited("tune", "--trials", "2", "--study", "june")
+    assert "4 earlier trials inform the search: 4 of study default." in again.stdout
+    assert "inform" not in edited("tune", "--trials", "3", "--sampler", "tpe").stdout
+    refused(edited("tune", "--from", "missing"), "--from", "no study 'missing'", "default")
+    edited("studies", "rm", "default", "--yes")
+    gone = edited("tune", "--trials", "3", "--study", "june")
+    assert "study default, from which this one was begun, is not there any more" in gone.stderr
+    assert gone.exit_code == 0
