@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.search import SearchSpace
@@ -42,6 +43,7 @@ class Earlier:
         self.lost = list(lost)
         self._study = study
         self._known: list[FormerTrials] = []
+        self._bests: tuple[SearchSpace, list[tuple[str, dict[str, Any]]]] | None = None
 
     def own(self) -> list[FormerTrials]:
         """Those of the study's former states; of which a value was wrong is passed over."""
@@ -51,6 +53,15 @@ class Earlier:
         # Those that are still the same keep their model, which takes time to fit.
         self._known = [next((k for k in self._known if k == f), f) for f in found[:_MOST_STATES]]
         return self._known
+
+    def bests(self, space: SearchSpace) -> list[tuple[str, dict[str, Any]]]:
+        """The other studies, with the best values of each that today's ranges admit."""
+        if self._bests is None or self._bests[0] != space:
+            found = {
+                f.study: f.best_within(space) for f in reversed(self.others)
+            }  # the latest state last
+            self._bests = space, [(name, best) for name, best in found.items() if best is not None]
+        return self._bests[1]
 
     def all(self) -> list[FormerTrials]:
         """All that the optimizer may use."""

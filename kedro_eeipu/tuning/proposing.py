@@ -106,10 +106,9 @@ class Proposer:
         former = self._former_best(trials)
         if former is not None:
             return Proposed(former, why="the best before the edit")
-        for other in self.earlier.others:
-            best = other.best_within(self._project.space)
-            if best is not None and all(t.params != best for t in trials):
-                return Proposed(best, why=f"the best of {other.study}")
+        for name, best in self.earlier.bests(self._project.space):
+            if all(t.params != best for t in trials):
+                return Proposed(dict(best), why=f"the best of {name}")
         frozen = self._study.frozen()
         sampler = self._choose(len(frozen))
         if not isinstance(sampler, EEIPUSampler):  # which learns costs from the others

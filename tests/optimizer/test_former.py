@@ -154,6 +154,41 @@ def test_what_is_no_study_is_refused() -> None:
         Optimizer(DIMENSIONS[:2], [Stage(frozenset({0, 1}), frozenset())], former=[former(moved)])
 
 
+def test_running_trials_count_beside_a_former_study() -> None:
+    optimizer, _ = tuned(6, former(moved))
+    first = optimizer.ask()
+    second = optimizer.ask(pending=[first.x])
+    assert first.info
+    assert second.info
+    assert second.x != first.x
+
+
+def test_categories_and_conditions_count_in_a_former_study() -> None:
+    dimensions = [
+        Dimension(),
+        Dimension(levels=3, ordered=False),
+        Dimension(levels=9, active_when=(1, frozenset({0, 2}))),
+        Dimension(levels=4, places=(0.0, 0.5, 0.8, 1.0)),
+    ]
+    stages = [Stage(frozenset({0}), frozenset()), Stage(frozenset(range(4)), frozenset({0}))]
+    space = Space(dimensions)
+
+    def of(x: tuple[float, ...]) -> float:
+        kind = (0.0, 0.6, 0.2)[round(2 * x[1])]
+        return kind - (x[0] - 0.3) ** 2 - (0 if math.isnan(x[2]) else (x[2] - 0.5) ** 2) + x[3] / 9
+
+    told = space.hide(space.snap(torch.tensor(points(40), dtype=torch.float64)))
+    xs = [tuple(x) for x in told.tolist()]
+    study = Former(dimensions, stages, xs, [3 * of(x) + 1 for x in xs])
+    optimizer = Optimizer(dimensions, stages, former=[study])
+    values = []
+    for _ in range(8):
+        x = optimizer.ask().x
+        values.append(of(x))
+        optimizer.tell(x, values[-1], {0: 1.0, 1: 2.0})
+    assert max(values[3:6]) > 0.68, "at the best category, near the best number"
+
+
 def test_the_lengthscales_are_those_of_the_former_study() -> None:
     def wavy(x: tuple[float, ...]) -> float:
         return math.sin(9 * x[0]) + 0.5 * x[1]
