@@ -57,10 +57,12 @@ class Earlier:
     def bests(self, space: SearchSpace) -> list[tuple[str, dict[str, Any]]]:
         """The other studies, with the best values of each that today's ranges admit."""
         if self._bests is None or self._bests[0] != space:
-            found = {
-                f.study: f.best_within(space) for f in reversed(self.others)
-            }  # the latest state last
-            self._bests = space, [(name, best) for name, best in found.items() if best is not None]
+            found: dict[str, dict[str, Any]] = {}
+            for trials in self.others:  # of each study the latest state first
+                best = trials.best_within(space)
+                if best is not None:
+                    found.setdefault(trials.study, best)
+            self._bests = space, list(found.items())
         return self._bests[1]
 
     def all(self) -> list[FormerTrials]:
@@ -127,7 +129,7 @@ def _trials_of(
         other = open_study(place, name)
     except ConfigurationError as error:
         raise ConfigurationError(error.problem, where=_WHERE, remedy=error.remedy) from None
-    found = former_trials(other.trials(), other.maximize, name)
+    found = former_trials(other.trials(), other.maximize, reference)
     if not found:
         raise ConfigurationError(
             f"study '{name}' has no trial with a value",

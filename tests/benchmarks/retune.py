@@ -7,8 +7,8 @@ For each seed the demo's default pipeline is tuned once with one split of the fl
 split gets another seed, as another month would, and it is tuned again: by arm ``nothing`` in a new
 copy of the project; by ``best`` in the old one, where the best values from before are tried first
 and their nodes' costs are known; by ``former`` as `tune` does, where the optimizer also makes use
-of the old values. Each has as many CPU seconds of node time. ``best`` and ``former`` end when they are as
-good as ``nothing`` is at its end. Finished seeds are kept in ``retune.jsonl``.
+of the old values. Each has as many CPU seconds of node time. ``best`` and ``former`` end when they
+are as good as ``nothing`` is at its end. Finished seeds are kept in ``retune.jsonl``.
 """
 
 from __future__ import annotations
