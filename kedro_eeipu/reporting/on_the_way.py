@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["curves", "reported_by_trial", "trainings"]
 
-_MANY_POINTS = 20  # of a curve: more are drawn without marks
+_MANY_POINTS = 20  # of the longest curve: where it has more, none has marks
 
 
 def reported_by_trial(trials: Sequence[TrialRecord], step: int, name: str) -> Figure:
@@ -120,6 +120,8 @@ def _lines(
 ) -> list[dict[str, Any]]:
     """Curves, each of a trial's number and its values by step, by what became of them."""
     colours = {ended_early: (FAILED, 1.0), "the best": (SECOND, 2.6)}
+    longest = max((len(values) for some in series.values() for _, values in some), default=0)
+    small = 4 if longest <= _MANY_POINTS else 0
     data = []
     for label, some in series.items():
         colour, width = colours.get(label, (GREY, 1.0))
@@ -133,7 +135,6 @@ def _lines(
             numbers += [number] * (len(at) + 1)
         if not any(v is not None for v in x):
             continue
-        small = 4 if max(len(values) for _, values in some) <= _MANY_POINTS else 0
         crosses = [after is None and label == ended_early for after in [*x[1:], 0]]
         data.append(
             {
