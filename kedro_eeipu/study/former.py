@@ -32,13 +32,16 @@ class FormerTrials:
         params: Their values by dotted path, of the active parameters.
         values: Their objectives.
         maximize: Whether larger values were better.
-        study: Name of the study.
+        origin: Where they come from, in words that go on from "the trials".
     """
 
     params: Sequence[Mapping[str, Any]]
     values: Sequence[float]
     maximize: bool
-    study: str = ""
+    origin: str = ""
+    _best: tuple[SearchSpace, dict[str, Any] | None] | None = field(
+        default=None, repr=False, compare=False
+    )
     _fitted: tuple[SearchSpace, StageGraph, Former | None] | None = field(
         default=None, repr=False, compare=False
     )
@@ -52,6 +55,11 @@ class FormerTrials:
 
     def best_within(self, space: SearchSpace) -> dict[str, Any] | None:
         """The best trial whose values today's ranges admit, with today's defaults of new ranges."""
+        if self._best is None or self._best[0] != space:
+            self._best = (space, self._best_within(space))
+        return self._best[1]
+
+    def _best_within(self, space: SearchSpace) -> dict[str, Any] | None:
         sign, defaults, known = 1.0 if self.maximize else -1.0, space.defaults(), self.paths()
         best, highest = None, -math.inf
         for params, value in zip(self.params, self.values, strict=True):
@@ -93,14 +101,14 @@ class FormerTrials:
 
 
 def former_trials(
-    trials: Iterable[TrialRecord], maximize: bool, study: str = ""
+    trials: Iterable[TrialRecord], maximize: bool, origin: str = ""
 ) -> list[FormerTrials]:
     """Trials by the state of the pipeline that they were made in, the latest state first.
 
     Args:
         trials: Trials of one study, by number; those without a value are passed over.
         maximize: Whether larger values are better.
-        study: Name of the study.
+        origin: Where they come from, in words.
     """
     states: dict[str, list[TrialRecord]] = {}
     for trial in trials:
@@ -108,7 +116,7 @@ def former_trials(
             states.setdefault(trial.pipeline_state, []).append(trial)
     latest = sorted(states.values(), key=lambda of: of[-1].number, reverse=True)
     return [
-        FormerTrials([t.params for t in of], [t.value or 0.0 for t in of], maximize, study)
+        FormerTrials([t.params for t in of], [t.value or 0.0 for t in of], maximize, origin)
         for of in latest
     ]
 

@@ -1,4 +1,4 @@
-"""What a study may learn from besides its own trials: its former states, and other studies.
+"""What a study may learn from besides today's trials: former states, other ranges and studies.
 
 The studies that `tune --from` names are kept with the study, so that it resumes with them.
 """
@@ -20,15 +20,18 @@ from kedro_eeipu.wording import counted
 __all__ = ["Earlier", "earlier_studies"]
 
 _WHERE = "--from"
+_EDITED, _ELSEWHERE = "from before an edit", "of other ranges"
 # The model of each former state takes time, and the oldest ones have least to say.
 _MOST_STATES = 4
 
 
 class Earlier:
-    """Trials that are not of today's pipeline, by the state that they were made in.
+    """Trials that today's surrogate cannot take as its own, by where they come from.
 
     Args:
-        study: The study; its own former states come first, the latest before the others.
+        study: The study. Its trials of other ranges come first, then its former states, the latest
+            before the others.
+        space: What is searched.
         others: Trials of other studies.
         lost: Studies that it was begun from and that are not there any more.
     """
@@ -36,52 +39,49 @@ class Earlier:
     def __init__(
         self,
         study: TrialStudy,
+        space: SearchSpace,
         others: Sequence[FormerTrials] = (),
         lost: Sequence[str] = (),
     ) -> None:
-        self.others = list(others)
         self.lost = list(lost)
-        self._study = study
+        self._study, self._space, self._others = study, space, list(others)
         self._known: list[FormerTrials] = []
-        self._bests: tuple[SearchSpace, list[tuple[str, dict[str, Any]]]] | None = None
-
-    def own(self) -> list[FormerTrials]:
-        """Those of the study's former states; of which a value was wrong is passed over."""
-        edited = [t for t in self._study.trials() if self._study.changes(t)]
-        right = [t for t in edited if REFUTED not in self._study.changes(t)]
-        found = former_trials(right, self._study.maximize)
-        # Those that are still the same keep their model, which takes time to fit.
-        self._known = [next((k for k in self._known if k == f), f) for f in found[:_MOST_STATES]]
-        return self._known
-
-    def bests(self, space: SearchSpace) -> list[tuple[str, dict[str, Any]]]:
-        """The other studies, with the best values of each that today's ranges admit."""
-        if self._bests is None or self._bests[0] != space:
-            found: dict[str, dict[str, Any]] = {}
-            for trials in self.others:  # of each study the latest state first
-                best = trials.best_within(space)
-                if best is not None:
-                    found.setdefault(trials.study, best)
-            self._bests = space, list(found.items())
-        return self._bests[1]
 
     def all(self) -> list[FormerTrials]:
         """All that the optimizer may use."""
-        return [*self.own(), *self.others][:_MOST_STATES]
+        trials, maximize = self._study.trials(), self._study.maximize
+        changes = {t.number: self._study.changes(t) for t in trials}
+        elsewhere = [t for t in trials if not changes[t.number] and not self._space.fits(t.params)]
+        edited = [t for t in trials if changes[t.number] and REFUTED not in changes[t.number]]
+        found = former_trials(elsewhere, maximize, _ELSEWHERE)
+        found = [*found, *former_trials(edited, maximize, _EDITED), *self._others][:_MOST_STATES]
+        # Those that are still the same keep their model, which takes time to fit.
+        self._known = [next((k for k in self._known if k == f), f) for f in found]
+        return list(self._known)
+
+    def bests(self) -> list[tuple[str, dict[str, Any]]]:
+        """Of the study's other ranges and of each other study the best values for today's ranges.
+
+        With where they come from. The best before an edit are not among them.
+        """
+        found: dict[str, dict[str, Any]] = {}
+        for trials in self.all():
+            best = trials.best_within(self._space)
+            if best is not None and trials.origin != _EDITED:
+                found.setdefault(trials.origin, best)
+        return list(found.items())
 
     def sentence(self) -> str:
         """How many earlier trials inform the search; empty if none do."""
-        used = self.all()
-        counts = {name: sum(len(f) for f in used if f.study == name) for name in _names(used)}
+        counts: dict[str, int] = {}
+        for trials in self.all():
+            counts[trials.origin] = counts.get(trials.origin, 0) + len(trials)
         if not counts:
             return ""
-        parts = [
-            f"{count} of study {name}" if name else f"{count} from before an edit"
-            for name, count in counts.items()
-        ]
         total = sum(counts.values())
         verb = "informs" if total == 1 else "inform"
-        return f"{counted(total, 'earlier trial')} {verb} the search: {', '.join(parts)}"
+        parts = ", ".join(f"{count} {origin}" for origin, count in counts.items())
+        return f"{counted(total, 'earlier trial')} {verb} the search: {parts}"
 
 
 def earlier_studies(
@@ -110,7 +110,7 @@ def earlier_studies(
                 raise
             lost.append(reference)
     study.build_on([*kept, *map(_absolute, asked)])
-    return Earlier(study, others, lost)
+    return Earlier(study, space, others, lost)
 
 
 def _trials_of(
@@ -129,7 +129,7 @@ def _trials_of(
         other = open_study(place, name)
     except ConfigurationError as error:
         raise ConfigurationError(error.problem, where=_WHERE, remedy=error.remedy) from None
-    found = former_trials(other.trials(), other.maximize, reference)
+    found = former_trials(other.trials(), other.maximize, f"of study {reference}")
     if not found:
         raise ConfigurationError(
             f"study '{name}' has no trial with a value",
@@ -151,7 +151,3 @@ def _absolute(reference: str) -> str:
     """The same reference from any working directory."""
     file, _, name = reference.rpartition(":")
     return f"{Path(file).absolute()}:{name}" if file else name
-
-
-def _names(of: Sequence[FormerTrials]) -> list[str]:
-    return list(dict.fromkeys(f.study for f in of))

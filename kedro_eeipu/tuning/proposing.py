@@ -51,7 +51,7 @@ class Proposer:
         choose: The sampler that is asked for the trial of a number. By default always the one
             named by `sampler`.
         own: Values that the user wants to be tried before any are proposed, each once.
-        earlier: Trials that are not of today's pipeline; by default those of the study.
+        earlier: Trials of other states, ranges and studies; by default those of the study.
 
     Attributes:
         payoffs: What each model-based proposal so far was expected to be worth, see
@@ -71,7 +71,7 @@ class Proposer:
         earlier: Earlier | None = None,
     ) -> None:
         self.observer = observer
-        self.earlier = earlier or Earlier(study)
+        self.earlier = earlier or Earlier(study, project.space)
         self.sampler = sampler
         self.payoffs: list[float] = []
         self._project = project
@@ -88,7 +88,7 @@ class Proposer:
         """Parameters for the next trial.
 
         An interrupted one's, the defaults, the user's own, the best of the pipeline before an
-        edit and of the studies it builds on, or the sampler's.
+        edit, of other ranges and of the studies it builds on, or the sampler's.
 
         Args:
             running: Parameters of trials whose end is awaited.
@@ -106,9 +106,9 @@ class Proposer:
         former = self._former_best(trials)
         if former is not None:
             return Proposed(former, why="the best before the edit")
-        for name, best in self.earlier.bests(self._project.space):
+        for origin, best in self.earlier.bests():
             if all(t.params != best for t in trials):
-                return Proposed(dict(best), why=f"the best of {name}")
+                return Proposed(dict(best), why=f"the best {origin}")
         frozen = self._study.frozen()
         sampler = self._choose(len(frozen))
         if not isinstance(sampler, EEIPUSampler):  # which learns costs from the others

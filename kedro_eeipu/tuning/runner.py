@@ -85,7 +85,7 @@ class EEIPURunner:
         charge: What is recorded of a trial's nodes, given what happened to them; by default that.
         audit: What audits are made with, as `Auditor` takes it; ``None`` for no audits.
         own: Values that the user wants to be tried, each once, whatever the limits.
-        earlier: Trials that are not of today's pipeline; by default those of the study.
+        earlier: Trials of other states, ranges and studies; by default those of the study.
 
     Attributes:
         on_worker: Whether trials run on workers of a cluster.

@@ -127,7 +127,7 @@ def test_trials_are_parted_by_state_the_latest_first() -> None:
     told = [trial(0, "x", 1.0), trial(1, "y", 2.0), trial(2, "x", None), trial(3, "x", 3.0)]
     found = former_trials(told, True, "may")
     assert [list(f.values) for f in found] == [[1.0, 3.0], [2.0]]
-    assert {f.study for f in found} == {"may"}
+    assert {f.origin for f in found} == {"may"}
 
 
 def test_a_plain_optuna_study_learns_from_former_trials() -> None:

@@ -120,14 +120,32 @@ def test_former_states_are_those_of_today_no_more_when_the_edit_is_taken_back(
     edit(project)
     tuner = tune(project, "s", 4)
     tuner.run()
-    assert [len(f) for f in tuner.proposer.earlier.own()] == [4]
-    model = tuner.proposer.earlier.own()[0]
-    assert tuner.proposer.earlier.own()[0] is model, "its model is fitted once"
+    assert [len(f) for f in tuner.proposer.earlier.all()] == [4]
+    model = tuner.proposer.earlier.all()[0]
+    assert tuner.proposer.earlier.all()[0] is model, "its model is fitted once"
     edit(project, '"loss": 2 * abs(', '"loss": abs(')
     back = tune(project, "s", 4)
     back.study.compare_with(back.project.state)
-    assert [len(f) for f in back.proposer.earlier.own()] == [4]
-    assert back.proposer.earlier.own()[0].values != model.values
+    assert [len(f) for f in back.proposer.earlier.all()] == [4]
+    assert back.proposer.earlier.all()[0].values != model.values
+
+
+def test_trials_of_other_ranges_inform_the_search(project: Any) -> None:
+    best = tune(project, "s", 9).run().best.params
+    parameters = yaml.safe_load((project.path / "conf/base/parameters.yml").read_text())
+    parameters["clean"]["offset"] = 0.5
+    parameters["eeipu"]["space"]["clean.offset"] = {"low": 0.0, "high": 1.0}
+    del parameters["eeipu"]["space"]["right.power"]
+    project.write_parameters(parameters)
+    tuner = tune(project, "s", 11)
+    tuner.study.compare_with(tuner.project.state)
+    assert tuner.proposer.earlier.sentence() == (
+        "9 earlier trials inform the search: 9 of other ranges"
+    )
+    best.pop("right.power")
+    result = tuner.run()
+    after = [t.params for t in result.trials if "clean.offset" in t.params]
+    assert after[0] == {**best, "clean.offset": 0.5}, "the best so far, in today's ranges"
 
 
 def test_without_earlier_trials_nothing_informs(project: Any) -> None:
