@@ -21,11 +21,12 @@ three kinds, and a seed has one case of each kind, in turns:
 A study first runs random default values, then the best ones of the earlier study (arms ``best`` and
 ``former``), then what the optimizer proposes. ``former`` knows the earlier trials, ``best`` and
 ``nothing`` do not. A study ends when it has reached the median value that ``nothing`` with seeds 0
-to 9 has after half of the problem's budget, or with the budget. Costs of earlier trials are not
-told. Finished runs are kept in ``former.jsonl``, one line a run, with the number of trials that
-were proposed by the earlier study's help. Where there is none, ``best`` is the same run. The
-earlier studies, four for the seeds below 100 and two for the others in each case, are kept in a
-folder of temporary files.
+to 9 has after half of the problem's budget, or with the budget. (With ``--end``: the value of seeds
+0 to 4 after the whole budget, and one and a half budgets; in ``former_end.jsonl``.) Costs of
+earlier trials are not told. Finished runs are kept in ``former.jsonl``, one line a run, with the
+number of trials that were proposed by the earlier study's help. Where there is none, ``best`` is
+the same run. The earlier studies, four for the seeds below 100 and two for the others in each case,
+are kept in a folder of temporary files.
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ KINDS = {
 }
 _STUDIES = 4, 2  # for seeds below 100, by which choices were made, and for others
 _TARGET_SEEDS = range(10)
+_TARGET_AFTER, _LONGEST = 0.5, 1.0  # parts of the budget: when the value to reach is taken, the end
 
 Trials = list[tuple[Point, float]]
 
@@ -183,9 +185,9 @@ def best_within(problem: Problem, trials: Trials) -> Point:
     return max(within)[1] if within else max((y, x) for x, y in trials)[1]
 
 
-def value_at_half(problem: Problem, seed: int) -> float:
-    """The best value, without noise, that a study from nothing has after half of the budget."""
-    trials, _, _ = run(replace(problem, budget=problem.budget / 2), seed)
+def value_to_reach(problem: Problem, seed: int) -> float:
+    """The best value, without noise, that a study from nothing has after a part of the budget."""
+    trials, _, _ = run(replace(problem, budget=problem.budget * _TARGET_AFTER), seed)
     return max(problem.objective(np.array(x)) for x, _ in trials)
 
 
@@ -206,7 +208,7 @@ def target(name: str) -> float:
     """What studies of a problem have to reach."""
     for seed in _TARGET_SEEDS:
         if (name, "", "target", seed) not in load():
-            value = value_at_half(PROBLEMS[name], seed)
+            value = value_to_reach(PROBLEMS[name], seed)
             _append({"problem": name, "case": "", "arm": "target", "seed": seed, "value": value})
     return statistics.median(load()[name, "", "target", seed]["value"] for seed in _TARGET_SEEDS)
 
@@ -222,6 +224,7 @@ def compute(name: str, kind: str, arm: str, seed: int) -> None:
     if (name, case, arm, seed) in load():
         return
     problem, former, first = PROBLEMS[name], [], []
+    problem = replace(problem, budget=problem.budget * _LONGEST)
     if arm != "nothing":
         turn = seed // len(KINDS[kind])
         number = turn % _STUDIES[0] if seed < 100 else _STUDIES[0] + turn % _STUDIES[1]
@@ -313,9 +316,14 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="*", default=list(KINDS), choices=list(KINDS))
     parser.add_argument("--arms", nargs="*", default=["nothing", "former", "best"])
     parser.add_argument("--seeds", default="0-9")
+    parser.add_argument("--end", action="store_true", help="the value at the end of the budget")
     parser.add_argument("--table", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    global RESULTS, _TARGET_SEEDS, _TARGET_AFTER, _LONGEST
+    if arguments.end:
+        RESULTS = RESULTS.with_name("former_end.jsonl")
+        _TARGET_SEEDS, _TARGET_AFTER, _LONGEST = range(5), 1.0, 1.5
     first, last = map(int, arguments.seeds.split("-"))
     seeds = range(first, last + 1)
     if not arguments.table:

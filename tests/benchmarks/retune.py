@@ -34,7 +34,7 @@ from kedro_eeipu.tuning.runner import EEIPURunner
 
 ROOT = Path(__file__).parents[2]
 RESULTS = Path(__file__).with_suffix(".jsonl")
-BUDGET = 30.0
+BUDGET = 15.0
 PROPOSAL_SECONDS = 0.3
 _SPLIT = "split: {validation: 0.2, test: 0.2, folds: 3, random_state: 1}"
 
