@@ -18,6 +18,7 @@ import json
 import shutil
 import statistics
 import tempfile
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from kedro_eeipu.tuning.runner import EEIPURunner
 
 ROOT = Path(__file__).parents[2]
 RESULTS = Path(__file__).with_suffix(".jsonl")
-BUDGET = 15.0
+BUDGET = 30.0
 PROPOSAL_SECONDS = 0.3
 _SPLIT = "split: {validation: 0.2, test: 0.2, folds: 3, random_state: 1}"
 
@@ -126,7 +127,9 @@ def main() -> None:
     for seed in range(first, last + 1) if not arguments.table else ():
         done = RESULTS.read_text().splitlines() if RESULTS.exists() else []
         if all(json.loads(line)["seed"] != seed for line in done):
-            row = run(seed)
+            # A process of its own: the packages of another copy are not to be imported again.
+            with get_context("spawn").Pool(1) as pool:
+                row = pool.apply(run, (seed,))
             with RESULTS.open("a") as file:
                 file.write(json.dumps(row) + "\n")
     print("\n".join(table()))
