@@ -80,6 +80,15 @@ def test_another_study_informs_the_search_and_is_kept_for_when_it_resumes(projec
     assert seen[:2] == [DEFAULTS, best]
 
 
+def test_parallel_workers_know_earlier_studies(project: Any) -> None:
+    best = tune(project, "old", 5).run().best.params
+    tuner = tune(project, "new", 4, former=["old"], workers=2)
+    assert "5 of study old" in tuner.proposer.earlier.sentence()
+    result = tuner.run()
+    assert best in [t.params for t in result.trials]
+    assert len({str(t.params) for t in result.trials}) == len(result.trials)
+
+
 def test_a_study_of_another_file_and_one_that_is_gone(make_project: Any) -> None:
     one, two = make_project(), make_project()
     tune(one, "old", 6).run()
