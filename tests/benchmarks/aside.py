@@ -119,7 +119,7 @@ def measure(names: Iterable[str], arms: Iterable[str], seeds: Iterable[int]) -> 
             for arm in arms:
                 if any((r["problem"], r["seed"], r["arm"]) == (name, seed, arm) for r in results()):
                     continue
-                row = {"problem": name, "seed": seed, "arm": arm}
+                row: dict[str, Any] = {"problem": name, "seed": seed, "arm": arm}
                 row |= simulate(PROBLEMS[name], seed, arm)
                 with RESULTS.open("a") as file:
                     file.write(json.dumps(row, separators=(",", ":")) + "\n")

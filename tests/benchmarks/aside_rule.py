@@ -63,8 +63,8 @@ class _Keeping(Training):
 
     warped: Warped
 
-    def warped_objective(self, trials: Sequence[Trial]) -> Any:
-        found = super().warped_objective(trials)
+    def warped_objective(self, trials: Sequence[Trial], *args: Any) -> Any:
+        found = super().warped_objective(trials, *args)
         self.warped = found[0]
         return found
 
@@ -166,7 +166,8 @@ class Tuner:
             mean, sd = self._given(s, z, v)
             if self._rates(z, [(mean, sd)])[0] >= self.theta * self.threshold:
                 return True
-            told = self.optimizer.training.warped.unwarp(torch.tensor(mean))
+            training: Any = self.optimizer.training
+            told = training.warped.unwarp(torch.tensor(mean))
         trial.expected = float(told)
         return False
 
@@ -175,14 +176,15 @@ class Tuner:
 
     def _ranked(self, search: CutSearch, found: list[Candidate]) -> list[Candidate]:
         """Candidates, the best first, and what the next trial will be compared with."""
-        self.acquisition = search.acquisition
+        self.acquisition: Any = search.acquisition
         self.objective: Any = search.acquisition.model
         self.best_f = float(torch.as_tensor(search.acquisition.best_f))
         self.shown, self.rate, self.other_rate = {}, 0.0, 0.0
         if not self.theta:
             return found
-        self.objective.eval()
-        prior = self.objective.likelihood(self.objective.forward(*self.objective.train_inputs))
+        model: Any = search.acquisition.model
+        model.eval()
+        prior = model.likelihood(model.forward(*model.train_inputs))
         self.covariance, self.prior_mean = prior.covariance_matrix, prior.mean
         self.shown = {s: shown for s in self.values if (shown := self._learnt(s)) is not None}
         tried = {t.x for t in self.tried}
