@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from statistics import median
 from typing import Any
 from unittest import mock
 
@@ -28,6 +27,7 @@ WEIGHTS = WEIGHTS / WEIGHTS.sum()
 ARMS = {  # share of the best other candidate's rate, and whether the option is in the price
     "none": (0.0, False),
     "median": (0.0, False),
+    "quarter": (0.0, False),
     "aside.1": (0.1, False),
     "aside.5": (0.5, False),
     "aside1": (1.0, False),
@@ -152,7 +152,10 @@ class Tuner:
     def goes_on(self, s: int, trial: Tried, v: float, reused: bool) -> bool:
         """Whether a trial goes on after stage s has shown v."""
         whole = [self.values[s][self._seen(s, t.x)] for t in self.tried if t.y is not None]
-        if self.arm == "median" and len(whole) >= 5 and v < median(whole):
+        shown = self.values[s]
+        every = [shown[at] for t in self.tried if (at := self._seen(s, t.x)) in shown]
+        rules = {"median": (whole, 0.5), "quarter": (every, 0.25)}
+        if self.arm in rules and len(whole) >= 5 and v < np.quantile(*rules[self.arm]):
             trial.failed = True
             return False
         if self.arm == "perfect" and not reused and self.tried[FEWEST:]:
