@@ -17,7 +17,7 @@ from kedro_eeipu.study.opening import open_study
 from kedro_eeipu.study.storage import TrialStudy
 from kedro_eeipu.wording import counted
 
-__all__ = ["Earlier", "earlier_studies"]
+__all__ = ["Earlier", "check_earlier", "earlier_studies"]
 
 _WHERE = "--from"
 _EDITED, _ELSEWHERE = "from before an edit", "of other ranges"
@@ -84,6 +84,27 @@ class Earlier:
         return f"{counted(total, 'earlier trial')} {verb} the search: {parts}"
 
 
+def check_earlier(storage: str, name: str, space: SearchSpace, asked: Sequence[str]) -> None:
+    """Refuse what is wrong with the studies asked for before a study is made that builds on them.
+
+    Args:
+        storage: Database URL of the study.
+        name: Its name.
+        space: What is searched.
+        asked: As for `earlier_studies`.
+
+    Raises:
+        ConfigurationError: As `earlier_studies` does.
+    """
+    try:
+        kept = open_study(storage, name).builds_on() if asked else []
+    except ConfigurationError:  # it is not there yet, or cannot be opened, which is told then
+        kept = []
+    for reference in map(_absolute, asked):
+        if reference not in kept:
+            _trials_of(storage, name, space, reference)
+
+
 def earlier_studies(
     storage: str, study: TrialStudy, space: SearchSpace, asked: Sequence[str]
 ) -> Earlier:
@@ -104,7 +125,7 @@ def earlier_studies(
     kept = study.builds_on()
     for reference in dict.fromkeys([*kept, *map(_absolute, asked)]):
         try:
-            others += _trials_of(storage, study, space, reference)
+            others += _trials_of(storage, study.name, space, reference)
         except ConfigurationError:
             if reference not in kept:
                 raise
@@ -113,12 +134,16 @@ def earlier_studies(
     return Earlier(study, space, others, lost)
 
 
-def _trials_of(
-    storage: str, study: TrialStudy, space: SearchSpace, reference: str
-) -> list[FormerTrials]:
+def _trials_of(storage: str, tuned: str, space: SearchSpace, reference: str) -> list[FormerTrials]:
     file, _, name = reference.rpartition(":")
     place = f"sqlite:///{file}" if file else storage
-    if place == storage and name == study.name:
+    if file and not Path(file).exists():
+        raise ConfigurationError(
+            f"there is no file {file}",
+            where=_WHERE,
+            remedy="Name the database of a study, such as ../other/.eeipu/study.db:default.",
+        )
+    if place == storage and name == tuned:
         raise ConfigurationError(
             f"study '{name}' is the one that is tuned",
             where=_WHERE,

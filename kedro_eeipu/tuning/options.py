@@ -14,7 +14,7 @@ from kedro_eeipu.study.driver import check_name
 from kedro_eeipu.study.limits import Limits
 from kedro_eeipu.study.opening import open_study
 from kedro_eeipu.study.sampler_names import EEIPU
-from kedro_eeipu.tuning.earlier import earlier_studies
+from kedro_eeipu.tuning.earlier import check_earlier, earlier_studies
 from kedro_eeipu.tuning.listener import Listener
 from kedro_eeipu.tuning.runner import EEIPURunner
 
@@ -92,6 +92,7 @@ class TuneOptions:
                 where="--from",
                 remedy="Use --sampler eeipu, or leave --from out.",
             )
+        check_earlier(project.storage, study, space, self.former)
         opened = open_study(project.storage, study, space, create=True)
         earlier = earlier_studies(project.storage, opened, space, self.former)
         make: Any = EEIPURunner
