@@ -155,15 +155,22 @@ def test_refused_file_store_is_told_in_a_line(
     assert len(str(raised.value).splitlines()) == 2
 
 
-def test_runs_without_kedro_mlflow(
-    project: Any, empty_store: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def with_mlflow(project: Any, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A project whose trials are MLflow runs without kedro-mlflow."""
     import mlflow
 
     project.write_settings({"mlflow": True})
     monkeypatch.chdir(project.path)
     shutil.copy(empty_store, project.path)
     mlflow.set_tracking_uri(f"sqlite:///{project.path / 'mlflow.db'}")
+    return project
+
+
+def test_runs_without_kedro_mlflow(with_mlflow: Any) -> None:
+    import mlflow
+
+    project = with_mlflow
     tuner = project.tuner(limits=Limits(trials=1))
     tuner.run()
     trial = tuner.evaluate({**GOOD, "shift": 4.0})
@@ -178,15 +185,10 @@ def test_runs_without_kedro_mlflow(
     assert second.data.metrics["eeipu.objective"] == trial.value
 
 
-def test_a_trial_that_is_stopped_in_a_node_is_a_killed_run(
-    project: Any, empty_store: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_trial_that_is_stopped_in_a_node_is_a_killed_run(with_mlflow: Any) -> None:
     import mlflow
 
-    project.write_settings({"mlflow": True})
-    monkeypatch.chdir(project.path)
-    shutil.copy(empty_store, project.path)
-    mlflow.set_tracking_uri(f"sqlite:///{project.path / 'mlflow.db'}")
+    project = with_mlflow
     source = (project.source / "nodes.py").read_text()
     trains = "def left(cleaned, weight):\n    import kedro_eeipu, optuna\n"
     trains += "    kedro_eeipu.report(weight, 0)\n"
