@@ -14,6 +14,7 @@ from kedro_eeipu.search import SearchSpace
 from kedro_eeipu.study.audit import REFUTED
 from kedro_eeipu.study.former import FormerTrials, former_trials
 from kedro_eeipu.study.opening import open_study
+from kedro_eeipu.study.records import TrialRecord
 from kedro_eeipu.study.storage import TrialStudy
 from kedro_eeipu.wording import counted
 
@@ -46,18 +47,25 @@ class Earlier:
         self.lost = list(lost)
         self._study, self._space, self._others = study, space, list(others)
         self._known: list[FormerTrials] = []
+        self._fits: dict[int, bool] = {}  # by number of a trial, whose values never change
 
     def all(self) -> list[FormerTrials]:
         """All that the optimizer may use."""
         trials, maximize = self._study.trials(), self._study.maximize
         changes = {t.number: self._study.changes(t) for t in trials}
-        elsewhere = [t for t in trials if not changes[t.number] and not self._space.fits(t.params)]
+        elsewhere = [t for t in trials if not changes[t.number] and not self._fit(t)]
         edited = [t for t in trials if changes[t.number] and REFUTED not in changes[t.number]]
         found = former_trials(elsewhere, maximize, _ELSEWHERE)
         found = [*found, *former_trials(edited, maximize, _EDITED), *self._others][:_MOST_STATES]
         # Those that are still the same keep their model, which takes time to fit.
         self._known = [next((k for k in self._known if k == f), f) for f in found]
         return list(self._known)
+
+    def _fit(self, trial: TrialRecord) -> bool:
+        """Whether today's ranges admit a trial; asked of all trials before each new one."""
+        if trial.number not in self._fits:
+            self._fits[trial.number] = self._space.fits(trial.params)
+        return self._fits[trial.number]
 
     def bests(self) -> list[tuple[str, dict[str, Any]]]:
         """Of the study's other ranges and of each other study the best values for today's ranges.
