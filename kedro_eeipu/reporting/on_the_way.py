@@ -20,6 +20,7 @@ from kedro_eeipu.reporting.drawing import (
     to_numbers,
 )
 from kedro_eeipu.states import NodeState
+from kedro_eeipu.study.curves import threshold
 
 if TYPE_CHECKING:
     from kedro_eeipu.study.records import TrialRecord
@@ -29,23 +30,26 @@ __all__ = ["curves", "reported_by_trial", "trainings"]
 _MANY_POINTS = 20  # of the longest curve: where it has more, none has marks
 
 
-def reported_by_trial(trials: Sequence[TrialRecord], step: int, name: str) -> Figure:
-    """One value of each trial, pruned ones marked, and the median of the earlier complete ones.
+def reported_by_trial(
+    trials: Sequence[TrialRecord], step: int, name: str, maximize: bool
+) -> Figure:
+    """One value of each trial, pruned ones marked, and what a trial had to reach to go on.
 
     Args:
         trials: Those that have ended, by number.
         step: Place of the value among the reports.
         name: What it is.
+        maximize: Whether larger values are better.
     """
     shown = [t for t in trials if step in t.reported]
-    median: list[float] = []
-    earlier: list[float] = []
+    bounds: list[float] = []
+    earlier: set[float] = set()  # as for the thresholds, each value once
     for t in shown:
-        median.append(float(np.median(earlier)) if earlier else np.nan)
-        if t.state == "complete":
-            earlier.append(t.reported[step])
+        bounds.append(threshold(earlier, maximize))
+        if t.state in ("complete", "pruned"):
+            earlier.add(t.reported[step])
     numbers = [t.number for t in shown]
-    line = steps(numbers, to_numbers(np.array(median)), "median of the earlier ones", GREY, "dot")
+    line = steps(numbers, to_numbers(np.array(bounds)), "worse than this is pruned", GREY, "dot")
     data: list[dict[str, Any]] = [line]
     for label, state, colour, symbol in (
         ("complete", "complete", ACCENT, "circle"),

@@ -247,7 +247,7 @@ def _on_the_way(view: StudyView) -> str:
         return ""
     names = [str(report) for report in view.space.reports]
     drawn = {
-        name: reported_by_trial(view.current, step, name)
+        name: reported_by_trial(view.current, step, name, view.maximize)
         for step, name in enumerate(names)
         if any(step in t.reported for t in view.current)
     }
@@ -258,7 +258,7 @@ def _on_the_way(view: StudyView) -> str:
     return section(
         "Intermediate values",
         f"The values under <code>report:</code>; {counted(pruned, 'trial')} ended early. "
-        "A trial is pruned when the median of the earlier trials is better.",
+        "A trial is pruned when three quarters of the earlier values were better.",
         *(figure_html(name, one, "" if len(drawn) > 1 else "wide") for name, one in drawn.items()),
     )
 

@@ -1,10 +1,14 @@
-"""What the code in nodes has reported while it trained, over the trials of a study."""
+"""What the trials of a study have reported on the way, and when a further one is to end early.
+
+A value is too bad when three quarters of the earlier ones were better: those that trainings had at
+the same step, or, of a value between nodes (``report:``), those of other trials.
+"""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -13,10 +17,10 @@ import numpy as np
 from kedro_eeipu.states import NodeState
 from kedro_eeipu.study.records import TrialRecord
 
-__all__ = ["expected_of_stopped", "thresholds_of_nodes"]
+__all__ = ["expected_of_stopped", "threshold", "thresholds_of_nodes", "thresholds_of_reports"]
 
 # As many trials as Optuna's median pruner waits for.
-_FEWEST_TRAININGS = 5
+_FEWEST = 5
 _STOPPED_SHARE = 0.25  # of those that have reached a step
 _MOST = 300  # of which each pair is looked at
 
@@ -42,7 +46,7 @@ class _Trainings:
         NaN where there are too few.
         """
         keys = [key for key in self.whole if key in self.values][-_MOST:]
-        if len(keys) < _FEWEST_TRAININGS:
+        if len(keys) < _FEWEST:
             return math.nan
         ends = [list(self.whole[key].values())[-1] for key in keys]
         values = [self.values[key] for key in keys]
@@ -62,6 +66,19 @@ class _Trainings:
                 worst = sign * min(sign * self.values[k] for k in known)
                 return median(self.values[k] for k in alike) if alike else worst
         return None
+
+
+def threshold(values: Collection[float], maximize: bool) -> float:
+    """What three quarters of the finite values are at least as good as; NaN of fewer than five.
+
+    Args:
+        values: What has been reported.
+        maximize: Whether larger values are better.
+    """
+    finite = [v for v in values if math.isfinite(v)]
+    if len(finite) < _FEWEST:
+        return math.nan
+    return float(np.quantile(finite, _STOPPED_SHARE if maximize else 1 - _STOPPED_SHARE))
 
 
 def thresholds_of_nodes(
@@ -88,9 +105,28 @@ def thresholds_of_nodes(
         agreement = trainings.agreement()
         if agreement < 0:
             contrary.append(name)
-        elif agreement >= 0 and (by_step := _thresholds(trainings, maximize)):  # NaN is neither
+        elif agreement >= 0 and (by_step := _thresholds(_reached(trainings), maximize)):  # NaN is neither
             found[name] = by_step
     return found, contrary
+
+
+def thresholds_of_reports(trials: Iterable[TrialRecord], maximize: bool) -> dict[int, float]:
+    """By place among the reports, what three quarters of the values were at least as good as.
+
+    Each value counts once: trials that reuse what it was read from have the same. Those of trials
+    that ended early count, too, as for `thresholds_of_nodes`. A report is left out of which there
+    are fewer than five values.
+
+    Args:
+        trials: Trials of the pipeline's present state.
+        maximize: Whether larger values are better.
+    """
+    reached: defaultdict[int, set[float]] = defaultdict(set)
+    for trial in trials:
+        if trial.state in ("complete", "pruned"):
+            for step, value in trial.reported.items():
+                reached[step].add(value)
+    return _thresholds(reached, maximize)
 
 
 def expected_of_stopped(trials: Sequence[TrialRecord], maximize: bool) -> dict[int, float]:
@@ -133,11 +169,16 @@ def _trainings(trials: Iterable[TrialRecord], maximize: bool) -> dict[str, _Trai
     return nodes
 
 
-def _thresholds(trainings: _Trainings, maximize: bool) -> dict[int, float]:
+def _reached(trainings: _Trainings) -> dict[int, list[float]]:
+    """By step, the values of all trainings that have come so far."""
     reached: defaultdict[int, list[float]] = defaultdict(list)
     for curve in ({**trainings.stopped, **trainings.whole}).values():
         for step, value in curve.items():
             reached[step].append(value)
-    worst = _STOPPED_SHARE if maximize else 1 - _STOPPED_SHARE
-    enough = {s: v for s, v in reached.items() if len(v) >= _FEWEST_TRAININGS}
-    return {s: float(np.quantile(v, worst)) for s, v in enough.items()}
+    return reached
+
+
+def _thresholds(values: Mapping[int, Collection[float]], maximize: bool) -> dict[int, float]:
+    """`threshold` by step, where there is one."""
+    found = {step: threshold(some, maximize) for step, some in values.items()}
+    return {step: bound for step, bound in found.items() if not math.isnan(bound)}

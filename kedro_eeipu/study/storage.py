@@ -302,14 +302,6 @@ class TrialStudy:
     def _note(self, name: str, value: dict[str, Any]) -> None:
         self._file.use(lambda: self.optuna.set_user_attr(name, value))
 
-    def reported(self) -> tuple[Mapping[int, float], ...]:
-        """What each complete trial of the present state has reported on the way, by step."""
-        return tuple(
-            dict(t.intermediate_values)
-            for t in self.frozen()
-            if t.state == TrialState.COMPLETE and not self.changes(self.record(t))
-        )
-
     def best(self, *, any_state: bool = False) -> TrialRecord | None:
         """The complete trial with the best value, the earliest of equals.
 

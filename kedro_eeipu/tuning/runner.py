@@ -20,7 +20,7 @@ from kedro_eeipu.hooks.mlflow import MlflowRun
 from kedro_eeipu.hooks.pruning import Gate
 from kedro_eeipu.hooks.run_directory import RunDirectory
 from kedro_eeipu.project.project import Project
-from kedro_eeipu.study.curves import thresholds_of_nodes
+from kedro_eeipu.study.curves import thresholds_of_nodes, thresholds_of_reports
 from kedro_eeipu.study.driver import only_driver
 from kedro_eeipu.study.encoding import distributions
 from kedro_eeipu.study.limits import NOT_WORTH_IT, NOTHING_NEW, Limits, not_worth_it
@@ -282,7 +282,8 @@ class EEIPURunner:
     def _gate(self) -> Gate:
         """What ends a trial early, by what it reports on the way."""
         reports, maximize = self.project.space.reports, self.study.maximize
-        in_nodes, contrary = thresholds_of_nodes(self.study.current(), maximize)
+        trials = self.study.current()
+        in_nodes, contrary = thresholds_of_nodes(trials, maximize)
         if contrary and not self._contrary_noticed:
             self._contrary_noticed = True
             self.listener.noticed(
@@ -290,7 +291,8 @@ class EEIPURunner:
                 "worse, so no training of it is stopped. Report values of which "
                 f"{'larger' if maximize else 'smaller'} ones are better, as of the objective."
             )
-        return Gate(reports, self.study.reported() if reports else (), maximize, in_nodes)
+        between = thresholds_of_reports(trials, maximize) if reports else {}
+        return Gate(reports, between, maximize, in_nodes)
 
     def _begin(self, params: Mapping[str, Any], proposing: float) -> tuple[int, str]:
         """Record that a trial begins; its number and the id of its run."""

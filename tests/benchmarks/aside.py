@@ -10,8 +10,8 @@ contributes, luck included; ``half``, the same with independent noise as large a
 ``misleading``, noise alone; ``late``, as ``telling`` after a dear first stage. ``language`` has the
 costs of the demo's pipeline and weakly telling values after each of three stages.
 
-Arms: ``none`` finishes every trial; ``median`` is the rule of `Gate`; ``quarter`` ends trials whose
-value is among the worst quarter of all earlier ones; ``aside.1``, ``aside.5`` and
+Arms: ``none`` finishes every trial; ``median`` ends those whose value is worse than the median of the
+complete ones; ``quarter``, those whose value is among the worst quarter of all earlier ones; ``aside.1``, ``aside.5`` and
 ``aside1`` set a trial aside as soon as its expected improvement per second of the rest is below
 this share of the best other candidate's when it was proposed; ``option.5`` and ``option1`` also
 price a candidate by what it will cost with that option: of those that the search has found, the

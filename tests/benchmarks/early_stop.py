@@ -260,7 +260,7 @@ def run(problem: str, seed: int, arm: str, budget: float) -> list[list[Any]]:
             audit=None,
         )
         if arm == "none":
-            runner._gate = lambda: Gate((), (), study.maximize)  # type: ignore[method-assign]
+            runner._gate = lambda: Gate((), {}, study.maximize)  # type: ignore[method-assign]
         curves._STOPPED_SHARE = 0.5 if arm == "half" else 0.25
         worst: AbstractContextManager[object] = mock.patch.object(
             proposing, "expected_of_stopped", return_value={}
@@ -294,7 +294,7 @@ def random_trainings(problem: str, seed: int, number: int) -> list[dict[str, Any
             meta={"clock": "cpu"},
             audit=None,
         )
-        runner._gate = lambda: Gate((), (), study.maximize)  # type: ignore[method-assign]
+        runner._gate = lambda: Gate((), {}, study.maximize)  # type: ignore[method-assign]
         runner.run()
         sign = 1 if study.maximize else -1
         return [

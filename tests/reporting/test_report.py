@@ -425,8 +425,8 @@ def test_values_on_the_way_are_shown_with_the_pruned_trials() -> None:
     trials.append(replace(failed(5, "early[a] is 9"), state="pruned", reported={0: 9.0}))
     page = page_of(trials, space)
     assert {"Intermediate values", "early[a]", "early[b]"} <= set(page.figures)
-    median, complete, pruned = page.figures["early[a]"]["data"]
-    assert median["y"] == [None, 0.0, 0.5, 1.0, 1.5, 2.0]
+    bound, complete, pruned = page.figures["early[a]"]["data"]
+    assert bound["y"] == [None, None, None, None, None, 3.0]
     assert complete["y"] == [0.0, 1.0, 2.0, 3.0, 4.0]
     assert (pruned["customdata"], pruned["marker"]["symbol"]) == ([5], "x")
     assert page.figures["Intermediate values"]["data"][1]["marker"]["symbol"][0] == "x"

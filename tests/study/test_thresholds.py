@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 from kedro_eeipu.states import NodeState
-from kedro_eeipu.study.curves import thresholds_of_nodes
+from kedro_eeipu.study.curves import thresholds_of_nodes, thresholds_of_reports
 from kedro_eeipu.study.records import NodeRecord, TrialRecord
 
 
@@ -27,3 +29,22 @@ def test_too_few_whole_trainings_have_none_though_many_were_stopped() -> None:
 def test_trainings_that_end_the_other_way_round_are_named() -> None:
     trials = [trained(n, float(n), float(-n)) for n in range(5)]
     assert thresholds_of_nodes(trials, maximize=True) == ({}, ["train"])
+
+
+def reporting(number: int, value: float, state: str = "complete") -> TrialRecord:
+    """A trial with one value between nodes."""
+    return TrialRecord(number, state, {}, None, reported={0: value})
+
+
+def test_reports_have_a_threshold_from_five_different_values_on() -> None:
+    trials = [reporting(n, float(n)) for n in range(4)] * 3
+    assert thresholds_of_reports(trials, maximize=True) == {}
+    trials.append(reporting(9, 4.0, "pruned"))
+    assert thresholds_of_reports(trials, maximize=True) == {0: 1.0}
+    assert thresholds_of_reports(trials, maximize=False) == {0: 3.0}
+
+
+def test_values_that_are_no_numbers_and_unfinished_trials_do_not_count() -> None:
+    trials = [reporting(n, float(n)) for n in range(5)]
+    trials += [reporting(5, math.nan), reporting(6, math.inf), reporting(7, -9.0, "running")]
+    assert thresholds_of_reports(trials, maximize=True) == {0: 1.0}

@@ -98,6 +98,8 @@ def test_runs_of_trials(tracked: Any, empty_store: Path) -> None:
     tuner.run()
     for shift in range(4, 8):
         tuner.evaluate({**GOOD, "shift": float(shift)})
+    for weight in range(4):
+        tuner.evaluate({**GOOD, "left.weight": 3.0 + 0.1 * weight})
     assert tuner.evaluate(BAD).state == "pruned"
     with pytest.raises(KeyboardInterrupt):
         tuner.evaluate({**GOOD, "shift": 50.0})
@@ -109,8 +111,8 @@ def test_runs_of_trials(tracked: Any, empty_store: Path) -> None:
     trials = tuner.study.trials()
     (experiment,) = [e for e in client.search_experiments() if e.name == "tuning"]
     runs = sorted(client.search_runs([experiment.experiment_id]), key=lambda r: r.info.start_time)
-    assert [r.info.run_name for r in runs] == [f"flights #{n}" for n in range(7)]
-    assert [r.info.status for r in runs] == ["FINISHED"] * 5 + ["KILLED"] * 2
+    assert [r.info.run_name for r in runs] == [f"flights #{n}" for n in range(11)]
+    assert [r.info.status for r in runs] == ["FINISHED"] * 9 + ["KILLED"] * 2
     for run, trial in zip(runs, trials, strict=True):
         assert {k: run.data.params[k] for k in GOOD} == {k: str(trial.params[k]) for k in GOOD}
         assert "clean" in run.data.params, "as kedro-mlflow logs it"
@@ -126,10 +128,11 @@ def test_runs_of_trials(tracked: Any, empty_store: Path) -> None:
         assert run.data.metrics["level"] == run.data.metrics["history"] == 26.0
         history = client.get_metric_history(run.info.run_id, "history")
         assert [m.value for m in history] == [1.0, 26.0], "once a trial"
-    assert "level" not in runs[5].data.metrics, "it was pruned before"
-    assert runs[6].data.metrics["level"] == 26.0
+    assert "level" not in runs[9].data.metrics, "it was pruned before"
+    assert runs[10].data.metrics["level"] == 26.0
     files = [[f.path for f in client.list_artifacts(r.info.run_id)] for r in runs]
-    assert files == [["joined.json"], *[[]] * 4, ["joined.json"], []], "of trials that made it"
+    made = ["joined.json"]
+    assert files == [made, *[[]] * 4, *[made] * 5, []], "of trials that made it"
     assert runs[1].data.tags["eeipu.artifacts_of"] == "joined: flights #0"
     assert not (tracked.path / "data" / "joined.json").exists()
     assert [r.info.run_name for r in runs if "eeipu.best" in r.data.tags] == ["flights #4"]
@@ -141,7 +144,7 @@ def test_runs_of_trials(tracked: Any, empty_store: Path) -> None:
         f"tags.mlflow.parentRunId = '{outer.info.run_id}'",
         output_format="list",
     )
-    assert [r.info.run_name for r in children] == ["flights #7"]
+    assert [r.info.run_name for r in children] == ["flights #11"]
     assert children[0].data.metrics["level"] == 26.0
     assert {("mlflow.yml", "fixed"), ("level", "another")} <= dataset._warned
 

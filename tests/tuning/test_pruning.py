@@ -27,10 +27,10 @@ def reporting(project: Any, *reports: str) -> Any:
 
 
 def after_five(project: Any, **options: Any) -> Any:
-    """A tuner with as many complete trials as the pruner asks for."""
+    """A tuner of which five complete trials have reported different values."""
     tuner = reporting(project, "joined:sum").tuner(**options)
-    for shift in range(5):
-        tuner.evaluate({**GOOD, "clean.scale": 1.0, "shift": float(shift)})
+    for scale in range(5):
+        tuner.evaluate({**GOOD, "clean.scale": 1.0 + 0.01 * scale})
     project.executions()
     return tuner
 
@@ -83,6 +83,22 @@ def test_nothing_is_pruned_before_five_trials_are_complete(project: Any) -> None
     assert tuner.evaluate(BAD).state == "complete"
 
 
+def test_a_value_that_trials_share_counts_once(project: Any) -> None:
+    tuner = reporting(project, "joined:sum").tuner()
+    for shift in range(6):
+        tuner.evaluate({**GOOD, "shift": float(shift)})
+    assert tuner.evaluate(BAD).state == "complete", "two values are too few to judge by"
+
+
+def test_only_what_is_in_the_worst_quarter_is_pruned(project: Any) -> None:
+    tuner = after_five(project)
+    middling = tuner.evaluate({**GOOD, "clean.scale": 1.025})
+    assert middling.state == "complete"
+    worse = tuner.evaluate({**GOOD, "clean.scale": 1.035})
+    assert worse.state == "pruned"
+    assert "three quarters of the earlier values were better" in str(worse.error)
+
+
 def test_pruned_trials_teach_what_their_stages_cost(project: Any) -> None:
     tuner = after_five(project)
     trial = tuner.evaluate(BAD)
@@ -123,8 +139,8 @@ def test_maximised_reports_are_pruned_when_they_are_low(project: Any) -> None:
     parameters["eeipu"]["objective"]["direction"] = "maximize"
     project.write_parameters(parameters)
     tuner = project.tuner()
-    for shift in range(5):
-        tuner.evaluate({**GOOD, "clean.scale": 1.0, "shift": float(shift)})
+    for scale in range(5):
+        tuner.evaluate({**GOOD, "clean.scale": 1.0 + 0.01 * scale})
     assert tuner.evaluate(BAD).state == "complete"
     assert tuner.evaluate(GOOD).state == "pruned"
 
