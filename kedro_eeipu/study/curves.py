@@ -103,9 +103,10 @@ def thresholds_of_nodes(
     found, contrary = {}, []
     for name, trainings in _trainings(trials, maximize).items():
         agreement = trainings.agreement()
+        by_step = _thresholds(_reached(trainings), maximize)
         if agreement < 0:
             contrary.append(name)
-        elif agreement >= 0 and (by_step := _thresholds(_reached(trainings), maximize)):  # NaN is neither
+        elif agreement >= 0 and by_step:  # NaN is neither
             found[name] = by_step
     return found, contrary
 

@@ -10,13 +10,14 @@ contributes, luck included; ``half``, the same with independent noise as large a
 ``misleading``, noise alone; ``late``, as ``telling`` after a dear first stage. ``language`` has the
 costs of the demo's pipeline and weakly telling values after each of three stages.
 
-Arms: ``none`` finishes every trial; ``median`` ends those whose value is worse than the median of the
-complete ones; ``quarter``, those whose value is among the worst quarter of all earlier ones; ``aside.1``, ``aside.5`` and
-``aside1`` set a trial aside as soon as its expected improvement per second of the rest is below
-this share of the best other candidate's when it was proposed; ``option.5`` and ``option1`` also
-price a candidate by what it will cost with that option: of those that the search has found, the
-best is taken at that price. What they learn from is described in `aside_rule.py`. ``perfect`` sets
-aside, after the ten, what will not be the best so far, and is told its value as if it had been run.
+Arms: ``none`` finishes every trial; ``median`` ends those whose value is worse than the median of
+the complete ones; ``quarter``, those whose value is among the worst quarter of all earlier ones;
+``aside.1``, ``aside.5`` and ``aside1`` set a trial aside as soon as its expected improvement per
+second of the rest is below this share of the best other candidate's when it was proposed;
+``option.5`` and ``option1`` also price a candidate by what it will cost with that option: of those
+that the search has found, the best is taken at that price. What they learn from is described in
+`aside_rule.py`. ``perfect`` sets aside, after the ten, what will not be the best so far, and is
+told its value as if it had been run.
 
 Runs begin with the same ten whole trials and may spend as much as 25 usual whole trials take
 besides. The search for a proposal is shorter than the product's, in all arms: 16 cuts and starts in
