@@ -20,7 +20,7 @@ from kedro_eeipu.reporting.drawing import (
     to_numbers,
 )
 from kedro_eeipu.states import NodeState
-from kedro_eeipu.study.curves import threshold
+from kedro_eeipu.study.curves import threshold_of_report
 
 if TYPE_CHECKING:
     from kedro_eeipu.study.records import TrialRecord
@@ -42,12 +42,7 @@ def reported_by_trial(
         maximize: Whether larger values are better.
     """
     shown = [t for t in trials if step in t.reported]
-    bounds: list[float] = []
-    earlier: set[float] = set()  # as for the thresholds, each value once
-    for t in shown:
-        bounds.append(threshold(earlier, maximize))
-        if t.state in ("complete", "pruned"):
-            earlier.add(t.reported[step])
+    bounds = [threshold_of_report(shown[:i], step, maximize) for i in range(len(shown))]
     numbers = [t.number for t in shown]
     line = steps(numbers, to_numbers(np.array(bounds)), "worse than this is pruned", GREY, "dot")
     data: list[dict[str, Any]] = [line]

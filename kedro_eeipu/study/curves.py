@@ -17,7 +17,12 @@ import numpy as np
 from kedro_eeipu.states import NodeState
 from kedro_eeipu.study.records import TrialRecord
 
-__all__ = ["expected_of_stopped", "threshold", "thresholds_of_nodes", "thresholds_of_reports"]
+__all__ = [
+    "expected_of_stopped",
+    "threshold_of_report",
+    "thresholds_of_nodes",
+    "thresholds_of_reports",
+]
 
 # As many trials as Optuna's median pruner waits for.
 _FEWEST = 5
@@ -68,17 +73,25 @@ class _Trainings:
         return None
 
 
-def threshold(values: Collection[float], maximize: bool) -> float:
-    """What three quarters of the finite values are at least as good as; NaN of fewer than five.
+def threshold_of_report(trials: Iterable[TrialRecord], step: int, maximize: bool) -> float:
+    """What a value between nodes must reach; NaN where there are fewer than five different ones.
+
+    Three quarters of the values are at least as good, both of the different ones of all trials and
+    of those of complete trials. The first keeps trials that reuse a good prefix again and again
+    from raising the threshold; the second, those of which many have come to the same bad value.
 
     Args:
-        values: What has been reported.
+        trials: Trials of the pipeline's present state.
+        step: Place of the value among the reports.
         maximize: Whether larger values are better.
     """
-    finite = [v for v in values if math.isfinite(v)]
-    if len(finite) < _FEWEST:
+    shown = [t for t in trials if step in t.reported and t.state in ("complete", "pruned")]
+    different = {t.reported[step] for t in shown}
+    complete = [t.reported[step] for t in shown if t.state == "complete"]
+    bounds = [_threshold(different, maximize), _threshold(complete, maximize)]
+    if any(math.isnan(bound) for bound in bounds):
         return math.nan
-    return float(np.quantile(finite, _STOPPED_SHARE if maximize else 1 - _STOPPED_SHARE))
+    return min(bounds) if maximize else max(bounds)
 
 
 def thresholds_of_nodes(
@@ -103,7 +116,8 @@ def thresholds_of_nodes(
     found, contrary = {}, []
     for name, trainings in _trainings(trials, maximize).items():
         agreement = trainings.agreement()
-        by_step = _thresholds(_reached(trainings), maximize)
+        reached = _reached(trainings)
+        by_step = _known({s: _threshold(some, maximize) for s, some in reached.items()})
         if agreement < 0:
             contrary.append(name)
         elif agreement >= 0 and by_step:  # NaN is neither
@@ -111,23 +125,15 @@ def thresholds_of_nodes(
     return found, contrary
 
 
-def thresholds_of_reports(trials: Iterable[TrialRecord], maximize: bool) -> dict[int, float]:
-    """By place among the reports, what three quarters of the values were at least as good as.
-
-    Each value counts once: trials that reuse what it was read from have the same. Those of trials
-    that ended early count, too, as for `thresholds_of_nodes`. A report is left out of which there
-    are fewer than five values.
+def thresholds_of_reports(trials: Sequence[TrialRecord], maximize: bool) -> dict[int, float]:
+    """By place among the reports, `threshold_of_report` where there is one.
 
     Args:
         trials: Trials of the pipeline's present state.
         maximize: Whether larger values are better.
     """
-    reached: defaultdict[int, set[float]] = defaultdict(set)
-    for trial in trials:
-        if trial.state in ("complete", "pruned"):
-            for step, value in trial.reported.items():
-                reached[step].add(value)
-    return _thresholds(reached, maximize)
+    steps = {step for trial in trials for step in trial.reported}
+    return _known({step: threshold_of_report(trials, step, maximize) for step in steps})
 
 
 def expected_of_stopped(trials: Sequence[TrialRecord], maximize: bool) -> dict[int, float]:
@@ -179,7 +185,14 @@ def _reached(trainings: _Trainings) -> dict[int, list[float]]:
     return reached
 
 
-def _thresholds(values: Mapping[int, Collection[float]], maximize: bool) -> dict[int, float]:
-    """`threshold` by step, where there is one."""
-    found = {step: threshold(some, maximize) for step, some in values.items()}
-    return {step: bound for step, bound in found.items() if not math.isnan(bound)}
+def _threshold(values: Collection[float], maximize: bool) -> float:
+    """What three quarters of the finite values are at least as good as; NaN of fewer than five."""
+    finite = [v for v in values if math.isfinite(v)]
+    if len(finite) < _FEWEST:
+        return math.nan
+    return float(np.quantile(finite, _STOPPED_SHARE if maximize else 1 - _STOPPED_SHARE))
+
+
+def _known(thresholds: Mapping[int, float]) -> dict[int, float]:
+    """Those that are numbers."""
+    return {step: bound for step, bound in thresholds.items() if not math.isnan(bound)}

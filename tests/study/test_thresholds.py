@@ -37,11 +37,21 @@ def reporting(number: int, value: float, state: str = "complete") -> TrialRecord
 
 
 def test_reports_have_a_threshold_from_five_different_values_on() -> None:
-    trials = [reporting(n, float(n)) for n in range(4)] * 3
+    trials = [reporting(n, float(n % 4)) for n in range(8)]
     assert thresholds_of_reports(trials, maximize=True) == {}
-    trials.append(reporting(9, 4.0, "pruned"))
+    trials.append(reporting(8, 4.0))
     assert thresholds_of_reports(trials, maximize=True) == {0: 1.0}
     assert thresholds_of_reports(trials, maximize=False) == {0: 3.0}
+
+
+def test_equal_values_make_the_rule_no_stricter() -> None:
+    good = [reporting(n, (80 + n) / 100) for n in range(5)]
+    diverged = [reporting(n, 0.1) for n in range(5, 15)]
+    assert thresholds_of_reports([*good, *diverged], maximize=True) == {0: 0.1}
+    reused = [reporting(n, 0.84) for n in range(5, 15)]
+    assert thresholds_of_reports([*good, *reused], maximize=True) == {0: 0.81}
+    again = [reporting(n, 0.1, "pruned") for n in range(5, 15)]
+    assert thresholds_of_reports([*good, *again], maximize=True)[0] > 0.79
 
 
 def test_values_that_are_no_numbers_and_unfinished_trials_do_not_count() -> None:
