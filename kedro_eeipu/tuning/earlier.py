@@ -145,6 +145,13 @@ def earlier_studies(
 def _trials_of(storage: str, tuned: str, space: SearchSpace, reference: str) -> list[FormerTrials]:
     file, _, name = reference.rpartition(":")
     place = f"sqlite:///{file}" if file else storage
+    if "://" in reference:
+        raise ConfigurationError(
+            "a database URL cannot be named, because the study would keep its password",
+            where=_WHERE,
+            remedy="Name a study of the same storage, or of a file: FILE:NAME. "
+            "`optuna.copy_study` copies a study into a file.",
+        )
     if file and not Path(file).exists():
         raise ConfigurationError(
             f"there is no file {file}",
@@ -182,5 +189,6 @@ def _trials_of(storage: str, tuned: str, space: SearchSpace, reference: str) -> 
 
 def _absolute(reference: str) -> str:
     """The same reference from any working directory."""
+    reference = reference.removeprefix("sqlite:///")
     file, _, name = reference.rpartition(":")
-    return f"{Path(file).absolute()}:{name}" if file else name
+    return f"{Path(file).absolute()}:{name}" if file and "://" not in reference else reference

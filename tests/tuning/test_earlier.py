@@ -115,6 +115,12 @@ def test_what_cannot_be_learnt_from_is_refused_with_the_remedy(project: Any) -> 
     assert "is the one that is tuned" in refused("new")
     assert "nowhere.db" in (told := refused("nowhere.db:x"))
     assert told.startswith("--from: there is no file ")
+    told = refused(f"sqlite:///{project.path / 'nowhere.db'}:x")
+    assert f"there is no file {project.path / 'nowhere.db'}" in told
+    for reference in ("postgresql://me:secret@host/studies:x", "postgresql://host/studies"):
+        told = refused(reference)
+        assert "a database URL cannot be named" in told
+        assert "secret" not in told
     assert "sampler tpe does not learn from other studies" in refused("empty", sampler="tpe")
     tune(project, "old", 3).run()
     parameters = yaml.safe_load((project.path / "conf/base/parameters.yml").read_text())
