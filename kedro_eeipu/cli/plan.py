@@ -76,15 +76,24 @@ def plan(selection: Selection, form: str) -> None:
 
 
 def _recorded(project: Project, selection: Selection) -> RecordedStudy:
-    """The trials of the study, none where it cannot be read."""
+    """The trials of the study, none where it cannot be read.
+
+    Raises:
+        ConfigurationError: It has searched something else, so that `tune` would refuse it.
+    """
     from kedro_eeipu.errors import EEIPUError
+    from kedro_eeipu.study.checks import check_search
     from kedro_eeipu.study.fast_read import RecordedStudy, read_study
 
     recorded = read_study(project.storage, selection.study_name)
-    if recorded is None and not project.storage.startswith("sqlite:"):
-        with contextlib.suppress(EEIPUError):
-            opened = selection.open_recorded(project)
-            recorded = RecordedStudy(opened.trials(), opened.states.all())
+    if recorded is None and project.storage.startswith("sqlite:"):
+        return RecordedStudy([], {})
+    opened = None
+    with contextlib.suppress(EEIPUError):
+        opened = selection.open_recorded(project)
+        recorded = recorded or RecordedStudy(opened.trials(), opened.states.all())
+    if opened is not None:
+        check_search(opened.optuna, project.space)
     return recorded or RecordedStudy([], {})
 
 

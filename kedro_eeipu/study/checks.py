@@ -10,13 +10,28 @@ from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.search import SearchSpace
 from kedro_eeipu.study.encoding import distributions
 
-__all__ = ["check_objective", "check_ranges"]
+__all__ = ["check_objective", "check_ranges", "check_search"]
 
 _OBJECTIVE = "eeipu:objective"
 
 
-def check_objective(study: optuna.Study, space: SearchSpace) -> None:
+def check_search(study: optuna.Study, space: SearchSpace) -> None:
+    """Refuse what `tune` would refuse, and note nothing.
+
+    Raises:
+        ConfigurationError: The objective is another one, or a range of another kind.
+    """
+    check_objective(study, space, note=False)
+    check_ranges(study, space)
+
+
+def check_objective(study: optuna.Study, space: SearchSpace, *, note: bool = True) -> None:
     """Refuse another objective than that of the study's values, and note the first one.
+
+    Args:
+        study: The study.
+        space: What is searched.
+        note: Whether it is noted.
 
     Raises:
         ConfigurationError: It is another one.
@@ -26,7 +41,8 @@ def check_objective(study: optuna.Study, space: SearchSpace) -> None:
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     direction = study.direction.name.lower()
     if direction == asked[1] and (recorded is None or not complete):
-        study.set_user_attr(_OBJECTIVE, asked)
+        if note:
+            study.set_user_attr(_OBJECTIVE, asked)
     elif recorded != asked:
         before = f"{recorded[1]} {recorded[0]}" if recorded else direction
         raise ConfigurationError(
@@ -49,20 +65,33 @@ def check_ranges(study: optuna.Study, space: SearchSpace) -> None:
         before = recorded.get(path)
         if before is None:
             continue
-        same_choices = (
-            isinstance(before, CategoricalDistribution)
-            and isinstance(asked, CategoricalDistribution)
-            and before.choices == asked.choices
-        )
-        both_numbers = type(before) is type(asked) and not isinstance(
-            asked, CategoricalDistribution
-        )
-        if not same_choices and not both_numbers:
+        if not _compatible(before, asked):
+            was, now = _in_words(before, asked)
             raise ConfigurationError(
-                f"study '{study.study_name}' has searched {_words(before)}, not {_words(asked)}",
+                f"study '{study.study_name}' has searched {was}, not {now}",
                 where=f"{space.where}.space.{path}",
                 remedy="Start a new study with --study NAME, or put the range back.",
             )
+
+
+def _compatible(before: BaseDistribution, asked: BaseDistribution) -> bool:
+    """Whether Optuna admits both in one study."""
+    if isinstance(before, CategoricalDistribution) and isinstance(asked, CategoricalDistribution):
+        return bool(before.choices == asked.choices)
+    return type(before) is type(asked) and _is_log(before) == _is_log(asked)
+
+
+def _in_words(before: BaseDistribution, asked: BaseDistribution) -> tuple[str, str]:
+    """Two ranges, by what tells them apart."""
+    if type(before) is type(asked) and not isinstance(before, CategoricalDistribution):
+        of = f"{_words(before)} on a"
+        was, now = (f"{of} {'log' if _is_log(d) else 'linear'} scale" for d in (before, asked))
+        return was, now
+    return _words(before), _words(asked)
+
+
+def _is_log(d: BaseDistribution) -> bool:
+    return bool(getattr(d, "log", False))
 
 
 def _words(d: BaseDistribution) -> str:

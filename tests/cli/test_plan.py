@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from command_line import Shell, block
+from command_line import Shell, block, refused
 
 
 def test_plan_follows_its_contract(shell: Shell) -> None:
@@ -72,3 +72,15 @@ def test_plan_says_what_the_study_will_cost(shell: Shell) -> None:
     assert "None" not in shell("plan", "--study", "another").stdout
     block(shell.project, trials=None, budget="1h")
     assert "The budget of 60.0 min has room for about" in shell("plan").stdout
+
+
+def test_plan_refuses_what_tune_would_refuse(shell: Shell) -> None:
+    shell("tune", "--trials", "1")
+    block(shell.project, space={"shift": {"low": 1.0, "high": 50.0, "log": True}})
+    for command in ("plan", "tune"):
+        refused(shell(command), "eeipu.space.shift", "floats on a linear scale", "--study NAME")
+    assert shell("plan", "--study", "another").exit_code == 0
+    objective = {"dataset": "metrics", "key": "nested.n", "direction": "minimize"}
+    block(shell.project, space={"shift": {"low": 0.0, "high": 9.0}}, objective=objective)
+    for command in ("plan", "tune"):
+        refused(shell(command), "is to minimize metrics[loss], not to minimize metrics[nested.n]")

@@ -153,6 +153,18 @@ def test_changed_categories_are_refused(url: str, ranges: dict[str, Any]) -> Non
     assert "eeipu.space." in caught.value.where
 
 
+@pytest.mark.parametrize("path", ["a", "b"])
+def test_another_scale_is_refused(url: str, path: str) -> None:
+    """Optuna keeps one scale of a parameter, and raises at each later trial."""
+    study = open_study(url, "s", space(), create=True)
+    finished(study, {"a": 0.1, "b": 3, "c": "x"}, 1.0)
+    ranges = {**RANGES, path: {"low": 1, "high": 9, "log": True}}
+    kind = "floats" if path == "a" else "integers"
+    told = f"has searched {kind} on a linear scale, not {kind} on a log scale"
+    with pytest.raises(ConfigurationError, match=told):
+        open_study(url, "s", space(ranges), create=True)
+
+
 def test_changed_bounds_are_welcome(url: str) -> None:
     study = open_study(url, "s", space(), create=True)
     finished(study, {"a": 0.1, "b": 3, "c": "x"}, 1.0)
