@@ -163,6 +163,12 @@ def _parse_when(spec: Any, where: str) -> tuple[tuple[str, tuple[Scalar, ...]], 
             where=where,
             remedy="Write for example: when: {model.kind: rf}",
         )
+    if [] in spec.values():
+        raise ConfigurationError(
+            "`when` lists no value, so no trial would ever have this parameter",
+            where=where,
+            remedy="Write for example: when: {model.kind: [rf, gbm]}",
+        )
     return tuple(
         (str(path), tuple(v) if isinstance(v, (list, tuple)) else (v,)) for path, v in spec.items()
     )

@@ -92,6 +92,7 @@ def test_type_follows_the_default() -> None:
         ({"model.kernel": {"choices": ["rbf"], "low": 1}}, "exclude", ""),
         ({"model.rate": {"low": 0, "high": 1, "when": {"seed": 1}}}, "not itself tuned", "Add a"),
         ({"model.rate": {"low": 0, "high": 1, "when": "rbf"}}, "`when` maps", "when:"),
+        ({"model.rate": {"low": 0, "high": 1, "when": {"model.kernel": []}}}, "no value", "when:"),
     ],
 )  # fmt: skip
 def test_bad_range_is_refused(ranges: dict[str, Any], problem: str, remedy: str) -> None:
