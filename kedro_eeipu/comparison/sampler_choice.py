@@ -29,6 +29,10 @@ def check_samplers(samplers: Sequence[str], uncached: Sequence[str]) -> None:
     Raises:
         ConfigurationError: There is such a sampler.
     """
+    if not samplers:
+        raise ConfigurationError(
+            "it names no sampler", where="--samplers", remedy=f"Known: {', '.join(SAMPLERS)}."
+        )
     for name in (*samplers, *uncached):
         if name not in SAMPLERS:
             raise ConfigurationError(

@@ -70,8 +70,13 @@ def selected(
     """What these arguments select, of a project that is bootstrapped here.
 
     Raises:
-        ConfigurationError: There is no project.
+        ConfigurationError: There is no project, or the parameters are not a mapping.
     """
+    if params is not None and not isinstance(params, Mapping):
+        raise ConfigurationError(
+            f"params is {params!r}, not a mapping",
+            remedy="Write them nested, for example params={'model': {'depth': 5}}.",
+        )
     path = find_kedro_project(Path.cwd()) if project is None else Path(project).absolute()
     if path is None or not (Path(path) / "pyproject.toml").exists():
         raise ConfigurationError(

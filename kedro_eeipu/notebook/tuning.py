@@ -23,7 +23,7 @@ def tune(
     trials: int | None = None,
     budget: float | str | None = None,
     stop: str | None = None,
-    own: Sequence[str | Mapping[str, Any]] = (),
+    own: Sequence[str | Mapping[str, Any]] | str | Mapping[str, Any] = (),
     former: Sequence[str] = (),
     sampler: str = "eeipu",
     seed: int = 0,
@@ -46,7 +46,7 @@ def tune(
         trials: Number of trials, earlier ones of the study counted in.
         budget: Node time: seconds, or a text such as ``30min``.
         stop: ``auto`` to stop, too, when another trial is not worth its cost.
-        own: Values to be tried first, each once: ``{"model.depth": 5}``.
+        own: Values to be tried first, each once: ``{"model.depth": 5}``, or a list of such.
         former: Earlier studies to learn from, too: names, or ``FILE:NAME`` of another file.
         sampler: ``eeipu``, ``random``, ``tpe`` or ``gp``.
         seed: Seed of the sampler.

@@ -132,6 +132,13 @@ def propose_block(
     context = open_context(session, runtime_params)
     parameters = context_parameters(context, parameters_file(context))
     check_pipeline(pipeline_name, pipelines)
+    source = Path(str(context.config_loader.conf_source))
+    if not source.is_dir():
+        raise ConfigurationError(
+            f"a block cannot be written into {source}, which is not a folder",
+            where="--conf-source",
+            remedy="`kedro eeipu plan` prints one: write it into the folder it was packed from.",
+        )
     key = "eeipu" if pipeline_name == "__default__" else f"eeipu_{pipeline_name}"
     if key in parameters:
         raise ConfigurationError(

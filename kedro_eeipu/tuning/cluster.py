@@ -196,8 +196,12 @@ def opener(
     """What opens the cluster that was asked for, when it is needed.
 
     Raises:
-        ConfigurationError: Two clusters were asked for.
+        ConfigurationError: Two clusters were asked for, or no worker.
     """
+    if workers is not None and workers < 1:
+        raise ConfigurationError(
+            f"{workers} workers run no trial", where="--workers", remedy="Ask for 1 or more."
+        )
     if workers is not None and scheduler is not None:
         raise ConfigurationError(
             "--workers starts a cluster, and --scheduler names a running one",

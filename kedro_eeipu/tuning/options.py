@@ -34,7 +34,7 @@ class TuneOptions:
         trials: Number of trials, earlier ones counted in.
         budget: Node time: seconds, or a text such as ``30min``.
         auto: Whether it stops, too, when another trial is not worth its cost.
-        own: Values to be tried first: files, ``path=value`` pairs, or mappings.
+        own: Values to be tried first: files, ``path=value`` pairs, or mappings; or one of these.
         former: Earlier studies to learn from: names in the same storage, or ``FILE:NAME``.
         sampler: Name of the sampler.
         seed: Seed of everything random.
@@ -46,7 +46,7 @@ class TuneOptions:
     trials: int | None = None
     budget: float | str | None = None
     auto: bool = False
-    own: Sequence[str | Mapping[str, Any]] = ()
+    own: Sequence[str | Mapping[str, Any]] | str | Mapping[str, Any] = ()
     former: Sequence[str] = ()
     sampler: str = EEIPU
     seed: int = 0
@@ -83,7 +83,7 @@ class TuneOptions:
             max_failures=space.max_failures,
             where=space.where,
         )
-        own = own_values(self.own, space)
+        own = own_values([self.own] if isinstance(self.own, str | Mapping) else self.own, space)
         runner = kedro_runner(self.runner)
         follows = listener(limits)
         if self.former and self.sampler != EEIPU:
@@ -123,14 +123,23 @@ def kedro_runner(name: str) -> AbstractRunner:
     Raises:
         ConfigurationError: There is none.
     """
+    from kedro.runner import AbstractRunner
     from kedro.utils import load_obj
 
+    remedy = "Known: SequentialRunner, ThreadRunner, ParallelRunner, or a dotted path."
     try:
-        runner: AbstractRunner = load_obj(name, "kedro.runner")()
+        kind = load_obj(name, "kedro.runner")
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigurationError(
-            f"there is no runner '{name}' ({error})",
-            where="--runner",
-            remedy="Known: SequentialRunner, ThreadRunner, ParallelRunner, or a dotted path.",
+            f"there is no runner '{name}' ({error})", where="--runner", remedy=remedy
         ) from None
-    return runner
+    if not isinstance(kind, type) or not issubclass(kind, AbstractRunner):
+        raise ConfigurationError(f"'{name}' is not a runner", where="--runner", remedy=remedy)
+    try:
+        return kind()
+    except Exception as error:
+        raise ConfigurationError(
+            f"runner '{name}' cannot be made ({type(error).__name__}: {error})",
+            where="--runner",
+            remedy="Name one that needs no arguments.",
+        ) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import Any
 
 import pytest
@@ -141,3 +142,9 @@ def test_pipelines_that_cannot_be_imported_are_named_in_one_line(bare: Shell) ->
     bare.project.write_pipeline("import library_that_is_missing")
     for command in ("init", "plan"):
         refused(bare(command), "cannot be imported", "No module named 'library_that_is_missing'")
+
+
+def test_init_writes_into_no_archive(bare: Shell) -> None:
+    path = bare.project.path
+    archive = shutil.make_archive(str(path / "packed"), "zip", path / "conf")
+    refused(bare("init", "--conf-source", archive), "--conf-source", "is not a folder")

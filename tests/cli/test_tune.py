@@ -140,6 +140,19 @@ def test_changed_categories_are_refused(shell: Shell) -> None:
     refused(shell("tune", "--trials", "2"), "clean.kind", "--study")
 
 
+@pytest.mark.parametrize(
+    ("runner", "told"),
+    [
+        ("json.JSONDecoder", "is not a runner"),
+        ("kedro.framework.session.KedroSession", "is not a runner"),
+        ("kedro.runner.AbstractRunner", "cannot be made"),
+        ("NoRunner", "there is no runner"),
+    ],
+)
+def test_what_is_no_runner_is_refused(shell: Shell, runner: str, told: str) -> None:
+    refused(shell("tune", "--runner", runner), f"'{runner}'", told, "--runner")
+
+
 def test_failing_study_exits_with_one(shell: Shell) -> None:
     nodes = shell.project.source / "nodes.py"
     nodes.write_text(nodes.read_text().replace('ran("score")', 'raise RuntimeError("no licence")'))

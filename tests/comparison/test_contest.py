@@ -162,6 +162,7 @@ def test_a_changed_node_begins_a_new_comparison(project: Any) -> None:
     [
         ({"samplers": ("eeipu", "grid")}, "'grid'"),
         ({"samplers": ("eeipu", "hebo")}, "Known: eeipu, random"),
+        ({"samplers": ()}, "--samplers: it names no sampler"),
         ({"uncached": ("eeipu",)}, "needs the cache"),
         ({"uncached": ("tpe",)}, "not compared"),
     ],

@@ -62,6 +62,12 @@ def test_it_follows_a_study_that_goes_on(
     assert len(study.trials) == 4
 
 
+@pytest.mark.parametrize("own", [{"shift": 7.0}, "shift=7.0"])
+def test_own_values_need_no_list(project: Any, own: Any) -> None:
+    project.bootstrap()
+    assert list(tune(project=project.path, trials=2, own=own).trials["shift"]) == [3.0, 7.0]
+
+
 def test_mistakes(project: Any, tmp_path_factory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     project.bootstrap()
     with pytest.raises(ConfigurationError, match="there is no study 'x' yet") as error:
@@ -69,6 +75,11 @@ def test_mistakes(project: Any, tmp_path_factory: Any, monkeypatch: pytest.Monke
     assert error.value._render_traceback_() == [f"ConfigurationError: {error.value}"]
     with pytest.raises(ConfigurationError, match="sampler is 'best'"):
         tune(project=project.path, sampler="best")
+    with pytest.raises(ConfigurationError, match="--workers: 0 workers run no trial"):
+        tune(project=project.path, workers=0)
+    wrong: Any = "shift=1"
+    with pytest.raises(ConfigurationError, match="params is 'shift=1', not a mapping"):
+        load_study(project=project.path, params=wrong)
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
     with pytest.raises(ConfigurationError, match="there is no Kedro project here"):
         load_study()
