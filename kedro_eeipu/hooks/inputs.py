@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import types
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -25,12 +27,14 @@ from kedro_eeipu._kedro import (
 from kedro_eeipu.cache.identity.canonical import Unidentifiable, combine
 from kedro_eeipu.cache.identity.code import code_identity
 from kedro_eeipu.cache.identity.fingerprint import fingerprint
-from kedro_eeipu.cache.identity.origin import is_project_object
+from kedro_eeipu.cache.identity.origin import is_project_object, origin_of
 from kedro_eeipu.config.settings import InputSettings
 from kedro_eeipu.hooks.places import content_of, place_of, queried_version
 
 __all__ = ["FileToken", "dataset_identity", "free_input", "validators_token"]
 
+# What a dataset of any kind is made with.
+_PLUMBING = frozenset({"", "python", "kedro", "kedro_datasets", "kedro_eeipu", "fsspec"})
 # Arguments that say where and with whose rights data is read, not what is read.
 _WHERE = frozenset({"filepath", "path", "credentials", "versioned", "version", "type"})
 
@@ -44,9 +48,27 @@ def dataset_identity(dataset: AbstractDataset[Any, Any]) -> str:
     suffix = "".join(PurePosixPath(file_path(dataset)).suffixes)
     return combine(
         kind=code_identity(type(dataset)).digest,
+        libraries=_libraries(type(dataset)),
         arguments=fingerprint(_arguments(type(dataset), init_config(dataset))),
         suffix=suffix,
     )
+
+
+def _libraries(kind: type) -> dict[str, str]:
+    """Versions of the libraries that a dataset of a library reads with, such as pandas.
+
+    What reads the value may use the library through it alone.
+    """
+    found = {}
+    for name, value in getattr(sys.modules.get(kind.__module__), "__dict__", {}).items():
+        module = value.__name__ if isinstance(value, types.ModuleType) else None
+        module = module or getattr(value, "__module__", None)
+        if name.startswith("__") or not isinstance(module, str):
+            continue
+        origin = origin_of(module)
+        if origin.name not in _PLUMBING:
+            found[origin.name] = origin.version
+    return dict(sorted(found.items()))
 
 
 def _arguments(kind: type, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ files that hold them.
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
 from typing import Any
 
@@ -51,18 +52,31 @@ class Places:
             self.unusable[name] = error
             return ""
         path = location(dataset)
-        return f"{protocol(dataset)}:{path}" if path else ""
+        if not path:
+            return ""
+        kind = protocol(dataset)
+        return f"{kind}:{os.path.realpath(path) if kind == 'file' else path}"
 
     def writers(self, name: str) -> list[str]:
-        """Datasets of other names that nodes write where this one is read from."""
+        """Datasets of other names that nodes write where this one is read from.
+
+        Either may be a folder that holds the other.
+        """
         own = "" if is_parameter(name) else self.of(name)
         return [
             other
             for other, place in self.written.items()
             if own
             and strip_transcoding(other) != strip_transcoding(name)
-            and (own == place or own.startswith(f"{place}/"))
+            and (
+                own == place or own.startswith(f"{place}/") or self._reads_within(name, own, place)
+            )
         ]
+
+    def _reads_within(self, name: str, own: str, place: str) -> bool:
+        """Whether a dataset of partitions takes what is written within its folder for one."""
+        suffix = getattr(self._catalog.get(name), "_filename_suffix", "")
+        return place.startswith(f"{own}/") and place.endswith(suffix)
 
 
 def needed_nodes(

@@ -881,3 +881,46 @@ _edit(
         "@Twice\ndef helper(x):\n    return x + 1\ndef node(x):\n    return helper(x)\n"
     ),
 )
+
+# --- modules and classes that are found at run time -----------------------------------------------
+_edit(
+    "submodule of a package that is used as an object",
+    "x * 2",
+    "x * 3",
+    pack__package="from . import linear\n",
+    pack__linear="def f(x):\n    return x * 2\n",
+    nodes="import pack\nkind = 'linear'\ndef node(x):\n    return getattr(pack, kind).f(x)\n",
+)
+_edit(
+    "imported module that is found among the globals",
+    "x * 2",
+    "x * 3",
+    linear="def f(x):\n    return x * 2\n",
+    nodes="import linear\nkind = 'linear'\ndef node(x):\n    return globals()[kind].f(x)\n",
+)
+_edit(
+    "class in the annotation of a structured configuration, which is a string",
+    "depth: int = 2",
+    "depth: int = 3",
+    nodes=(
+        "from __future__ import annotations\n"
+        "from dataclasses import dataclass\nfrom omegaconf import OmegaConf\n"
+        "@dataclass\nclass Model:\n    depth: int = 2\n"
+        "@dataclass\nclass Config:\n    model: Model\n"
+        "def node(x):\n"
+        "    return x * OmegaConf.merge(OmegaConf.structured(Config), {'model': {}}).model.depth\n"
+    ),
+)
+_edit(
+    "class that a generic base is given",
+    "k = 2",
+    "k = 3",
+    nodes=(
+        "from typing import Generic, TypeVar, get_args\nT = TypeVar('T')\n"
+        "class Linear:\n    k = 2\nclass Trainer(Generic[T]):\n"
+        "    def run(self, x):\n        (kind,) = get_args(type(self).__orig_bases__[0])\n"
+        "        return x * kind.k\n"
+        "class Mine(Trainer[Linear]):\n    pass\n"
+        "def node(x):\n    return Mine().run(x)\n"
+    ),
+)

@@ -131,6 +131,18 @@ def test_case_16_type_and_fields() -> None:
     assert len({fingerprint(v) for v in (Colour.RED, Colour.BLUE, Shade.RED, 1)}) == 4
 
 
+def test_case_16_what_a_dataclass_sets_besides_its_fields() -> None:
+    @dataclasses.dataclass
+    class Model:
+        scale: dataclasses.InitVar[float]
+
+        def __post_init__(self, scale: float) -> None:
+            self.double = 2 * scale
+
+    assert fingerprint(Model(1.0)) != fingerprint(Model(2.0))
+    assert fingerprint(Model(1.0)) == fingerprint(Model(1.0))
+
+
 def test_case_16_pydantic_model() -> None:
     pytest.importorskip("pydantic")
     from pydantic import BaseModel

@@ -31,3 +31,14 @@ def test_a_project_module_under_a_library_name_is_the_project_s(
     claiming.__spec__ = sys.modules["numpy.linalg"].__spec__
     monkeypatch.setitem(sys.modules, "mine", claiming)
     assert origin_of("mine").is_project
+
+
+def test_installed_package_that_kedro_runs_is_the_project(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It may be built and installed again with the same version."""
+    assert not origin_of("numpy.linalg").is_project
+    monkeypatch.setattr("kedro.framework.project.PACKAGE_NAME", "numpy")
+    assert origin_of("numpy.linalg").is_project
+    monkeypatch.undo()
+    assert not origin_of("numpy.linalg").is_project

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import io
+import math
 import os
 import pickle
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
+from kedro_eeipu.cache.identity.origin import Origin, origin_of
 from kedro_eeipu.cache.store import payload
 
 if TYPE_CHECKING:
@@ -62,6 +64,33 @@ def test_case_12_equal_metrics_have_equal_digests_however_strings_are_shared() -
     copy = "".join(["accu", "racy"])
     assert name is not copy
     assert _written({name: 1.0, "best": name})[1] == _written({copy: 1.0, "best": name})[1]
+
+
+def test_nans_stay_those_that_code_compares_with() -> None:
+    back = _again([np.nan, math.nan, float("nan"), {"a": np.nan}])
+    assert isinstance(back, list)
+    assert back[0] is np.nan
+    assert back[1] is math.nan
+    assert back[2] is not np.nan
+    assert math.isnan(back[2])
+    assert back[3]["a"] is np.nan
+    column = _again(pd.DataFrame({"a": pd.Series(["x", np.nan], dtype=object)}))
+    assert isinstance(column, pd.DataFrame)
+    assert column["a"].to_list()[1] is np.nan
+
+
+def test_value_of_a_library_names_its_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who takes a frame in may use pandas through it alone."""
+    frame = pd.DataFrame({"a": [1.0]})
+    plain, before = _written({"a": [1.0]})[1], _written(frame)[1]
+
+    def upgraded(module: str) -> Origin:
+        origin = origin_of(module)
+        return Origin("pandas", "pandas 99.0") if origin.name == "pandas" else origin
+
+    monkeypatch.setattr("kedro_eeipu.cache.store.payload.origin_of", upgraded)
+    assert _written(frame)[1] != before
+    assert _written({"a": [1.0]})[1] == plain
 
 
 def test_sharing_of_lists_survives() -> None:

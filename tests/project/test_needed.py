@@ -183,3 +183,21 @@ def test_input_written_under_another_name_is_needed_and_refused(project: Any) ->
         ConfigurationError, match="which a node of the pipeline writes as 'plotted'"
     ):
         loaded.dry_plan()
+
+
+@pytest.mark.parametrize("written", ["data/parts/b.json", "data/link/b.json"])
+def test_input_folder_that_a_node_writes_into_is_refused(project: Any, written: str) -> None:
+    write(project, space={"q": SPACE["q"]})
+    (project.path / "data" / "parts").mkdir(parents=True)
+    (project.path / "data" / "link").symlink_to("parts")
+    project.write_pipeline(PIPELINE.replace('["prepared", "params:q"]', '["parts", "params:q"]'))
+    catalog = yaml.safe_load((project.path / "conf/base/catalog.yml").read_text())
+    parts = {"type": "partitions.PartitionedDataset", "path": "data/parts"}
+    catalog["parts"] = {**parts, "dataset": "json.JSONDataset", "filename_suffix": ".csv"}
+    catalog["plotted"] = {"type": "json.JSONDataset", "filepath": written}
+    project.write_catalog(catalog)
+    project.load().dry_plan()  # no partition of it
+    del catalog["parts"]["filename_suffix"]
+    project.write_catalog(catalog)
+    with pytest.raises(ConfigurationError, match="a node of the pipeline writes as 'plotted'"):
+        project.load().dry_plan()

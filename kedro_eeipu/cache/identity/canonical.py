@@ -1,8 +1,8 @@
 """The canonical form of values: what a digest is made of.
 
 Every value is written to the hash as a tag, a length and its bytes, so no two values can run into
-each other. What has no canonical form raises :class:`Unidentifiable`; there is no fallback. This
-module imports nothing of ours: the digest of a type, which depends on its code, is handed in.
+each other. What has no canonical form raises :class:`Unidentifiable`; there is no fallback. The
+digest of a type, which depends on its code, is handed in.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ import sys
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+from kedro_eeipu.cache.identity.instances import own_state, slots
 
 __all__ = [
     "MovesOn",
@@ -115,7 +117,13 @@ class _Canonical:
             return tagged("path", str(value).encode("utf-8", "surrogateescape"))
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-            return tagged("dataclass", self._type_digest(kind), self.digest(fields, above))
+            parts = [self._type_digest(kind), self.digest(fields, above)]
+            # What __post_init__ has set, from an InitVar for example.
+            found = {**slots(value), **own_state(value)}
+            others = {n: v for n, v in found.items() if n not in fields}
+            if others:
+                parts.append(self.digest(dict(sorted(others.items())), above))
+            return tagged("dataclass", *parts)
         if _is_a(value, "pydantic", "BaseModel"):
             state = self.digest(_pydantic_state(value), above)
             return tagged("pydantic", self._type_digest(kind), state)

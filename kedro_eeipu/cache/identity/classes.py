@@ -26,7 +26,12 @@ _COSMETIC_CLASS_ENTRIES = frozenset(
     }
 )
 # Of classes that are built from their annotations.
-_HINTS_ARE_MEANT = ("__dataclass_fields__", "__pydantic_fields__", "__attrs_attrs__", "_fields")
+_HINTS_ARE_MEANT = (
+    *("__dataclass_fields__", "__pydantic_fields__", "__attrs_attrs__", "_fields"),
+    "__struct_fields__",
+)
+# What msgspec keeps of a class outside of it.
+_STRUCT = ("__struct_encode_fields__", "__struct_defaults__")
 
 
 class ClassWriter(HintWriter):
@@ -67,7 +72,10 @@ class ClassWriter(HintWriter):
         }
         self.named_values(entries, unit)
         if any(hasattr(kind, name) for name in _HINTS_ARE_MEANT):
-            self.hints(kind, unit)
+            self.resolved_hints(kind, unit)  # as it is with annotations that are no strings
+        for base in vars(kind).get("__orig_bases__", ()):  # Trainer[Linear] names a class
+            self.annotation(base, unit)
+        self.value([getattr(kind, name, None) for name in _STRUCT], unit)
         if isinstance(kind, abc.ABCMeta):
             unit.add("registered", canonical_digest(registered(kind)))
         self._pydantic(kind, unit)

@@ -355,7 +355,11 @@ class _Walk(ClassWriter):
             self.refer(obj, f"{module}:{name}", unit, as_unit=_Global(obj))
 
     def _module(self, module: types.ModuleType, unit: Unit) -> None:
-        """A project module that is used as an object: anything in it may be looked up."""
+        """A project module that is used as an object: anything in it may be looked up.
+
+        That includes the project modules that it imports, its submodules among them. Versions of
+        libraries count where what it defines uses them.
+        """
         if is_compiled(module.__name__):
             raise Unidentifiable(f"{module.__name__} is compiled and has no version")
         unit.add("module", module.__name__)
@@ -363,7 +367,7 @@ class _Walk(ClassWriter):
         self.orders.append(f"{module.__name__} {list(vars(module))}")
         for name, value in sorted(vars(module).items()):
             is_dunder = name.startswith("__") and name != "__getattr__"
-            if not is_dunder and not isinstance(value, types.ModuleType):
+            if not is_dunder and not _is_library_module(value):
                 unit.add("name", name)
                 self._global(value, module.__name__, name, unit)
 
@@ -381,6 +385,10 @@ def _variable(use: Use, namespace: dict[str, Any]) -> tuple[str, Any]:
 
 def _is_unset(value: Any) -> bool:
     return value is None or (isinstance(value, dict | list | set) and not value)
+
+
+def _is_library_module(value: Any) -> bool:
+    return isinstance(value, types.ModuleType) and not origin_of(value.__name__).is_project
 
 
 def _takes_nothing(function: types.FunctionType) -> bool:

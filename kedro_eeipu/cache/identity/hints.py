@@ -35,7 +35,11 @@ class HintWriter(ObjectWriter):
         except Exception:  # a name that only a type checker has
             hints = own_annotations(owner)
         for hint in hints.values():
-            self._hint(hint, unit, with_code=True)
+            self.annotation(hint, unit)
+
+    def annotation(self, hint: Any, unit: Unit) -> None:
+        """Add one annotation, and the code of classes in it."""
+        self._hint(hint, unit, with_code=True)
 
     def hints(self, owner: Any, unit: Unit) -> None:
         """Add annotations as they stand, classes in them by their names."""

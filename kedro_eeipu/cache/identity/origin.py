@@ -74,14 +74,17 @@ def origin_of(module: str) -> Origin:
 
     A module is a library's if its file is in a ``site-packages`` folder and a distribution
     with a version owns it. Everything else that is not part of Python is project code: so are
-    editable installs, ``__main__`` and modules without a file. This package is always a library's,
+    editable installs, ``__main__``, modules without a file, and the package that Kedro runs, which
+    may be built and installed again with the same version. This package is always a library's,
     however it is installed: what it stores names its own modules, and who develops it is to share
     hits with who uses it.
     """
     loaded = sys.modules.get(module)
+    kedro = sys.modules.get("kedro.framework.project")  # importing it sets up logging
+    package = getattr(kedro, "PACKAGE_NAME", None)
     if loaded is None:
-        return _origin(module, None, False)
-    return _origin(_own_name(module, loaded), _file_of(loaded), True)
+        return _origin(module, None, False, package)
+    return _origin(_own_name(module, loaded), _file_of(loaded), True, package)
 
 
 def _own_name(alias: str, module: Any) -> str:
@@ -103,10 +106,12 @@ def _file_of(module: Any) -> str | None:
 
 
 @functools.lru_cache(maxsize=65536)
-def _origin(module: str, file: str | None, loaded: bool) -> Origin:
+def _origin(module: str, file: str | None, loaded: bool, package: str | None) -> Origin:
     top = module.partition(".")[0]
     if top == _OWN:
         return Origin(top, _library_version(top) or f"kedro-eeipu {kedro_eeipu.__version__}")
+    if top == package:
+        return _PROJECT
     if not loaded:
         file = _locate(module)
     if file is None:

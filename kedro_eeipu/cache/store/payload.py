@@ -3,7 +3,8 @@
 A payload is a protocol-5 pickle, then the large buffers that the pickle leaves out (arrays are
 written and hashed where they are, without a copy), then a JSON index and its length. The index
 also lists the project classes and functions that the pickle refers to, each with the digest of
-its code: an object whose class was edited is another value to everything downstream.
+its code: an object whose class was edited is another value to everything downstream. So is one of
+another version of its library, which may be all that a node downstream uses of that library.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import math
 import mmap
 import os
 import pickle
@@ -20,7 +22,7 @@ from typing import IO, Any
 
 from kedro_eeipu.cache.files.status import is_fresh, version_of, why_shared
 from kedro_eeipu.cache.identity.code import code_identity
-from kedro_eeipu.cache.identity.origin import is_project_object
+from kedro_eeipu.cache.identity.origin import is_project_object, origin_of
 from kedro_eeipu.cache.identity.pickles import find, globals_inside
 from kedro_eeipu.cache.store.chunks import (
     ChunkWriter,
@@ -96,7 +98,8 @@ def write(
         code = {
             name: code_identity(obj).digest for name in names if (obj := find(name)) is not None
         }
-        described = {"stream": stream, "buffers": lengths, "code": code}
+        libraries = dict(sorted(filter(None, {*map(_library, pickler.kinds)})))
+        described = {"stream": stream, "buffers": lengths, "code": code, "libraries": libraries}
         index = json.dumps({**described, "texts": list(pickler.texts)}).encode()
         out.write(index + _FOOTER.pack(len(index), _MAGIC))
         return writer.finish(), writer.size
@@ -206,6 +209,7 @@ class _Pickler(pickle.Pickler):
     Attributes:
         code: the project code that the pickle names.
         texts: the numbered strings.
+        kinds: types of what the pickle builds.
     """
 
     def __init__(
@@ -215,12 +219,17 @@ class _Pickler(pickle.Pickler):
         self._buffers = buffers
         self._recipes = recipes
         self._dtypes: dict[Any, Any] = {}
+        self._nans = {id(nan): mark for mark, nan in _nans().items()}
         self._left = _MOST_TEXTS
         self.code: set[str] = set()
         self.texts: dict[str, int] = {}
+        self.kinds: set[type] = set()
 
     def persistent_id(self, obj: Any) -> int | None:
-        if type(obj) is not str or self._left == 0 or len(obj) > _LONGEST_TEXT:
+        kind = type(obj)
+        if kind is float and obj != obj:
+            return self._nans.get(id(obj))
+        if kind is not str or self._left == 0 or len(obj) > _LONGEST_TEXT:
             return None
         self._left -= 1
         return self.texts.setdefault(obj, len(self.texts))
@@ -235,6 +244,7 @@ class _Pickler(pickle.Pickler):
         return False
 
     def reducer_override(self, obj: Any) -> Any:
+        self.kinds.add(obj if isinstance(obj, type) else type(obj))
         recipe = _recipe(obj)
         if recipe and not self._recipes:
             raise Recipe(
@@ -283,9 +293,25 @@ class _Unpickler(pickle.Unpickler):
     def __init__(self, stream: Any, buffers: list[Any], texts: list[str]) -> None:
         super().__init__(io.BytesIO(stream), buffers=buffers)
         self._texts = texts
+        self._nans = _nans()
 
-    def persistent_load(self, number: Any) -> str:
-        return str(self._texts[number])
+    def persistent_load(self, number: Any) -> str | float:
+        return self._texts[number] if number >= 0 else self._nans[number]
+
+
+def _nans() -> dict[int, float]:
+    """The NaNs that code may compare by identity, by a negative number.
+
+    ``value is np.nan`` holds for a value that Kedro hands on, whose copies share them.
+    """
+    numpy = sys.modules.get("numpy")
+    return {-1: math.nan} if numpy is None else {-1: math.nan, -2: numpy.nan}
+
+
+def _library(kind: type) -> tuple[str, str] | None:
+    """Name and version of the library of a type, None for Python's own and the project's."""
+    origin = origin_of(kind.__module__)
+    return None if origin.name in ("", "python") else (origin.name, origin.version)
 
 
 def _recipe(obj: Any) -> str:
