@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -163,6 +163,12 @@ def gc(opened: _Cache, form: str) -> None:
     result = replace(result, swept=result.swept + sweep_plans(opened.runs))
     if form == "json":
         print_json(asdict(result))
+    if result.error:
+        raise EEIPUError(
+            f"the cache at {opened.store.root} was not cleaned, or only in part: {result.error}\n"
+            "Fix that and run the same command again."
+        )
+    if form == "json":
         return
     click.echo(
         f"Dropped {counted(len(result.evicted), 'output')} for the size limit, {result.orphans} "
@@ -175,9 +181,24 @@ def gc(opened: _Cache, form: str) -> None:
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 def clear(opened: _Cache, yes: bool) -> None:
     """Delete everything that is kept; trials stay recorded."""
-    stats = opened.store.stats()
-    what = f"{counted(stats.get('blobs', 0), 'output')}, {in_bytes(stats.get('blob_bytes', 0))}"
-    if not yes and not click.confirm(f"Delete all of {opened.store.root} ({what})?"):
+    before = opened.store.stats()
+    if not yes and not click.confirm(f"Delete all of {opened.store.root} ({_outputs(before)})?"):
         return
-    opened.store.clear()
-    click.echo(f"Deleted {what}.")
+    trouble = opened.store.clear()
+    after = opened.store.stats()
+    gone = {key: max(0, before.get(key, 0) - after.get(key, 0)) for key in _COUNTED}
+    click.echo(f"Deleted {_outputs(gone)}.")
+    if trouble:
+        raise EEIPUError(
+            f"{_outputs(after)} in the cache at {opened.store.root} could not be deleted: "
+            f"{trouble}\nFix that and run the same command again."
+        )
+
+
+_COUNTED = ("blobs", "blob_bytes", "folders", "folder_bytes")
+
+
+def _outputs(stats: Mapping[str, Any]) -> str:
+    """How many outputs these are, and their size; kept as files or not."""
+    blobs, blob_bytes, folders, folder_bytes = (stats.get(key, 0) for key in _COUNTED)
+    return f"{counted(blobs + folders, 'output')}, {in_bytes(blob_bytes + folder_bytes)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -9,8 +10,10 @@ import sys
 import time
 from typing import Any
 
+import pytest
 from command_line import document
 
+from kedro_eeipu.cache.files.local import LocalFiles
 from kedro_eeipu.processes import machine
 
 DEFAULTS = {"clean.scale": 1.0, "left.weight": 2.0, "right.power": 2, "shift": 3.0}
@@ -78,6 +81,25 @@ def test_clear_asks_first(project: Any, shell: Any) -> None:
     assert document(shell("cache", "stats", "--format", "json"))["records"] == 5
     assert shell("cache", "clear", "--yes").exit_code == 0
     assert document(shell("cache", "stats", "--format", "json"))["blobs"] == 0
+
+
+def test_a_read_only_cache_is_not_said_to_be_cleared(
+    project: Any, shell: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.tuner().evaluate(DEFAULTS)
+
+    def refuse(files: LocalFiles, path: Any) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(LocalFiles, "delete", refuse)
+    result = shell("cache", "clear", "--yes")
+    assert result.exit_code == 1
+    assert "Deleted 0 outputs, 0 B." in result.stdout
+    assert "5 outputs, " in result.stderr and "EROFS" in result.stderr
+    monkeypatch.setattr(LocalFiles, "_write_temporary", refuse)
+    result = shell("cache", "gc")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "EROFS" in result.stderr
 
 
 def test_gc_sweeps_what_ended_processes_left(project: Any, shell: Any) -> None:

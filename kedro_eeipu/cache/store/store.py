@@ -331,25 +331,32 @@ class Store:
 
         Temporary files, blobs without a record and quarantined files go when they are older than
         ``grace_seconds``. Blobs of a key under lease stay; records stay, they are small and know
-        the digests. An error is logged and ends the collection. While others use the cache, the
+        the digests. An error is logged, is in the result and ends the collection. While others use the cache, the
         grace period must be longer than they take from writing a blob to committing its record.
         """
         try:
-            if self._distrust() is None:
+            trouble = self._distrust()
+            if trouble is None:
                 return upkeep.collect(
                     self._files, self._usage, self.folders, self.records(), max_size, grace_seconds
                 )
         except Exception as error:
-            self._warnings.once(
-                "gc", f"the cache at {self.root} cannot be cleaned: {in_words(error)}"
-            )
-        return GcResult((), 0, 0, 0, sum(entry.size for entry in self._list(layout.BLOBS)))
+            trouble = in_words(error)
+            self._warnings.once("gc", f"the cache at {self.root} cannot be cleaned: {trouble}")
+        size = sum(entry.size for entry in self._list(layout.BLOBS))
+        return GcResult((), 0, 0, 0, size, trouble)
 
-    def clear(self) -> None:
-        """Delete everything but the leases of running computations, and doubts: they stay true."""
+    def clear(self) -> str:
+        """Delete everything but the leases of running computations, and doubts: they stay true.
+
+        Returns:
+            What has kept something from being deleted; empty if nothing has.
+        """
         self.__dict__.pop("notes", None)  # which have listed some
-        with contextlib.suppress(Exception):
-            upkeep.clear(self._files, self.folders)
+        try:
+            return upkeep.clear(self._files, self.folders)
+        except Exception as error:
+            return in_words(error)
 
     # --- trust and trouble ------------------------------------------------------------------------
 

@@ -41,6 +41,7 @@ class GcResult:
         swept: number of temporary, quarantined and abandoned lease files deleted.
         freed: bytes of blobs.
         size: bytes of blobs that remain.
+        error: what has ended it early; empty if nothing has.
     """
 
     evicted: tuple[str, ...]
@@ -48,6 +49,7 @@ class GcResult:
     swept: int
     freed: int
     size: int
+    error: str = ""
 
 
 def statistics(files: Files) -> dict[str, Any]:
@@ -193,8 +195,13 @@ def _rebuild_costs(
     return seconds, busy, keys
 
 
-def clear(files: Files, folders: Folders) -> None:
-    """Delete everything but what running computations hold, and doubts: they stay true."""
+def clear(files: Files, folders: Folders) -> str:
+    """Delete everything but what running computations hold, and doubts: they stay true.
+
+    Returns:
+        The first error, in words; empty if all could be deleted.
+    """
+    trouble = ""
     doubts = f"{layout.NOTES}/{layout.DOUBTS}/"
     for folder in folders.all():
         if not folder.is_pinned:
@@ -203,10 +210,13 @@ def clear(files: Files, folders: Folders) -> None:
         if top not in (layout.LEASES, layout.PINS, layout.FOLDERS_OF_FILES):
             for entry in list(files.list(top)):
                 if not entry.path.startswith(doubts):
-                    with contextlib.suppress(Exception):
+                    try:
                         files.delete(entry.path)
+                    except Exception as error:
+                        trouble = trouble or in_words(error)
     with contextlib.suppress(Exception):  # what evictions have left
         files.delete(layout.INFLATION)
+    return trouble
 
 
 def _sweep_ended(files: Files) -> int:
