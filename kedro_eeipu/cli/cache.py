@@ -58,7 +58,8 @@ class _Cache:
         context, settings = selection.open_settings()
         self.max_size = settings.cache.max_size
         self.store = open_store(context, settings)
-        check_store(self.store, settings)
+        if self.store.is_remote:  # a folder may well be looked at that cannot be written
+            check_store(self.store, settings)
         self.runs = selection.path / HOME / "runs"
         self._storage = study_storage(context, settings)
         self._study = selection.study_name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,10 @@ from kedro_eeipu.cache.store.store import Store
 from kedro_eeipu.config.settings import FILE, Settings, absolute_root
 from kedro_eeipu.errors import ConfigurationError
 
-__all__ = ["HOME", "check_store", "ensure_home", "open_store", "study_storage"]
+__all__ = ["HOME", "check_library", "check_store", "ensure_home", "open_store", "study_storage"]
 
 HOME = ".eeipu"
+_MEMORY = "mode=memory"
 
 
 def ensure_home(project: Path) -> Path:
@@ -40,10 +42,11 @@ def open_store(context: KedroContext, settings: Settings) -> Store:
 
     Raises:
         ConfigurationError: Credentials that they name are missing, or are in the URL; or the
-            root is a file.
+            root is a file, or a URL with a slash missing.
     """
     cache = settings.cache
     _refuse_password(cache.root, "cache.root")
+    _refuse_one_slash(cache.root)
     project = Path(context.project_path)
     root = absolute_root(cache.root, project)
     _refuse_file(root)
@@ -60,18 +63,16 @@ def open_store(context: KedroContext, settings: Settings) -> Store:
 
 
 def check_store(store: Store, settings: Settings) -> None:
-    """Refuse a remote root that cannot be used, before hours are spent on what it will not keep.
+    """Refuse a root that cannot be used, before hours are spent on what it will not keep.
 
-    A local root that cannot be used costs computing time only, as a remote one does that fails
-    later.
+    One that fails later costs computing time only.
 
     Raises:
-        ConfigurationError: Its library is missing, it cannot be written, or nothing signs records.
+        ConfigurationError: Its library is missing, it cannot be written, or nothing signs the
+            records of a remote one.
     """
-    if not store.is_remote:
-        return
     where, cache = f"{FILE}: cache.root", settings.cache
-    if not store.is_signed:
+    if store.is_remote and not store.is_signed:
         raise ConfigurationError(
             f"the cache at {store.root} is on another machine, and loading from it could run other "
             "people's code",
@@ -79,15 +80,17 @@ def check_store(store: Store, settings: Settings) -> None:
             remedy="Name an entry of credentials.yml with a secret `key` that signs what we write: "
             "`cache: {signing_key: NAME}`.",
         )
+    check_library(store)
     try:
         store.probe()
-    except ImportError as error:
-        raise ConfigurationError(
-            f"the library for {store.root} is missing: {error}",
-            where=where,
-            remedy="For S3: pip install 'kedro-eeipu[s3]'.",
-        ) from None
     except Exception as error:
+        if not store.is_remote:
+            raise ConfigurationError(
+                f"the cache at {store.root} cannot be written: {in_words(error)}",
+                where=where,
+                remedy="Check that its disk is not full and its folder not read-only, or name "
+                "another folder.",
+            ) from None
         options = f"the entry '{cache.credentials}'" if cache.credentials else "an entry"
         raise ConfigurationError(
             f"the cache at {store.root} cannot be written: {in_words(error)}",
@@ -97,11 +100,34 @@ def check_store(store: Store, settings: Settings) -> None:
         ) from None
 
 
+def check_library(store: Store) -> None:
+    """Refuse a root of a kind that cannot be opened here; nothing is written.
+
+    Raises:
+        ConfigurationError: Its library is missing, or there is none.
+    """
+    try:
+        store.open()
+    except ImportError as error:
+        raise ConfigurationError(
+            f"the library for {store.root} is missing: {error}",
+            where=f"{FILE}: cache.root",
+            remedy="pip install 'kedro-eeipu[s3]'" if store.root.startswith("s3") else "",
+        ) from None
+    except Exception as error:
+        raise ConfigurationError(
+            f"the cache at {store.root} cannot be opened: {in_words(error)}",
+            where=f"{FILE}: cache.root",
+            remedy="Write a folder or a URL that fsspec knows, and name the entry of "
+            "credentials.yml that it needs in cache.credentials.",
+        ) from None
+
+
 def study_storage(context: KedroContext, settings: Settings) -> str:
     """The database URL of the study, credentials included: not to be shown.
 
     Raises:
-        ConfigurationError: It holds a password, or is no URL.
+        ConfigurationError: It holds a password, is no URL, or a database in memory.
     """
     storage, name = settings.study.storage, settings.study.credentials
     if not storage:
@@ -119,6 +145,13 @@ def study_storage(context: KedroContext, settings: Settings) -> str:
             where=f"{FILE}: study.storage",
             remedy="Write, for example, postgresql://host/database.",
         ) from None
+    database = url.database or ""
+    if url.get_backend_name() == "sqlite" and (database in ("", ":memory:") or _MEMORY in storage):
+        raise ConfigurationError(
+            f"'{storage}' is a database in memory, which keeps nothing after the command",
+            where=f"{FILE}: study.storage",
+            remedy="Name a file, for example sqlite:////home/me/study.db, or leave it out.",
+        )
     login = _credentials(context, name, "study.credentials")
     if login:
         url = url.set(
@@ -152,6 +185,17 @@ def _refuse_file(root: str) -> None:
             f"{there} is a file, not a directory",
             where=f"{FILE}: cache.root",
             remedy="Name a folder; one that is not there yet is made.",
+        )
+
+
+def _refuse_one_slash(root: str) -> None:
+    """Refuse ``s3:/bucket``, which would be a local folder; a drive's letter has no such length."""
+    match = re.match(r"([A-Za-z0-9]{2,}):/(?!/)", root)
+    if match is not None:
+        raise ConfigurationError(
+            f"'{root}' is neither a URL nor a folder",
+            where=f"{FILE}: cache.root",
+            remedy=f"Write two slashes: {match[1]}://{root[match.end() :]}",
         )
 
 

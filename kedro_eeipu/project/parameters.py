@@ -10,7 +10,6 @@ from typing import Any
 from kedro.config import MissingConfigException
 from kedro.framework.context import KedroContext
 from kedro.io import DatasetError
-from omegaconf.errors import OmegaConfBaseException
 
 from kedro_eeipu._kedro_sessions import create_session
 from kedro_eeipu.config.loading import (
@@ -91,9 +90,19 @@ def catalog_errors(context: KedroContext) -> Iterator[None]:
     """
     try:
         yield
+    except MissingConfigException:
+        raise ConfigurationError(
+            "the configuration has no catalog, and Kedro does not run without one",
+            where="catalog.yml",
+            remedy="Make an empty file conf/base/catalog.yml.",
+        ) from None
     except DatasetError as error:
         raise ConfigurationError(str(error), where="catalog.yml") from None
-    except OmegaConfBaseException as error:
+    except KeyError as error:
+        if "credentials" not in str(error):
+            raise
+        raise ConfigurationError(str(error.args[0]).splitlines()[0], where="catalog.yml") from None
+    except UNREADABLE as error:
         raise unreadable(error, context, "catalog.yml") from None
 
 

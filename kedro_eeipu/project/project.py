@@ -23,9 +23,9 @@ from kedro_eeipu._kedro import (
     keep_nodes,
 )
 from kedro_eeipu.cache.store.store import Store
+from kedro_eeipu.config import opening
 from kedro_eeipu.config.frozen import ConfigurationSnapshot
 from kedro_eeipu.config.loading import load_settings
-from kedro_eeipu.config.opening import HOME, check_store, ensure_home, open_store, study_storage
 from kedro_eeipu.config.redaction import Redactor
 from kedro_eeipu.config.settings import Settings
 from kedro_eeipu.errors import ConfigurationError
@@ -171,8 +171,8 @@ class Project:
             space=space,
             block_place=block_place,
             settings=settings,
-            store=open_store(context, settings),
-            storage=study_storage(context, settings),
+            store=opening.open_store(context, settings),
+            storage=opening.study_storage(context, settings),
             session=session,
             configuration=configuration,
             conf_source=conf_source,
@@ -212,7 +212,7 @@ class Project:
     @property
     def home(self) -> Path:
         """Where the plugin keeps what is local: the study, the runs and their lock."""
-        return self.path / HOME
+        return self.path / opening.HOME
 
     @property
     def _needed(self) -> frozenset[str]:
@@ -252,11 +252,12 @@ class Project:
         """What a run with the project's own values would do; nothing is run or kept.
 
         Raises:
-            ConfigurationError: Trials of this pipeline could not be kept from each other.
+            ConfigurationError: Trials could not be kept apart, or the cache cannot be opened.
         """
         if self._dry is None:
+            opening.check_library(self.store)
             context = self.session.load_context(self.runtime_params)
-            directory = plan_directory(ensure_home(self.path) / "runs")
+            directory = plan_directory(opening.ensure_home(self.path) / "runs")
             try:
                 with catalog_errors(context):
                     catalog: CatalogProtocol[Any, Any] = catalog_of(context)
@@ -306,12 +307,8 @@ class Project:
         return self._stages
 
     def check_store(self) -> None:
-        """Refuse a remote cache that cannot be used.
-
-        Raises:
-            ConfigurationError: It cannot be written, or nothing signs its records.
-        """
-        check_store(self.store, self.settings)
+        """Refuse a cache that cannot be used; see `opening.check_store`."""
+        opening.check_store(self.store, self.settings)
 
     def plan(
         self, catalog: CatalogProtocol[Any, Any], carried: CarriedState | None = None
@@ -325,7 +322,7 @@ class Project:
         Raises:
             ConfigurationError: A node hands something on in a way that trials could not.
         """
-        directory = RunDirectory(ensure_home(self.path) / "runs" / f"plan-{os.getpid()}")
+        directory = RunDirectory(opening.ensure_home(self.path) / "runs" / f"plan-{os.getpid()}")
         try:
             manager = hook_manager(self.session)
             return self.planner.plan(
@@ -336,7 +333,9 @@ class Project:
 
     def run_directory(self, run_id: str) -> RunDirectory:
         """The directory of the run with this id."""
-        return RunDirectory(ensure_home(self.path) / "runs" / run_id, hide=self.redactor.text)
+        return RunDirectory(
+            opening.ensure_home(self.path) / "runs" / run_id, hide=self.redactor.text
+        )
 
     def new_run(
         self,

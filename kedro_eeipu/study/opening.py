@@ -18,7 +18,10 @@ from kedro_eeipu.study.database_wait import StudyFile, file_of
 from kedro_eeipu.study.frozen import name_metric
 from kedro_eeipu.study.storage import TrialStudy
 
-__all__ = ["open_study"]
+__all__ = ["open_study", "unopened"]
+
+# What drivers say of a server that does not answer.
+_UNREACHABLE = ("refused", "timeout", "timed out", "resolve", "translate host", "Can't connect")
 
 
 def open_study(
@@ -49,21 +52,51 @@ def open_study(
         if file is not None:
             file.parent.mkdir(parents=True, exist_ok=True)
         opened = waiting.wait(lambda: open_database(storage))
-    except ImportError as error:
-        raise ConfigurationError(
+    except (SQLAlchemyError, StorageInternalError, ValueError, OSError, ImportError) as error:
+        raise unopened(storage, error) from None
+    try:
+        study = waiting.wait(lambda: _optuna_study(opened, name, space, create))
+    except (SQLAlchemyError, StorageInternalError) as error:
+        raise unopened(storage, error) from None
+    return TrialStudy(study, shared=not storage.startswith("sqlite:"), file=StudyFile(file))
+
+
+def unopened(storage: str, error: Exception) -> ConfigurationError:
+    """What to say of a storage that cannot be opened.
+
+    Args:
+        storage: Database URL.
+        error: What was raised.
+    """
+    if isinstance(error, ImportError):
+        return ConfigurationError(
             f"the library for the study's storage is missing: {error}",
             where="eeipu.yml: study.storage",
             remedy="For PostgreSQL: pip install 'kedro-eeipu[postgresql]'.",
-        ) from None
-    except (SQLAlchemyError, StorageInternalError, ValueError, OSError) as error:
-        raise ConfigurationError(
-            f"the study's storage cannot be opened: {str(error).splitlines()[0]}",
-            where="eeipu.yml: study.storage",
-            remedy="Write a database URL, for example postgresql://host/database, and name an "
-            "entry of credentials.yml with `username` and `password` in study.credentials.",
-        ) from None
-    study = waiting.wait(lambda: _optuna_study(opened, name, space, create))
-    return TrialStudy(study, shared=not storage.startswith("sqlite:"), file=StudyFile(file))
+        )
+    cause = error.__cause__ if isinstance(error, StorageInternalError) else None
+    reason = (str(cause or error).splitlines() or [type(error).__name__])[0]
+    file = file_of(storage)
+    if file is not None:
+        is_other = "not a database" in reason or "malformed" in reason
+        return ConfigurationError(
+            f"the study's file {file} cannot be opened: {reason}",
+            remedy="Move it away, or name another file in eeipu.yml under study.storage."
+            if is_other
+            else "Check that the disk is not full and that the file and its folder are writable.",
+        )
+    if any(word in reason for word in _UNREACHABLE):
+        remedy = "Check that the server runs, and that host and port are right."
+    else:
+        remedy = (
+            "Write a database URL, for example postgresql://host/database, and name an entry of "
+            "credentials.yml with `username` and `password` in study.credentials."
+        )
+    return ConfigurationError(
+        f"the study's storage cannot be opened: {reason}",
+        where="eeipu.yml: study.storage",
+        remedy=remedy,
+    )
 
 
 def _optuna_study(

@@ -14,7 +14,7 @@ from kedro_eeipu.study.database import open_database
 from kedro_eeipu.study.database_wait import file_of
 from kedro_eeipu.study.driver import only_driver
 from kedro_eeipu.study.fast_read import RecordedStudy, read_study
-from kedro_eeipu.study.opening import open_study
+from kedro_eeipu.study.opening import open_study, unopened
 from kedro_eeipu.study.records import TrialRecord
 
 __all__ = ["StudySummary", "delete_study", "read_any_study", "study_names", "summary"]
@@ -58,10 +58,7 @@ def study_names(storage: str) -> list[str]:
     try:
         return sorted(optuna.get_all_study_names(open_database(storage)))
     except (SQLAlchemyError, StorageInternalError, ValueError, OSError, ImportError) as error:
-        raise ConfigurationError(
-            f"the study's storage cannot be opened: {str(error).splitlines()[0]}",
-            where="eeipu.yml: study.storage",
-        ) from None
+        raise unopened(storage, error) from None
 
 
 def read_any_study(storage: str, name: str) -> RecordedStudy:

@@ -95,7 +95,8 @@ def test_a_read_only_cache_is_not_said_to_be_cleared(
     result = shell("cache", "clear", "--yes")
     assert result.exit_code == 1
     assert "Deleted 0 outputs, 0 B." in result.stdout
-    assert "5 outputs, " in result.stderr and "EROFS" in result.stderr
+    assert "5 outputs, " in result.stderr
+    assert "EROFS" in result.stderr
     monkeypatch.setattr(LocalFiles, "_write_temporary", refuse)
     result = shell("cache", "gc")
     assert (result.exit_code, result.stdout) == (1, "")

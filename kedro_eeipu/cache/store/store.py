@@ -28,6 +28,7 @@ from kedro_eeipu.cache.store.folders import Folders
 from kedro_eeipu.cache.store.notes import Notes
 from kedro_eeipu.cache.store.record import Blob, InvalidRecord, Record, decode, encode
 from kedro_eeipu.cache.store.serialising import Nowhere, serialise
+from kedro_eeipu.cache.store.trust import distrust
 from kedro_eeipu.cache.store.upkeep import GcResult, Problem
 from kedro_eeipu.cache.store.warnings import Warnings
 
@@ -94,6 +95,10 @@ class Store:
     def is_signed(self) -> bool:
         """Whether records are signed."""
         return bool(self._secret)
+
+    def open(self) -> None:
+        """Open the filesystem of the root, whose library may be missing; nothing is read."""
+        _ = self._files
 
     def probe(self) -> None:
         """Write a small file below the root, and delete it.
@@ -331,8 +336,9 @@ class Store:
 
         Temporary files, blobs without a record and quarantined files go when they are older than
         ``grace_seconds``. Blobs of a key under lease stay; records stay, they are small and know
-        the digests. An error is logged, is in the result and ends the collection. While others use the cache, the
-        grace period must be longer than they take from writing a blob to committing its record.
+        the digests. An error is logged, is in the result and ends the collection. While others
+        use the cache, the grace period must be longer than they take from writing a blob to
+        committing its record.
         """
         try:
             trouble = self._distrust()
@@ -364,18 +370,7 @@ class Store:
         """Why nothing here may be unpickled, None if all is well."""
         if self._secret:
             return None
-        try:
-            reason = self._files.distrust()
-        except Exception as error:
-            reason = f"it cannot be examined ({in_words(error)})"
-        if reason is not None:
-            self._warnings.once(
-                "distrust",
-                f"the cache at {self.root} is not used, because {reason} and loading from it "
-                "could run other people's code; give it a secret to sign its records "
-                "(cache.signing_key in eeipu.yml)",
-            )
-        return reason
+        return distrust(lambda: self._files, self.root, self._warnings)
 
     def _require_trust(self, refusal: type[Unstorable] | type[CacheMiss]) -> None:
         reason = self._distrust()
