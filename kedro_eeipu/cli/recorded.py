@@ -28,6 +28,7 @@ __all__ = [
     "gain_over_defaults",
     "load_adopted",
     "recorded_study",
+    "trials_command",
     "verdict",
 ]
 
@@ -203,7 +204,7 @@ def confirm_command(project: Project, study: TrialStudy, number: int | None = No
         words.append(f"--trial {number}")
     words += _naming(project, study)
     if project.env is not None:
-        words.append(f"--env {project.env}")
+        words.append(f"--env {shlex.quote(project.env)}")
     return " ".join(words)
 
 
@@ -212,11 +213,16 @@ def apply_command(project: Project, study: TrialStudy) -> str:
     return " ".join(["kedro eeipu apply --best", *_naming(project, study)])
 
 
+def trials_command(project: Project, study: TrialStudy) -> str:
+    """What is typed to list the trials of a study."""
+    return " ".join(["kedro eeipu trials", *_naming(project, study)])
+
+
 def _naming(project: Project, study: TrialStudy) -> list[str]:
     """The options that name the pipeline and the study, where they are not the default ones."""
     words = []
     if project.pipeline_name != "__default__":
-        words.append(f"--pipeline {project.pipeline_name}")
+        words.append(f"--pipeline {shlex.quote(project.pipeline_name)}")
     if study.name != Selection(project.path, pipeline=project.pipeline_name).study_name:
         words.append(f"--study {shlex.quote(study.name)}")
     return words

@@ -174,7 +174,6 @@ def print_outcome(console: Console, result: Outcome, space: SearchSpace) -> None
     say("")
     say(f"Stopped: {result.stopped}.")
     if result.best is None:
-        say("No trial has completed.")
         return
     console.print(values_table(space, result.best))
     say(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
@@ -19,12 +19,15 @@ from kedro_eeipu.cli.common import (
     study_option,
     warn,
 )
-from kedro_eeipu.cli.recorded import apply_command, confirm_command
+from kedro_eeipu.cli.recorded import apply_command, confirm_command, trials_command
+from kedro_eeipu.errors import StudyStopped
 from kedro_eeipu.study.sampler_names import EEIPU, SAMPLERS
 from kedro_eeipu.wording import counted
 
 if TYPE_CHECKING:
+    from kedro_eeipu.project.project import Project
     from kedro_eeipu.project.selection import Selection
+    from kedro_eeipu.study.records import TrialRecord
     from kedro_eeipu.study.storage import TrialStudy
 
 __all__ = ["tune"]
@@ -135,7 +138,7 @@ def tune(
     if len(result.trials) == before and (more := limits.raised(result.trials)) and not quiet:
         click.echo(more)
     if result.best is None:
-        return
+        raise _none_complete(project, opened, result.trials)
     measured = unmeasured(project, opened, result.best, again=len(result.trials) > before)
     try:
         if measured and not quiet:
@@ -149,6 +152,18 @@ def tune(
     if not quiet:
         adopt = apply_command(project, opened)
         click.echo(f"`{adopt}` adopts the best values, `report` shows the study.")
+
+
+def _none_complete(
+    project: Project, study: TrialStudy, trials: Sequence[TrialRecord]
+) -> StudyStopped:
+    """What to say where no trial has a value, quiet or not."""
+    last = next((t.error for t in reversed(trials) if t.state == "failed"), None)
+    return StudyStopped(
+        f"no trial of study '{study.name}' has completed."
+        + (f" The last error: {last}" if last else "")
+        + f"\n`{trials_command(project, study)}` lists them."
+    )
 
 
 def _lost(name: str) -> str:

@@ -163,6 +163,20 @@ def test_failing_study_exits_with_one(shell: Shell) -> None:
     assert all(t["nodes"][-1]["status"] == "failed" for t in shell.json("trials"))
 
 
+@pytest.mark.parametrize("quiet", [(), ("--quiet",)])
+def test_study_that_ends_without_a_value_exits_with_one(
+    shell: Shell, quiet: tuple[str, ...]
+) -> None:
+    nodes = shell.project.source / "nodes.py"
+    nodes.write_text(nodes.read_text().replace('ran("score")', 'raise RuntimeError("no licence")'))
+    result = shell("tune", "--trials", "2", "--study", "my study", *quiet)
+    assert result.exit_code == 1
+    assert "no trial of study 'my study' has completed. The last error: " in result.stderr
+    assert "no licence" in result.stderr
+    assert "`kedro eeipu trials --study 'my study'` lists them." in result.stderr
+    assert ("Stopped: all 2 trials are done." in result.stdout) is (not quiet)
+
+
 def test_live_view_in_a_terminal(project: Any) -> None:
     """The whole command under a pseudo-terminal: what is redrawn, and what stays."""
     pid, terminal = pty.fork()

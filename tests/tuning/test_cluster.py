@@ -136,7 +136,7 @@ def test_trial_that_kills_every_worker_fails_the_second_time(project: Any) -> No
     )
     search(project, shift=[3.0])
     done = project.kedro("eeipu", "tune", "--workers", "1", "--trials", "1")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 1, done.stderr
     errors = [t["error"] for t in trials(project)]
     assert errors == ["interrupted: its worker ended", "its worker ended, for the second time"]
 
