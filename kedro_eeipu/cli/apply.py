@@ -67,7 +67,9 @@ def apply(
 
     if use_best == (number is not None):
         raise ConfigurationError("say which trial", remedy="Pass either --best or --trial N.")
-    project, opened, trial = load_adopted(selection, number, any_state=any_state)
+    project, opened, trial = load_adopted(
+        selection, number, any_state=any_state, env_option="--tuned-env"
+    )
     command = confirm_command(project, opened, trial.number if any_state else number)
     for line in gain_over_defaults(project, opened, trial).in_words(command):
         click.echo(line)

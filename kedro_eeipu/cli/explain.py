@@ -27,7 +27,10 @@ def explain(
 
     Against the nearest earlier trial: which parameter, input, function or library differed.
     """
+    from kedro_eeipu.config.opening import open_store, study_storage
+    from kedro_eeipu.config.redaction import Redactor
     from kedro_eeipu.study.explain import explanation
+    from kedro_eeipu.study.opening import open_study
 
     asked = {n for n in (trial, number) if n is not None}
     if len(asked) != 1:
@@ -36,14 +39,16 @@ def explain(
             remedy="Write for example `kedro eeipu explain 8`.",
         )
     (chosen,) = asked
-    project = selection.load_project()
+    context, settings = selection.open_settings()
+    store = open_store(context, settings)
+    opened = open_study(study_storage(context, settings), selection.study_name)
 
     def code_of(key: str) -> dict[str, str]:
-        record = project.store.get(key)
+        record = store.get(key)
         return {} if record is None else dict(record.meta.get("code", {}))
 
     # What was recorded by an earlier version may hold secrets.
-    nodes = project.redactor.value(explanation(selection.open_recorded(project), chosen, code_of))
+    nodes = Redactor.of(context).value(explanation(opened, chosen, code_of))
     if node is not None:
         nodes = [n for n in nodes if n["name"] == node]
         if not nodes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -65,9 +65,11 @@ def changes_since(recorded: RecordedStudy, selection: Selection) -> list[tuple[s
     from kedro_eeipu.study.pipeline_state import Comparison
 
     latest = next((t for t in reversed(recorded.trials) if t.pipeline_state), None)
-    asked, withheld = (selection, []) if latest is None else selection.like(latest)
     try:
-        now = asked.load_project().state
+        project, withheld = (
+            (selection.load_project(), []) if latest is None else selection.load_like(latest)
+        )
+        now = project.state
     except Exception as error:  # importing a pipeline may raise anything
         warn(
             [
@@ -126,7 +128,11 @@ def _other_best(study: TrialStudy) -> str:
 
 
 def load_adopted(
-    selection: Selection, number: int | None, *, any_state: bool = False
+    selection: Selection,
+    number: int | None,
+    *,
+    any_state: bool = False,
+    env_option: str = "--env",
 ) -> tuple[Project, TrialStudy, TrialRecord]:
     """A trial, its study, and the project as the trial had it.
 
@@ -137,6 +143,7 @@ def load_adopted(
             parameters are secrets of the trial's own ``--params``, which are not stored.
         number: The trial, ``None`` for the best.
         any_state: Whether the best may be of another state of the pipeline than today's.
+        env_option: The option that asks for an environment.
 
     Raises:
         ConfigurationError: There is no such trial, or the configuration is wrong.
@@ -150,9 +157,7 @@ def load_adopted(
 
     def load_as(trial: TrialRecord) -> tuple[Project, list[str]]:
         """The project as a trial had it, and the secrets of the trial that are not known."""
-        given, missing = selection.given_to(trial)
-        env = selection.env or trial.env
-        project = replace(selection, env=env, params=given).load_project()
+        project, missing = selection.load_as(trial, env_option)
         opened.compare_with(project.state, missing)
         return project, missing
 
@@ -161,7 +166,7 @@ def load_adopted(
     if latest is not None:
         project, missing = load_as(latest)
     trial = complete_trial(opened, number, any_state=any_state)
-    if latest is None or (trial.env, trial.runtime_params) != (latest.env, latest.runtime_params):
+    if latest is None or _given(trial) != _given(latest):
         project, missing = load_as(trial)
     (trial,) = opened.confirmed([trial])
     if missing:
@@ -172,6 +177,10 @@ def load_adopted(
             ]
         )
     return project, opened, trial
+
+
+def _given(trial: TrialRecord) -> tuple[Any, ...]:
+    return trial.env, trial.runtime_params, trial.pipeline
 
 
 def gain_over_defaults(project: Project, study: TrialStudy, best: TrialRecord) -> Gain:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -121,7 +122,7 @@ def tune(
         logging.disable(logging.WARNING)
     if opened.trials():
         opened.compare_with(project.state)
-        warn(list(_edits(opened)))
+        warn(list(_edits(opened, project.pipeline_name)))
     earlier = tuner.proposer.earlier
     warn([_lost(name) for name in earlier.lost])
     if not quiet and sampler == EEIPU and (informed := earlier.sentence()):
@@ -170,7 +171,7 @@ def _lost(name: str) -> str:
     return f"study {name}, from which this one was begun, is not there any more"
 
 
-def _edits(study: TrialStudy) -> Iterator[str]:
+def _edits(study: TrialStudy, pipeline: str) -> Iterator[str]:
     """What has changed since the last trial, and what that means for the study."""
     from kedro_eeipu.study.pipeline_state import in_few_words
 
@@ -192,3 +193,10 @@ def _edits(study: TrialStudy) -> Iterator[str]:
         "longer count: --trials, --budget and the best value look at today's pipeline only. "
         f"Tried first: {first}. Unchanged nodes come from the cache."
     )
+    other = former[-1].pipeline
+    if other and other != pipeline:
+        yield (
+            f"trial {former[-1].number} is of pipeline '{other}', and this call tunes "
+            f"'{pipeline}'. Pass --pipeline {shlex.quote(other)}, or keep them apart with "
+            "--study NAME."
+        )

@@ -19,6 +19,7 @@ from kedro_eeipu.errors import ConfigurationError
 
 __all__ = [
     "UNREADABLE",
+    "NoEnvironmentError",
     "check_environment",
     "configuration_files",
     "content_of",
@@ -33,15 +34,19 @@ _PATTERNS = ["eeipu*", "eeipu*/**", "**/eeipu*"]
 UNREADABLE = (yaml.YAMLError, OmegaConfBaseException, ValueError)
 
 
+class NoEnvironmentError(ConfigurationError):
+    """A configuration environment has no folder."""
+
+
 def check_environment(context: KedroContext) -> None:
     """Refuse a configuration environment that has no folder: a typing error, most likely.
 
     Raises:
-        ConfigurationError: It has none.
+        NoEnvironmentError: It has none.
     """
     folder = Path(str(context.config_loader.conf_source)) / (context.env or "")
     if context.env and not folder.exists():
-        raise ConfigurationError(
+        raise NoEnvironmentError(
             f"there is no configuration environment '{context.env}'",
             where="--env",
             remedy=f"It would be the folder {folder}.",

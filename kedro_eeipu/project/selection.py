@@ -29,7 +29,7 @@ class Selection:
     Attributes:
         path: The project's root; the project is bootstrapped.
         study: Name of the study, ``None`` for the one named after the pipeline.
-        pipeline: Registered pipeline.
+        pipeline: Registered pipeline; instead of the default one, a study's is that of its trials.
         env: Configuration environment, ``None`` for the default one or that of the latest trial.
         params: Runtime parameters, as for `kedro run`.
         conf_source: Another configuration folder than the project's own.
@@ -93,33 +93,73 @@ class Selection:
     def load_study(self) -> tuple[Project, TrialStudy]:
         """The project and its study, which tells the trials of today's pipeline from others.
 
-        Unless asked otherwise, the project is loaded in the environment and with the ``--params``
-        of the latest trial.
+        Unless asked otherwise, the project is loaded with the pipeline, in the environment and with
+        the ``--params`` of the latest trial.
 
         Raises:
             ConfigurationError: Something in its configuration is wrong, or there is no such study.
         """
-        project = self.load_project()
-        opened = self.open_recorded(project)
+        from kedro_eeipu.config.opening import study_storage
+        from kedro_eeipu.errors import ConfigurationError
+        from kedro_eeipu.study.opening import open_study
+
+        storage = study_storage(*self.open_settings())
+        try:
+            opened = open_study(storage, self.study_name)
+        except ConfigurationError:
+            self.load_project()  # an unknown pipeline is told before the study named after it
+            raise
         latest = next((t for t in reversed(opened.trials()) if t.pipeline_state), None)
-        asked, withheld = (self, []) if latest is None else self.like(latest)
-        if asked.params != self.params or (
-            self.env is None and latest is not None and latest.env != project.env
-        ):
-            project = asked.load_project()
+        project, withheld = (self.load_project(), []) if latest is None else self.load_like(latest)
         opened.compare_with(project.state, withheld)
         return project, opened
 
-    def like(self, latest: TrialRecord) -> tuple[Selection, list[str]]:
-        """The selection with the environment and the ``--params`` of a trial where none are given.
+    def load_like(self, latest: TrialRecord) -> tuple[Project, list[str]]:
+        """The project as the latest trial had it, where nothing else is asked for.
 
         Returns:
-            The selection, and the paths of the trial's secrets, whose values are not known.
+            The project, and the paths of the trial's secrets, whose values are not known.
+
+        Raises:
+            ConfigurationError: Something in its configuration is wrong.
         """
         if self.params:
-            return self, []
-        given, withheld = self.given_to(latest)
-        return replace(self, env=self.env or latest.env, params=given), withheld
+            return replace(self, pipeline=self._pipeline_of(latest)).load_project(), []
+        return self.load_as(latest)
+
+    def load_as(self, trial: TrialRecord, option: str = "--env") -> tuple[Project, list[str]]:
+        """The project as a trial had it, in another environment only if one is asked for.
+
+        Args:
+            trial: The trial.
+            option: The option that asks for an environment.
+
+        Returns:
+            The project, and the paths of the trial's secrets, whose values are not known.
+
+        Raises:
+            ConfigurationError: Something in its configuration is wrong.
+        """
+        from kedro_eeipu.config.loading import NoEnvironmentError
+        from kedro_eeipu.errors import ConfigurationError
+
+        given, withheld = self.given_to(trial)
+        env, pipeline = self.env or trial.env, self._pipeline_of(trial)
+        try:
+            return replace(self, env=env, params=given, pipeline=pipeline).load_project(), withheld
+        except NoEnvironmentError as error:
+            if self.env is not None:
+                raise
+            raise ConfigurationError(
+                f"trial {trial.number} ran with --env {env}, and that environment is gone",
+                remedy=f"{error.remedy} Put it back, or name another one with {option}.",
+            ) from None
+
+    def _pipeline_of(self, trial: TrialRecord) -> str:
+        """The pipeline asked for, by default that of a trial: a study may have any name."""
+        return (
+            trial.pipeline or self.pipeline if self.pipeline == DEFAULT_PIPELINE else self.pipeline
+        )
 
     def given_to(self, trial: TrialRecord) -> tuple[dict[str, Any], list[str]]:
         """The ``--params`` of a trial, with those asked for.

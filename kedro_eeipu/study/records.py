@@ -108,6 +108,7 @@ class TrialRecord:
         interrupted: Whether it was stopped from outside, by Ctrl-C or a kill.
         run_id: Kedro's id of its run.
         env: Configuration environment it ran in, ``None`` for the project's default.
+        pipeline: Name of the registered pipeline, empty where an earlier version has recorded it.
         runtime_params: Parameters the user gave on the command line.
         proposing: Seconds that choosing its parameters took.
         pipeline_state: Digest of the state of the pipeline in which it began, empty where an
@@ -131,6 +132,7 @@ class TrialRecord:
     interrupted: bool = False
     run_id: str = ""
     env: str | None = None
+    pipeline: str = ""
     runtime_params: Mapping[str, Any] = field(default_factory=dict)
     proposing: float = 0.0
     pipeline_state: str = ""
@@ -176,6 +178,7 @@ class TrialRecord:
             interrupted=bool(attributes.get("interrupted", False)),
             run_id=run.get("id", ""),
             env=run.get("env"),
+            pipeline=run.get("pipeline", ""),
             runtime_params=run.get("runtime_params", {}),
             proposing=float(run.get("proposing", 0.0)),
             pipeline_state=run.get("pipeline_state", ""),

@@ -303,6 +303,7 @@ class EEIPURunner:
             "sampler": self.proposer.sampler,
             "proposing": round(proposing, 4),
             "env": self.project.env,
+            "pipeline": self.project.pipeline_name,
             "on_worker": self.on_worker,
             "pipeline_state": self.project.state.digest,
             "runtime_params": self.project.redactor.parameters(
