@@ -18,7 +18,7 @@ from kedro_eeipu.cache.store.store import Blob, CacheMiss, Record, Store
 from kedro_eeipu.curves import Thresholds
 from kedro_eeipu.errors import error_text
 from kedro_eeipu.hooks.calling import NodeCall
-from kedro_eeipu.hooks.dataset import MemoizedDataset
+from kedro_eeipu.hooks.dataset import MemoizedDataset, warn_once
 from kedro_eeipu.hooks.key import Identity, in_output_structure, key_parts, node_key
 from kedro_eeipu.hooks.node_state import StateOfNode
 from kedro_eeipu.hooks.process_state import CarriedState, ProcessState
@@ -310,6 +310,22 @@ class NodeAction:
             self._state.warn_of_what_stays()
         bypass_what_shares_state(self, self.peers.values(), before)
         bypass_what_shares_inputs(self, self.peers.values())
+        self._warn_of_what_is_unseen()
+
+    def _warn_of_what_is_unseen(self) -> None:
+        """Say what the function has found by itself, if the node is recorded all the same."""
+        if self.identity is None:
+            return
+        known = (*self.identity.files, str(self.store.root))
+        reached_modules = {label.partition(":")[0] for label in self.identity.code.parts}
+        if unseen := self.call.found.unseen(self.identity.project, known, reached_modules):
+            warn_once(
+                "%s %s. Its key does not see that: after an edit, cached results are still reused."
+                " Name the files in eeipu.yml (depends_on), or let the node run in every trial"
+                " (cache: false)",
+                self.node.name,
+                unseen,
+            )
 
     @property
     def is_decided(self) -> bool:

@@ -11,6 +11,7 @@ from kedro.pipeline.node import Node
 
 from kedro_eeipu.curves import Listener, Thresholds, listening
 from kedro_eeipu.errors import error_text
+from kedro_eeipu.hooks.found_by_itself import Findings, findings
 from kedro_eeipu.hooks.pruning import Pruned
 
 __all__ = ["NodeCall"]
@@ -28,6 +29,7 @@ class NodeCall:
     Attributes:
         seconds: What the latest call took.
         curve: What it reported, by step.
+        found: The files that it opened and the modules that it imported by itself.
     """
 
     def __init__(self, node: Node, meta: Mapping[str, Any], thresholds: Thresholds | None) -> None:
@@ -36,6 +38,7 @@ class NodeCall:
         self._thresholds = thresholds
         self.seconds = 0.0
         self.curve: tuple[tuple[int, float], ...] = ()
+        self.found = Findings()
 
     def whole(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function, and let it run to its end."""
@@ -79,7 +82,7 @@ class NodeCall:
     def _call(self, listener: Listener, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         started = self.clock()
         try:
-            with listening(listener):
+            with listening(listener), findings() as self.found:
                 return self._node.func(*args, **kwargs)
         finally:
             self.seconds = self.clock() - started

@@ -18,7 +18,7 @@ from kedro.io import AbstractDataset, CatalogProtocol
 from kedro.io.core import is_parameter
 from kedro.pipeline.node import Node
 
-from kedro_eeipu._kedro import input_structure, output_structure
+from kedro_eeipu._kedro import input_structure, location, output_structure, wrapped_dataset
 from kedro_eeipu.cache.identity.canonical import Unidentifiable, combine
 from kedro_eeipu.cache.identity.code import CodeIdentity, code_identity
 from kedro_eeipu.cache.identity.contents import content_token
@@ -56,6 +56,8 @@ class Identity:
         validators: Token of what validates, and may change, what it loads and saves.
         hooks: Token of the hooks that see its data.
         world: Digest of the project's world, for a node that once reused a wrong record.
+        project: The folder of the project.
+        files: Files and folders that its key sees: free inputs and what ``eeipu.yml`` names.
     """
 
     code: CodeIdentity
@@ -65,6 +67,8 @@ class Identity:
     validators: str = ""
     hooks: str = ""
     world: str = ""
+    project: Path = Path()
+    files: tuple[str, ...] = ()
 
 
 def identify(
@@ -108,6 +112,11 @@ def identify(
         settings_token(node, settings, project),
         validators_token(node, catalog),
         hooks.token(node.name, *node.inputs, *node.outputs),
+        project=project,
+        files=(
+            *(location(d) for d in map(wrapped_dataset, inputs.values())),
+            *(str(project / d) for d in settings.of_node(node.name).depends_on),
+        ),
     )
 
 

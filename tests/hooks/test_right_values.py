@@ -493,3 +493,67 @@ def test_class_of_the_project_that_keeps_values_in_memory_counts(project: Any) -
     assert values(project, (1, 10)) == [30.0]
     (project.source / "own.py").write_text(own.replace("+ 2", "+ 3"))
     assert values(project, (1, 10)) == [40.0]
+
+
+FOUND = """
+import importlib
+import json
+from pathlib import Path
+
+def load(parts, p):
+    Path("data/own.txt").write_text("1")
+    rates = Path("data/rates.json")
+    scale = Path("data/scale.json")
+    return {
+        "rate": json.loads(rates.read_text()),
+        "scale": json.loads(scale.read_text()),
+        "parts": {name: part() for name, part in parts.items()},
+        "own": Path("data/own.txt").read_text(),
+        "p": p,
+    }
+
+def score(loaded, q):
+    module = importlib.import_module("demo_found.impl" + str(q))
+    return {"loss": module.f(loaded["rate"] + loaded["p"])}
+"""
+
+
+def test_files_and_modules_that_a_node_finds_by_itself_are_told(
+    project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(
+        project,
+        FOUND,
+        "node(nodes.load, ['parts', 'params:first.p'], 'loaded', name='load'),"
+        "node(nodes.score, ['loaded', 'params:second.q'], 'metrics', name='score')",
+        {
+            "parts": {
+                "type": "partitions.PartitionedDataset",
+                "path": "data/parts",
+                "dataset": "text.TextDataset",
+            }
+        },
+    )
+    (project.path / "data" / "parts").mkdir()
+    (project.path / "data" / "parts" / "a.txt").write_text("1")
+    for name in ("rates", "scale"):
+        (project.path / "data" / f"{name}.json").write_text("2")
+    package = project.path / "src" / "demo_found"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "impl1.py").write_text("def f(x):\n    return x\n")
+    project.write_settings({"cache": {"nodes": {"load": {"depends_on": ["data/scale.json"]}}}})
+    warnings: list[str] = []
+    monkeypatch.chdir(project.path)
+    monkeypatch.setattr(dataset, "_warned", set())
+    monkeypatch.setattr(dataset.logger, "warning", lambda text, *a: warnings.append(text % a))
+    try:
+        assert values(project, (0, 1), (1, 1)) == [2.0, 3.0]
+    finally:
+        for name in [name for name in sys.modules if name.startswith("demo_found")]:
+            del sys.modules[name]
+    told = [text.partition(". Its key")[0] for text in warnings]
+    assert told == [
+        "load opens data/rates.json",
+        "score imports demo_found, demo_found.impl1 by a name that it computes",
+    ]

@@ -1,0 +1,127 @@
+"""What a node's function finds by itself while it runs: files that it opens, modules it imports.
+
+Its key sees neither, but the user can be told. Python tells an audit hook which files are opened
+(PEP 578).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Iterator, Sequence, Set
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from kedro_eeipu.cache.identity.origin import loaded_modules, origin_of
+
+__all__ = ["Findings", "findings"]
+
+_MOST_FINDINGS = 1000
+_MOST_NAMED = 3
+# Code is known by what is loaded of it, and Python opens it for tracebacks, too.
+_CODE = frozenset({".py", ".pyc", ".pyi", *(".so", ".pyd", ".dylib", ".dll")})
+_INSTALLED = frozenset({"site-packages", "dist-packages", "__pycache__", "mlruns"})
+
+
+class Findings:
+    """What one call has found.
+
+    Attributes:
+        opened: files that were opened for reading, and had not been written before.
+        imported: modules that were imported meanwhile, in their order.
+    """
+
+    def __init__(self) -> None:
+        self.opened: dict[str, None] = {}
+        self.imported: list[str] = []
+        self._written: set[str] = set()
+
+    def opens(self, path: str, flags: int) -> None:
+        """A file is about to be opened."""
+        path = os.path.abspath(path)
+        if flags & (os.O_WRONLY | os.O_CREAT | os.O_TRUNC):
+            self._written.add(path)
+        elif path not in self._written and len(self.opened) < _MOST_FINDINGS:
+            self.opened[path] = None
+
+    def unseen(self, project: Path, known: Sequence[str], reached: Set[str]) -> str:
+        """What of this the key of a node does not see, in words; empty for nothing.
+
+        Args:
+            project: Only files in its folder count; those outside are libraries', as a rule.
+            known: Files and folders that the key sees.
+            reached: Modules that it sees; another process may import them late.
+        """
+        files = [f for f in self.opened if _is_data(f, project) and not _is_within(f, known)]
+        found = [f"opens {_listed([_named(f, project) for f in files])}"] if files else []
+        modules = [m for m in self.imported if m not in reached and origin_of(m).is_project]
+        found += [f"imports {_listed(modules)} by a name that it computes"] if modules else []
+        return " and ".join(found)
+
+
+def _is_data(file: str, project: Path) -> bool:
+    """Whether a file is the project's and no code; hidden folders are those of tools."""
+    name = _named(file, project)
+    folders = Path(name).parts
+    return (
+        not os.path.isabs(name)
+        and not any(part.startswith(".") or part in _INSTALLED for part in folders)
+        and Path(name).suffix not in _CODE
+        and os.path.isfile(file)
+    )
+
+
+def _named(file: str, project: Path) -> str:
+    """A file of the project by its path in it, others as they are."""
+    for root in (str(project), os.path.realpath(project)):
+        if file.startswith(root + os.sep):
+            return file[len(root) + 1 :]
+    return file
+
+
+def _is_within(file: str, known: Sequence[str]) -> bool:
+    real = os.path.realpath(file)
+    return any(
+        path == own or path.startswith(own + os.sep)
+        for own in map(os.path.realpath, filter(None, known))
+        for path in (file, real)
+    )
+
+
+def _listed(found: Sequence[str]) -> str:
+    more = len(found) - _MOST_NAMED
+    return ", ".join(found[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+class _Watched(threading.local):
+    """What is found in this thread, while a node's function runs in it."""
+
+    def __init__(self) -> None:
+        self.findings: Findings | None = None
+
+
+_watched = _Watched()
+_installed = threading.Lock()
+
+
+@contextmanager
+def findings() -> Iterator[Findings]:
+    """Collect what is found in this thread; what threads of its own find is not seen."""
+    if _installed.acquire(blocking=False):  # for good: audit hooks cannot be removed
+        sys.addaudithook(_hook)
+    found, modules = Findings(), loaded_modules()
+    outer, _watched.findings = _watched.findings, found
+    try:
+        yield found
+    finally:
+        _watched.findings = outer
+        found.imported = [name for name in loaded_modules() if name not in modules]
+
+
+def _hook(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "open" and (found := _watched.findings) is not None:
+        path, _, flags = arguments
+        if isinstance(path, str | bytes | os.PathLike):
+            found.opens(os.fsdecode(path), int(flags))
