@@ -22,8 +22,9 @@ from kedro_eeipu.cli.common import (
 )
 from kedro_eeipu.cli.recorded import apply_command, confirm_command, trials_command
 from kedro_eeipu.errors import StudyStopped
+from kedro_eeipu.search.paths import key_chains, value_at
 from kedro_eeipu.study.sampler_names import EEIPU, SAMPLERS
-from kedro_eeipu.wording import counted
+from kedro_eeipu.wording import counted, scalar
 
 if TYPE_CHECKING:
     from kedro_eeipu.project.project import Project
@@ -122,7 +123,7 @@ def tune(
         logging.disable(logging.WARNING)
     if opened.trials():
         opened.compare_with(project.state)
-        warn(list(_edits(opened, project.pipeline_name)))
+        warn([*_edits(opened, project.pipeline_name), *_given_defaults(project, opened)])
     earlier = tuner.proposer.earlier
     warn([_lost(name) for name in earlier.lost])
     if not quiet and sampler == EEIPU and (informed := earlier.sentence()):
@@ -169,6 +170,19 @@ def _none_complete(
 
 def _lost(name: str) -> str:
     return f"study {name}, from which this one was begun, is not there any more"
+
+
+def _given_defaults(project: Project, study: TrialStudy) -> Iterator[str]:
+    """Which ``--params`` are tuned and no trial has: a resumed study does not begin with them."""
+    trials = study.current()
+    for r in project.space:
+        for chain in key_chains(project.runtime_params, r.path):
+            value = value_at(project.runtime_params, chain)
+            if r.contains(value) and not any(t.params.get(r.path) == value for t in trials):
+                yield (
+                    f"`{r.path}` is tuned, so --params only changes its default. "
+                    f"To try it: `--try {r.path}={scalar(value)}`"
+                )
 
 
 def _edits(study: TrialStudy, pipeline: str) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -244,15 +244,38 @@ def with_defaults(
     """The first complete trial that ran with the project's present values, ``None`` without one.
 
     Not one whose values were moved into a range that leaves them out, and none that was given other
-    ``--params`` than the best trial, beside which it is shown.
+    ``--params`` than the best trial, beside which it is shown. ``--params`` of tuned parameters do
+    not matter: the trial has its own values of these.
+
+    Args:
+        trials: Trials of today's pipeline: a parameter that was not tuned yet had today's default.
+        space: What is searched.
+        best: The best trial.
     """
     own = {r.path: r.default for r in space}
     own = {r.path: r.default for r in space.active(own)}
+    given = _fixed(best.runtime_params, space.paths)
     return next(
         (
             t
             for t in trials
-            if t.value is not None and t.params == own and t.runtime_params == best.runtime_params
+            if t.value is not None
+            and {**own, **t.params} == own
+            and _fixed(t.runtime_params, space.paths) == given
         ),
         None,
     )
+
+
+def _fixed(given: Mapping[str, Any], tuned: Collection[str], prefix: str = "") -> dict[str, Any]:
+    """Nested parameters by dotted path, without those that are tuned."""
+    fixed: dict[str, Any] = {}
+    for key, value in given.items():
+        path = f"{prefix}{key}"
+        if path in tuned:
+            continue
+        if isinstance(value, Mapping) and value:
+            fixed |= _fixed(value, tuned, f"{path}.")
+        else:
+            fixed[path] = value
+    return fixed

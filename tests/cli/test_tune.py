@@ -40,6 +40,24 @@ def test_value_of_the_defaults_is_told_only_of_a_trial_that_ran_with_them(shell:
     assert "`kedro eeipu apply --best --study moved` adopts the best values" in moved.stdout
 
 
+def test_params_of_a_tuned_parameter_are_told_to_change_its_default_only(shell: Shell) -> None:
+    given = ("--params", "left.weight=0.9,left.other=given")
+    assert "left.weight" not in shell("tune", "--trials", "1", "--study", "new", *given).stderr
+    assert "left.weight" not in shell("tune", "--trials", "1", "--study", "new", *given).stderr
+    shell("tune", "--trials", "1")
+    told = shell("tune", "--trials", "2", "--params", "left.weight=0.9").stderr
+    assert "`left.weight` is tuned, so --params only changes its default. To try it: " in told
+    assert "`--try left.weight=0.9`" in told
+
+
+def test_a_range_that_was_added_leaves_the_trial_with_the_defaults(shell: Shell) -> None:
+    block(shell.project, space={"shift": {"low": 0.0, "high": 50.0}})
+    shell("tune", "--trials", "2")
+    ranges = {"shift": {"low": 0.0, "high": 50.0}, "left.weight": {"low": 0.1, "high": 10.0}}
+    block(shell.project, space=ranges)
+    assert shell.json("best")["gain"]["defaults"] == 23.0
+
+
 def test_tune_goes_on_and_says_so(shell: Shell) -> None:
     shell("tune", "--trials", "2")
     result = shell("tune", "--trials", "3")

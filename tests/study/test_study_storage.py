@@ -123,6 +123,23 @@ def test_trial_with_the_defaults_is_of_the_same_params_as_the_best() -> None:
     assert with_defaults([given, failed, best, found], space(), best) is found
 
 
+def test_params_of_tuned_parameters_do_not_hide_the_trial_with_the_defaults() -> None:
+    own = {"a": 0.5, "b": 3, "c": "x"}
+    best = TrialRecord(
+        2, "complete", {**own, "b": 4}, 1.0, runtime_params={"a": 0.5, "n": {"m": 1}}
+    )
+    found = TrialRecord(0, "complete", own, 2.0, runtime_params={"b": 7, "n": {"m": 1}})
+    other = TrialRecord(1, "complete", own, 2.0, runtime_params={"b": 7, "n": {"m": 2}})
+    assert with_defaults([other, found, best], space(), best) is found
+
+
+def test_trial_from_before_a_range_was_added_has_the_default_of_that_parameter() -> None:
+    best = TrialRecord(1, "complete", {"a": 0.1, "b": 3, "c": "x"}, 1.0)
+    found = TrialRecord(0, "complete", {"a": 0.5, "c": "x"}, 2.0)
+    removed = TrialRecord(2, "complete", {"a": 0.5, "b": 3, "c": "x", "d": 1}, 2.0)
+    assert with_defaults([removed, best, found], space(), best) is found
+
+
 def test_missing_study_names_the_remedy(url: str) -> None:
     with pytest.raises(ConfigurationError, match="eeipu tune"):
         open_study(url, "s")
