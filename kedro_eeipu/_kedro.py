@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Collection, Iterable, Mapping
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from kedro.io import AbstractDataset, AbstractVersionedDataset, CachedDataset, CatalogProtocol
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kedro.framework.context import KedroContext
 
 __all__ = [
+    "base_environment",
     "catalog_of",
     "configuration_folders",
     "copy_in_folder",
@@ -34,11 +35,13 @@ __all__ = [
     "file_path",
     "file_system",
     "freezing_session",
+    "frozen_folders",
     "hook_manager",
     "inferred_copy_mode",
     "init_config",
     "input_structure",
     "is_ephemeral",
+    "is_kedro_loader",
     "keep_nodes",
     "load_path",
     "location",
@@ -258,12 +261,32 @@ def freezing_session(frozen: Any, **arguments: Any) -> Any:
     return session
 
 
+def is_kedro_loader(loader: Any) -> bool:
+    """Whether a loader is derived from Kedro's own, which takes patterns of files and merges."""
+    from kedro.config import OmegaConfigLoader
+
+    return isinstance(loader, OmegaConfigLoader)
+
+
+def base_environment(loader: Any) -> str:
+    """Name of the environment that holds what is not of a run; a loader may have no such name."""
+    return str(getattr(loader, "base_env", "base"))
+
+
 def configuration_folders(loader: Any) -> list[str]:
     """The local folders that a loader reads, none for one that reads elsewhere."""
-    if getattr(loader, "_protocol", "") != "file":
+    source = str(loader.conf_source)
+    protocol = getattr(loader, "_protocol", "file" if Path(source).is_dir() else "")
+    if protocol != "file":
         return []
-    environments = (loader.base_env, loader.env or loader.default_run_env)
-    return [f"{loader.conf_source}/{env}" for env in dict.fromkeys(environments) if env]
+    of_run = loader.env or getattr(loader, "default_run_env", "local")
+    environments = (base_environment(loader), of_run)
+    return [f"{source}/{env}" for env in dict.fromkeys(environments) if env]
+
+
+def frozen_folders(loader: Any) -> list[Path]:
+    """The folders of which a session of `freezing_session` ignores edits."""
+    return list(map(Path, configuration_folders(loader))) if is_kedro_loader(loader) else []
 
 
 def _freezing_loader(loader_class: Any, frozen: Any) -> Any:

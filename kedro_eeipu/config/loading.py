@@ -11,9 +11,10 @@ from typing import Any
 import yaml
 from kedro.config import MissingConfigException
 from kedro.framework.context import KedroContext
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from kedro_eeipu._kedro import configuration_folders
+from kedro_eeipu._kedro import configuration_folders, is_kedro_loader
 from kedro_eeipu.config.settings import FILE, Settings
 from kedro_eeipu.errors import ConfigurationError
 
@@ -39,18 +40,39 @@ class NoEnvironmentError(ConfigurationError):
 
 
 def check_environment(context: KedroContext) -> None:
-    """Refuse a configuration environment that has no folder: a typing error, most likely.
+    """Refuse local configuration of which a folder is missing: a typing error, most likely.
+
+    Kedro itself goes on without some of them and raises later, or reads nothing.
 
     Raises:
-        NoEnvironmentError: It has none.
+        NoEnvironmentError: The environment that was asked for has none.
+        ConfigurationError: There is no configuration at all, or an environment that is always read
+            has no folder.
     """
-    folder = Path(str(context.config_loader.conf_source)) / (context.env or "")
-    if context.env and not folder.exists():
+    loader: Any = context.config_loader
+    source = Path(str(loader.conf_source))
+    folders = list(map(Path, configuration_folders(loader)))
+    if not folders:  # an archive, a bucket, or whatever a loader of another kind reads
+        return
+    if not source.is_dir():
+        raise ConfigurationError(
+            "there is no such configuration folder",
+            where=_inside(source, context),
+            remedy="Name one that exists: --conf-source PATH, or CONF_SOURCE in settings.py.",
+        )
+    if context.env and not (source / context.env).exists():
         raise NoEnvironmentError(
             f"there is no configuration environment '{context.env}'",
             where="--env",
-            remedy=f"It would be the folder {folder}.",
+            remedy=f"It would be the folder {source / context.env}.",
         )
+    for folder in folders if is_kedro_loader(loader) else ():
+        if not folder.is_dir():
+            raise ConfigurationError(
+                "the configuration environment has no folder, and Kedro reads it in each run",
+                where=_inside(folder, context),
+                remedy="Make the folder; it may be empty.",
+            )
 
 
 def load_settings(context: KedroContext) -> Settings:
@@ -59,14 +81,8 @@ def load_settings(context: KedroContext) -> Settings:
     Raises:
         ConfigurationError: Something in it is wrong.
     """
-    loader: Any = context.config_loader
-    if loader.config_patterns.setdefault("eeipu", _PATTERNS) is _PATTERNS:
-        loader.config_patterns["eeipu"] = _without_searches(context) or _PATTERNS
-    # A key that one environment sets must not take back what base says about its neighbours, as
-    # that a node is not to be cached. A copy: the user's other types are merged as they say.
-    loader.merge_strategy = {**getattr(loader, "merge_strategy", {}), "eeipu": "soft"}
     try:
-        content = loader["eeipu"]
+        content = _settings_content(context)
     except MissingConfigException:
         return Settings()
     except TypeError:
@@ -80,6 +96,28 @@ def load_settings(context: KedroContext) -> Settings:
     return Settings.parse(content)
 
 
+def _settings_content(context: KedroContext) -> Any:
+    loader: Any = context.config_loader
+    if not is_kedro_loader(loader):
+        return _settings_in_files(context)
+    if loader.config_patterns.setdefault("eeipu", _PATTERNS) is _PATTERNS:
+        loader.config_patterns["eeipu"] = _without_searches(context) or _PATTERNS
+    # A key that one environment sets must not take back what base says about its neighbours, as
+    # that a node is not to be cached. A copy: the user's other types are merged as they say.
+    loader.merge_strategy = {**getattr(loader, "merge_strategy", {}), "eeipu": "soft"}
+    return loader["eeipu"]
+
+
+def _settings_in_files(context: KedroContext) -> Any:
+    """The settings of a project whose loader knows nothing of them, read from its folders."""
+    merged: Any = OmegaConf.create({})
+    for file in reversed(configuration_files(context, "eeipu")):
+        if not searches_in(file):
+            with file.open(encoding="utf-8") as text:  # which errors name
+                merged = OmegaConf.merge(merged, OmegaConf.create(yaml.safe_load(text) or {}))
+    return OmegaConf.to_container(merged, resolve=True)
+
+
 def configuration_files(context: KedroContext, key: str) -> list[Path]:
     """The local files that hold a key of the configuration, those of the environment first.
 
@@ -89,7 +127,10 @@ def configuration_files(context: KedroContext, key: str) -> list[Path]:
     """
     loader: Any = context.config_loader
     files: dict[Path, None] = {}
-    patterns = loader.config_patterns.get(key, _PATTERNS if key == "eeipu" else ())
+    usual = [f"{key}*", f"{key}*/**", f"**/{key}*"]
+    # Only Kedro's own loader says which files it reads.
+    default = usual if key == "eeipu" or not is_kedro_loader(loader) else ()
+    patterns = getattr(loader, "config_patterns", {}).get(key, default)
     for folder in reversed(configuration_folders(loader)):
         for pattern in patterns:
             below = f"{pattern}/*" if pattern.endswith("**") else pattern
@@ -134,6 +175,12 @@ def _without_searches(context: KedroContext) -> list[str]:
         for folder in folders
         if file not in searches and file.is_relative_to(folder)
     ] or ["eeipu.yml/no settings"]
+
+
+def _inside(path: Path, context: KedroContext) -> str:
+    """A path, relative to the project if it is inside."""
+    root = Path(context.project_path)
+    return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
 
 
 def unreadable(error: Exception, context: KedroContext, where: str) -> ConfigurationError:

@@ -11,6 +11,7 @@ from kedro.config import MissingConfigException
 from kedro.framework.context import KedroContext
 from kedro.io import DatasetError
 
+from kedro_eeipu._kedro import base_environment, is_kedro_loader
 from kedro_eeipu._kedro_sessions import create_session
 from kedro_eeipu.config.loading import (
     UNREADABLE,
@@ -21,9 +22,12 @@ from kedro_eeipu.config.loading import (
 )
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.hooks.mlflow import unopened_store
+from kedro_eeipu.search import SearchSpace
+from kedro_eeipu.search.paths import lookup, override
 
 __all__ = [
     "catalog_errors",
+    "check_loader",
     "context_parameters",
     "open_context",
     "parameters_file",
@@ -53,7 +57,7 @@ def parameters_file(context: KedroContext, block: str = "eeipu") -> str:
         if block in content_of(file, block):
             return shown_path(context, file)
     loader: Any = context.config_loader
-    base = Path(loader.conf_source) / loader.base_env
+    base = Path(str(loader.conf_source)) / base_environment(loader)
     usual = base / "parameters.yml"
     others = [f for f in configuration_files(context, "parameters") if f.is_relative_to(base)]
     return shown_path(context, others[0] if others and usual not in others else usual)
@@ -123,3 +127,37 @@ def context_parameters(context: KedroContext, where: str) -> dict[str, Any]:
         return {}
     except UNREADABLE as error:
         raise unreadable(error, context, where) from None
+
+
+def check_loader(
+    session: Any,
+    runtime_params: Mapping[str, Any],
+    parameters: Mapping[str, Any],
+    space: SearchSpace,
+) -> None:
+    """Refuse a loader of the project's own that drops runtime parameters: all trials would be one.
+
+    Args:
+        session: What loads the project.
+        runtime_params: What the user gave with ``--params``.
+        parameters: The parameters of the project, these among them.
+        space: What is searched.
+
+    Raises:
+        ConfigurationError: It does.
+    """
+    context = session.load_context(dict(runtime_params))
+    if is_kedro_loader(context.config_loader):
+        return
+    for r in space:
+        value = next((v for v in r.choices or (r.low, r.last) if v != r.default), r.default)
+        given = {**runtime_params, **override(parameters, {r.path: value})}
+        read = dict(session.load_context(given).config_loader["parameters"])
+        if lookup(read, r.path) != value:
+            raise ConfigurationError(
+                f"the loader {type(context.config_loader).__name__} does not put the values of a "
+                f"trial into the parameters: '{r.path}' is {lookup(read, r.path)!r} with any value",
+                where="settings.py: CONFIG_LOADER_CLASS",
+                remedy="Let it put `self.runtime_params` over the parameters, as `kedro run "
+                "--params` needs, or derive it from Kedro's OmegaConfigLoader.",
+            )

@@ -17,8 +17,8 @@ from kedro.runner import AbstractRunner
 
 from kedro_eeipu._kedro import (
     catalog_of,
-    configuration_folders,
     freezing_session,
+    frozen_folders,
     hook_manager,
     keep_nodes,
 )
@@ -53,6 +53,7 @@ from kedro_eeipu.project.checks import (
 from kedro_eeipu.project.needed import needed_nodes
 from kedro_eeipu.project.parameters import (
     catalog_errors,
+    check_loader,
     context_parameters,
     open_context,
     parameters_file,
@@ -143,7 +144,7 @@ class Project:
         )
         given = dict(runtime_params or {})
         context = open_context(session, given)
-        configuration.watch(list(map(Path, configuration_folders(context.config_loader))))
+        configuration.watch(frozen_folders(context.config_loader))
         parameters = context_parameters(context, parameters_file(context))
         check_pipeline(pipeline_name, pipelines)
         registered = pipelines[pipeline_name]
@@ -159,6 +160,7 @@ class Project:
             needed = needed_nodes(registered, space, catalog_of(context), block_place)
         pipeline = keep_nodes(registered, needed)
         check_reach(registered, pipeline, space, block_place, parameters)
+        check_loader(session, given, parameters, space)
         settings = load_settings(context)
         return cls(
             path=path,

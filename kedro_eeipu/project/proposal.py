@@ -12,7 +12,7 @@ from kedro.framework.project import pipelines
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
-from kedro_eeipu._kedro import catalog_of, file_path, wrapped_dataset
+from kedro_eeipu._kedro import base_environment, catalog_of, file_path, wrapped_dataset
 from kedro_eeipu._kedro_sessions import create_session
 from kedro_eeipu.config.loading import configuration_files, content_of, searches_in
 from kedro_eeipu.errors import ConfigurationError
@@ -207,7 +207,7 @@ def _hints(context: KedroContext, pipeline: Pipeline, objective: Objective) -> I
 def _folder(context: KedroContext, sections: list[Any], env: str | None) -> Path:
     """The folder of the file that holds most of these sections of the parameters."""
     loader: Any = context.config_loader
-    base = Path(loader.conf_source) / (env or loader.base_env)
+    base = Path(str(loader.conf_source)) / (env or base_environment(loader))
     holding = {
         file.parent: sum(section in content_of(file, str(section)) for section in sections)
         for file in reversed(configuration_files(context, "parameters"))
