@@ -62,17 +62,23 @@ class _Cache:
             check_store(self.store, settings)
         self.runs = selection.path / HOME / "runs"
         self._storage = study_storage(context, settings)
-        self._study = selection.study_name
+        self._study, self._is_named = selection.study_name, selection.study is not None
 
     def users(self) -> dict[str, list[int]]:
-        """Numbers of the trials of the study that made or were served each key."""
+        """Numbers of the trials of the study that made or were served each key.
+
+        Raises:
+            EEIPUError: The study that was asked for is not there.
+        """
         from kedro_eeipu.study.opening import open_study
 
         users: dict[str, list[int]] = {}
         try:
             trials = open_study(self._storage, self._study).trials()
-        except EEIPUError:  # there is no study yet: plain runs fill the cache, too
-            return users
+        except EEIPUError:
+            if self._is_named:
+                raise
+            return users  # there is no study yet: plain runs fill the cache, too
         for trial in trials:
             for node in trial.nodes:
                 if node.key and node.status in (NodeState.RAN, NodeState.REUSED):

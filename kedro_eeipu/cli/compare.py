@@ -66,7 +66,12 @@ __all__ = ["compare", "parsed_budget", "parsed_seeds"]
     help="What a node costs: wall time, or cpu time on a busy machine.",
 )
 @click.option("--runner", "-r", default="SequentialRunner", show_default=True, help="Kedro runner.")
-@click.option("--output", type=click.Path(path_type=Path), default=None, help="The page to write.")
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=None,
+    help="The page to write.",
+)
 @format_option()
 @selecting
 def compare(

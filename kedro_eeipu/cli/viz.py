@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import socket
 import sys
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
@@ -34,7 +36,13 @@ __all__ = ["viz"]
 @click.option("--trial", "number", type=int, default=None, help="Trial (default: the best).")
 @click.option("--against", type=int, default=None, help="A second trial to show beside it.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to serve on.")
-@click.option("--port", default=4141, show_default=True, type=int, help="Port to serve on.")
+@click.option(
+    "--port",
+    default=4141,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port to serve on.",
+)
 @click.option(
     "--save",
     type=click.Path(file_okay=False, path_type=Path),
@@ -76,7 +84,7 @@ def viz(
 
         written = save_site(project, opened, [t.number for t in (trial, *beside)], save)
         click.echo(f"Wrote {counted(len(written), 'trial')} into {save}: index.html?{query}")
-        click.echo(f"Any web server shows it: python -m http.server --directory {save}")
+        click.echo(f"Any web server shows it: python -m http.server --directory {quote(str(save))}")
         return
 
     _require_free(host, port)
@@ -112,8 +120,11 @@ def _require_free(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
+            is_host = isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
             raise ConfigurationError(
                 f"cannot serve on {host}:{port} ({error.strerror})",
-                where="--port",
-                remedy="Name another port.",
+                where="--host" if is_host else "--port",
+                remedy="Name an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all."
+                if is_host
+                else "Name another port.",
             ) from None

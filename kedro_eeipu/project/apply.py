@@ -55,9 +55,9 @@ class PlainRun:
         """The run as it is typed."""
         words = ["kedro run"]
         if self.pipeline != "__default__":
-            words.append(f"--pipeline {self.pipeline}")
+            words.append(f"--pipeline {shlex.quote(self.pipeline)}")
         if self.env is not None:
-            words.append(f"--env {self.env}")
+            words.append(f"--env {shlex.quote(self.env)}")
         if self.runtime_params:
             values = scalar_paths(Redactor().parameters(self.runtime_params))
             params = ",".join(f"{path}={scalar(value)}" for path, value in values)
@@ -185,7 +185,8 @@ class Adoption:
             raise ConfigurationError(
                 f"it already sets {', '.join(both)}, and Kedro refuses a key set twice",
                 where=where,
-                remedy="Take them out of there, or name another environment, e.g. --env tuned.",
+                remedy="Take them out of there, or name another environment, e.g. "
+                f"--env {'applied' if self.env == 'tuned' else 'tuned'}.",
             )
 
     def plain_run(self) -> PlainRun:

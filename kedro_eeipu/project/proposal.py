@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from kedro.framework.context import KedroContext
@@ -175,7 +176,7 @@ def proposed_block(
         return any(touches(node, name) for node in needed.nodes)
 
     folder = _folder(context, [r for r in parameters if taken(str(r))], env)
-    options = f" --pipeline {pipeline_name}" if own else ""
+    options = f" --pipeline {quote(pipeline_name)}" if own else ""
     return ProposedBlock(
         key=f"eeipu{own}",
         text=example_block(
@@ -188,7 +189,7 @@ def proposed_block(
         file=shown_path(context, folder / f"parameters_eeipu{own}.yml"),
         where=parameters_file(context),
         hints=tuple(filter(None, _hints(context, pipeline, objective))),
-        options=options + (f" --env {env}" if env else ""),
+        options=options + (f" --env {quote(env)}" if env else ""),
         has_ranges=any(True for _ in ranges_of(parameters, taken)),
     )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from kedro_eeipu.errors import ConfigurationError
@@ -174,7 +175,8 @@ def _trials_of(storage: str, tuned: str, space: SearchSpace, reference: str) -> 
         raise ConfigurationError(
             f"study '{name}' has no trial with a value",
             where=_WHERE,
-            remedy=f"Tune it first (`kedro eeipu tune --study {name}`), or leave --from out.",
+            remedy=f"Tune it first (`kedro eeipu tune --study {quote(name)}`), or leave --from "
+            "out.",
         )
     shared = [f for f in found if f.paths() & set(space.paths)]
     if not shared:

@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 import pytest
-from command_line import document
+from command_line import document, refused
 
 from kedro_eeipu.cache.files.local import LocalFiles
 from kedro_eeipu.processes import machine
@@ -101,6 +101,11 @@ def test_a_read_only_cache_is_not_said_to_be_cleared(
     result = shell("cache", "gc")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "EROFS" in result.stderr
+
+
+def test_ls_refuses_a_study_that_is_not_there(project: Any, shell: Any) -> None:
+    project.tuner().evaluate(DEFAULTS)
+    refused(shell("cache", "ls", "--study", "nope"), "there is no study 'nope'")
 
 
 def test_gc_sweeps_what_ended_processes_left(project: Any, shell: Any) -> None:

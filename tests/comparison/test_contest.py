@@ -239,6 +239,13 @@ def test_a_changed_optimizer_begins_new_studies_on_the_same_cache(
     assert after.about()["optimizer"] == "another"
 
 
+def test_command_refuses_a_folder_as_its_page_before_anything_runs(project: Any) -> None:
+    told = project.kedro("eeipu", "compare", "--budget", "2 trials", "--output", "conf")
+    assert told.returncode == 2
+    assert "'conf' is a directory" in told.stderr
+    assert not (project.path / ".eeipu" / "compare").exists()
+
+
 def test_command_prints_one_json_document_and_writes_a_page(project: Any) -> None:
     told = project.kedro(
         *("eeipu", "compare", "--samplers", "random,tpe", "--seeds", "4-5"),

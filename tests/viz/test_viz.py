@@ -12,9 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
 
+from kedro_eeipu.cli.viz import _require_free
+from kedro_eeipu.cli.viz import viz as viz_command
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.study.explain import History
 from kedro_eeipu.viz.app import TESTED, Pages, encoded, kedro_viz_html, shown_trial, view_page
@@ -281,3 +284,13 @@ def test_other_releases_of_kedro_viz_get_the_trial_through_hooks(
     assert catalog["params:left.weight"].load() == 4.0
     put_trial(catalog, context, file)
     assert catalog["metrics"].load()["nested"] == {"n": 3}
+
+
+def test_a_wrong_address_is_no_wrong_port() -> None:
+    for host in ("300.1.1.1", "203.0.113.1"):
+        with pytest.raises(ConfigurationError) as refused:
+            _require_free(host, 0)
+        assert refused.value.where == "--host"
+    port = next(option for option in viz_command.params if option.name == "port")
+    with pytest.raises(click.BadParameter, match="99999 is not in the range"):
+        port.type.convert("99999", port, None)
