@@ -327,7 +327,7 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
                     recipe = self.maker.recipe(self.name, data)
                     if isinstance(recipe, Blob):
                         return Output(recipe)
-                    reason = recipe or reason
+                    reason = f"{reason}, and {recipe}" if recipe else reason
                 self.unstorable = f": {reason}"
                 warn_once("%s is not cached: %s", self.name, reason)
                 if error.no_bytes:

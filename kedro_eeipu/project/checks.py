@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from kedro.io import AbstractDataset, CatalogProtocol
@@ -25,6 +26,7 @@ __all__ = [
     "check_reach",
     "check_value_kinds",
     "holds_no_number",
+    "missing_files",
     "nodes_without_outputs",
     "uneven_steps",
     "unmatched_settings",
@@ -103,24 +105,46 @@ def check_reach(
             )
 
 
-def check_objective(pipeline: Pipeline, space: SearchSpace, where: str) -> None:
+def check_objective(pipeline: Pipeline, space: SearchSpace, where: str, name: str) -> None:
     """Refuse an objective, a report or a held out value that no node produces.
+
+    Args:
+        pipeline: The whole pipeline.
+        space: What is searched.
+        where: The file and the block that declare it.
+        name: The name of the pipeline in the registry.
 
     Raises:
         ConfigurationError: No node does.
     """
     produced = sorted(pipeline.all_outputs())
+    is_shared = where.endswith(": eeipu") and name != "__default__"
     for value in space.values:
         if value.dataset not in produced:
             raise ConfigurationError(
                 f"no node of the pipeline produces the dataset '{value.dataset}'",
                 where=f"{where}.{value.role}",
                 remedy=_sentences(
-                    did_you_mean(value.dataset, produced),
-                    f"Its nodes produce: {', '.join(produced)}.",
+                    _named_alike(value.dataset, produced),
+                    _produced(pipeline, produced),
                     nodes_without_outputs(pipeline, value.dataset),
+                    f"For this pipeline write a block of its own, `eeipu_{name}`."
+                    if is_shared
+                    else "",
                 ),
             )
+
+
+def _named_alike(dataset: str, produced: Sequence[str]) -> str:
+    """A question for the dataset that was meant: this one, read in some way, before any other."""
+    read = next((name for name in produced if strip_transcoding(name) == dataset), None)
+    return f"Did you mean '{read}'?" if read else did_you_mean(dataset, produced)
+
+
+def _produced(pipeline: Pipeline, produced: Sequence[str]) -> str:
+    if not pipeline.nodes:
+        return "The pipeline has no nodes."
+    return f"Its nodes produce: {', '.join(produced)}." if produced else "Its nodes return nothing."
 
 
 def nodes_without_outputs(pipeline: Pipeline, dataset: str = "metrics") -> str:
@@ -231,6 +255,26 @@ def unmatched_settings(cache: CacheSettings, pipeline: Pipeline) -> Iterator[str
             f"{FILE}: cache.{key}.{name} matches nothing in the pipeline.",
             did_you_mean(name, candidates),
         )
+
+
+def missing_files(cache: CacheSettings, path: Path, pipeline: Pipeline) -> Iterator[str]:
+    """Warns of files that nodes depend on and that are not there.
+
+    Args:
+        cache: What ``eeipu.yml`` says about the cache.
+        path: The project's root.
+        pipeline: The pipeline.
+    """
+    nodes = [n.name for n in pipeline.nodes]
+    for pattern, settings in cache.nodes.items():
+        for name in settings.depends_on:
+            if name.startswith("$") or (path / name).exists():
+                continue
+            if never := [n for n in nodes if cache.of_node(n) is settings]:
+                yield (
+                    f"{FILE}: cache.nodes.{pattern}.depends_on: there is no file {name}, so "
+                    f"{', '.join(never)} {'is' if len(never) == 1 else 'are'} never reused"
+                )
 
 
 def unmatched_timeouts(timeouts: Collection[str], pipeline: Pipeline) -> Iterator[str]:

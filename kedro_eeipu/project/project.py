@@ -46,6 +46,7 @@ from kedro_eeipu.project.checks import (
     check_pipeline,
     check_reach,
     check_value_kinds,
+    missing_files,
     uneven_steps,
     unmatched_settings,
     unmatched_timeouts,
@@ -155,7 +156,7 @@ class Project:
         file = parameters_file(context, block)
         block_place = f"{file}: {block}"
         space = parse_space(parameters, file, sorted(registered.outputs()), block)
-        check_objective(registered, space, block_place)
+        check_objective(registered, space, block_place, pipeline_name)
         with catalog_errors(context):
             needed = needed_nodes(registered, space, catalog_of(context), block_place)
         pipeline = keep_nodes(registered, needed)
@@ -189,6 +190,7 @@ class Project:
             *self.space.warnings,
             *uneven_steps(self.space, self.block_place),
             *unmatched_settings(self.settings.cache, self.registered),
+            *missing_files(self.settings.cache, self.path, self.registered),
             *unmatched_timeouts(self.settings.timeouts, self.registered),
         ]
 
@@ -200,8 +202,7 @@ class Project:
     @functools.cached_property
     def redactor(self) -> Redactor:
         """Hides the project's secrets in what is shown or stored."""
-        context = self.session.load_context(self.runtime_params)
-        return Redactor.of(context)
+        return Redactor.of(self.session.load_context(self.runtime_params))
 
     @property
     def edited_files(self) -> list[str]:

@@ -6,6 +6,8 @@ import contextlib
 import math
 from typing import Any
 
+import yaml
+
 __all__ = ["is_finite", "text_number_remedy"]
 
 
@@ -21,5 +23,7 @@ def text_number_remedy(value: Any) -> str:
     for read in (int, float):
         with contextlib.suppress(ValueError, TypeError):
             if isinstance(value, str):
-                return f"YAML reads {value} as text: write {read(value)!r}."
+                quoted = not isinstance(yaml.safe_load(value), str)
+                what = "In quotes it is text" if quoted else f"YAML reads {value} as text"
+                return f"{what}: write {read(value)!r}."
     return ""

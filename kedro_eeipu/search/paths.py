@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence, Sized
 from copy import deepcopy
 from typing import Any
 
@@ -18,6 +18,7 @@ import yaml
 __all__ = [
     "MissingKey",
     "find",
+    "holding",
     "item",
     "item_names",
     "key_chains",
@@ -158,6 +159,8 @@ def item(value: Any, key: Any) -> Any:
     Raises:
         MissingKey: There is none.
     """
+    if _is_lazy(value):
+        raise MissingKey(key, value)
     try:
         if isinstance(value, Mapping):
             return value[key]
@@ -186,11 +189,28 @@ def item_names(value: Any) -> str:
     elif hasattr(value, "loc"):
         names = list(value.index[:_MOST_NAMES])
     elif isinstance(value, Sequence) and not isinstance(value, (str, bytes)) and len(value):
-        return f"0 … {len(value) - 1}"
+        return f"0 … {len(value) - 1}" if len(value) > 1 else "0"
     else:
         names = list(_fields(value))
     shown = [str(name) for name in names[:_MOST_NAMES]]
     return ", ".join([*shown, *(["…"] if len(names) > len(shown) else [])]) or type(value).__name__
+
+
+def holding(value: Any) -> str:
+    """What a value holds, or is, in a sentence for an error."""
+    kind = type(value).__name__
+    if _is_lazy(value):
+        return f"It is a {kind}, whose values are not computed yet: let the node collect it first."
+    with contextlib.suppress(TypeError):  # a tensor that is a single number has no length
+        if isinstance(value, Sized) and not isinstance(value, (str, bytes)) and len(value) == 0:
+            return "It is empty."
+    names = item_names(value)
+    return f"It is of type {kind}." if names == kind else f"There is: {names}."
+
+
+def _is_lazy(value: Any) -> bool:
+    """Whether a value is a table that is yet to be computed, of Polars or Spark."""
+    return hasattr(value, "collect") and not hasattr(value, "__len__")
 
 
 def _first_item(value: Any, key: Any) -> Any:

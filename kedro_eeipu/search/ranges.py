@@ -16,6 +16,7 @@ __all__ = ["in_order_of_conditions", "parse_ranges"]
 
 # Beyond it floats, which a study stores, leave integers out.
 _LARGEST = 2**53
+_MOST_NAMES = 20  # that an error lists
 _KEYS = {"low", "high", "log", "step", "choices", "when"}
 
 
@@ -127,12 +128,24 @@ def _parse_range(
         and isinstance(default, int)
         and parsed.low % 1 == parsed.high % 1 == 0
     ):
-        warnings.append(
-            f"{where}: the default {default} is an integer, but {spec.get('low')} or "
-            f"{spec.get('high')} is not, so trials get numbers such as {parsed.low + 0.5}; write "
-            f"{int(parsed.low)} and {int(parsed.high)} to try integers only"
-        )
+        warnings.append(f"{where}: {_floats_in(spec, default, parsed)}")
     return parsed
+
+
+def _floats_in(spec: Mapping[Any, Any], default: int, parsed: Range) -> str:
+    """What to say of ends or a step that make a range of floats around an integer."""
+    floats = {key: spec[key] for key in ("low", "high", "step") if isinstance(spec.get(key), float)}
+    named = " and ".join(f"`{key}: {value}`" for key, value in floats.items())
+    said = (
+        f"the default {default} is an integer, but {named} {'is' if len(floats) == 1 else 'are'} "
+        f"not, so trials get numbers such as {parsed.low + (parsed.step or 0.5)}"
+    )
+    if not all(value.is_integer() for value in floats.values()):
+        return f"{said}; write a whole number as the step to try integers only"
+    if max(map(abs, floats.values())) > _LARGEST:  # they could not be told apart
+        return said
+    whole = ", ".join(f"{key}: {int(value)}" for key, value in floats.items())
+    return f"{said}; write {whole} to try integers only"
 
 
 def _default(path: str, parameters: Mapping[str, Any], where: str) -> Any:
@@ -146,12 +159,21 @@ def _default(path: str, parameters: Mapping[str, Any], where: str) -> Any:
         )
     if chains:
         return lookup(parameters, path)
-    paths = [p for p, _ in scalar_paths(parameters)]
     raise ConfigurationError(
-        f"there is no parameter '{path}'",
-        where=where,
-        remedy=did_you_mean(path, paths, cutoff=0.0),
+        f"there is no parameter '{path}'", where=where, remedy=_other_parameter(path, parameters)
     )
+
+
+def _other_parameter(path: str, parameters: Mapping[str, Any]) -> str:
+    """What to tune in place of a parameter that is not there."""
+    parts = path.split(".")
+    for count in range(len(parts) - 1, 0, -1):
+        above = ".".join(parts[:count])
+        if key_chains(parameters, above) and isinstance(lookup(parameters, above), list):
+            return f"'{above}' is a list, which is tuned as a whole: {above}: [[…], […]]"
+    paths = [p for p, _ in scalar_paths(parameters)]
+    shown = ", ".join(paths[:_MOST_NAMES]) + (", …" if len(paths) > _MOST_NAMES else "")
+    return did_you_mean(path, paths) or (f"There is: {shown}." if paths else "")
 
 
 def _parse_when(spec: Any, where: str) -> tuple[tuple[str, tuple[Scalar, ...]], ...]:
@@ -191,7 +213,7 @@ def _categorical(
             raise ConfigurationError(
                 f"the choice {choice!r} is listed twice"
                 if type(same) is type(choice)
-                else f"the choices {same!r} and {choice!r} are equal to a study",
+                else f"a study cannot tell the choices {same!r} and {choice!r} apart",
                 where=where,
             )
     return Range(path, "categorical", default, choices=tuple(choices), when=when)
@@ -289,7 +311,7 @@ def _numeric(
     if step is not None:
         if not is_finite(step) or not 0 < step <= high - low:
             raise ConfigurationError(
-                f"`step` is {step!r}, not a part of the range",
+                f"`step` is {step!r}, but must be above 0 and at most high - low",
                 where=where,
                 remedy=text_number_remedy(step),
             )

@@ -16,7 +16,7 @@ from numbers import Number
 from typing import Any
 
 from kedro_eeipu.errors import ObjectiveError
-from kedro_eeipu.search.paths import MissingKey, Scalar, find, item_names
+from kedro_eeipu.search.paths import MissingKey, Scalar, find, holding
 from kedro_eeipu.wording import scalar
 
 __all__ = [
@@ -165,7 +165,7 @@ class Objective:
             except MissingKey as missing:
                 raise self._error(
                     f"dataset '{self.dataset}' has no key '{missing.key}'",
-                    f"There is: {item_names(missing.value)}.",
+                    holding(missing.value),
                 ) from None
         try:
             number = as_number(value)
@@ -206,10 +206,10 @@ def _remedy_of(value: Any) -> str:
         with contextlib.suppress(ValueError):
             float(value)
             return "Let the node return a number instead of text."
-    names = item_names(value)
-    if names == type(value).__name__:
-        return "Name a dataset or a key that holds a number."
-    return f"Name a key that holds a number, with dots for nested ones. There is: {names}."
+    held = holding(value)
+    if not held.startswith("There is"):
+        return f"{held} Name a dataset or a key that holds a number."
+    return f"Name a key that holds a number, with dots for nested ones. {held}"
 
 
 @dataclass(frozen=True)

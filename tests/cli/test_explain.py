@@ -42,8 +42,9 @@ def test_explain_says_why_a_node_runs_whose_input_cannot_be_stored(
     tuner.evaluate(DEFAULTS)
     tuner.evaluate({**DEFAULTS, "left.weight": 4.0})
     nodes = by_name(document(shell("explain", "--trial", "1", "--format", "json")))
-    why = "it is never cached: output 'left_rows' cannot be stored: it draws random numbers"
+    why = "it is never cached: output 'left_rows' cannot be stored: it cannot be pickled: "
     assert nodes["left"]["reason"].startswith(why)
+    assert ", and it draws random numbers, so another" in nodes["left"]["reason"]
     assert "one of its inputs cannot be stored" in nodes["join"]["reason"]
     assert (nodes["join"]["against"], nodes["join"]["changed"]) == (None, [])
     assert nodes["score"]["reason"] == "against trial 0: input joined changed"

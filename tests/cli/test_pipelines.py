@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 
+from kedro_eeipu.cli.recorded import apply_command, confirm_command
 from kedro_eeipu.errors import ConfigurationError
-from kedro_eeipu.project.apply import Adoption
+from kedro_eeipu.project.apply import Adoption, PlainRun
 from kedro_eeipu.study.limits import Limits
 from kedro_eeipu.study.opening import open_study
 from kedro_eeipu.tuning.runner import EEIPURunner
@@ -55,6 +58,41 @@ def test_errors_name_the_file_and_the_block(two: Any) -> None:
     with pytest.raises(ConfigurationError) as refused:
         two.load(pipeline_name="clean-only")
     assert refused.value.where == "conf/base/parameters_clean.yml: eeipu_clean-only.space.shift"
+
+
+def test_a_pipeline_that_lacks_the_objective_is_told_of_its_own_block(two: Any) -> None:
+    (two.path / "conf/base/parameters_clean.yml").unlink()
+    with pytest.raises(ConfigurationError, match="no node of the pipeline produces") as refused:
+        two.load(pipeline_name="clean-only")
+    assert refused.value.remedy == (
+        "Its nodes produce: cleaned, left_rows. For this pipeline write a block of its own, "
+        "`eeipu_clean-only`."
+    )
+    registry = two.source / "pipeline_registry.py"
+    registry.write_text(
+        registry.read_text().replace('whole.only_nodes("clean", "left")', "whole - whole")
+    )
+    two.bootstrap()
+    with pytest.raises(ConfigurationError, match="The pipeline has no nodes\\."):
+        two.load(pipeline_name="clean-only")
+
+
+def test_an_objective_without_its_reading_is_told_the_whole_name(project: Any) -> None:
+    file = project.source / "pipeline.py"
+    file.write_text(file.read_text().replace('"metrics"', '"metrics@pandas"'))
+    with pytest.raises(ConfigurationError, match="Did you mean 'metrics@pandas'"):
+        project.load()
+
+
+def test_commands_quote_the_names_that_they_are_given() -> None:
+    run = PlainRun("de only", "my env", {})
+    assert run.command == "kedro run --pipeline 'de only' --env 'my env'"
+    project = SimpleNamespace(pipeline_name="de only", env="my env", path=Path())
+    study = SimpleNamespace(name="de only")
+    confirm = "kedro eeipu confirm --pipeline 'de only' --env 'my env'"
+    assert confirm_command(project, study) == confirm  # type: ignore[arg-type]
+    apply = "kedro eeipu apply --best --pipeline 'de only'"
+    assert apply_command(project, study) == apply  # type: ignore[arg-type]
 
 
 def test_values_of_both_pipelines_can_be_applied(two: Any) -> None:

@@ -6,6 +6,7 @@ import datetime
 import math
 from typing import Any
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,8 +64,8 @@ def test_type_follows_the_default() -> None:
         ({"model.rate": {"low": 0, "high": 1, "log": "yes"}}, "`log` is 'yes'", ""),
         ({"model.rate": {"low": 0, "hihg": 1}}, "unknown key 'hihg'", "'high'"),
         ({"model.rate": {"low": 0}}, "`high` is missing", ""),
-        ({"model.rate": {"low": "1e-4", "high": 1}}, "`low` is '1e-4'", "write 0.0001"),
-        ({"model.depth": {"low": "1", "high": 9}}, "`low` is '1'", "write 1."),
+        ({"model.rate": {"low": "1e-4", "high": 1}}, "`low` is '1e-4'", "as text: write 0.0001"),
+        ({"model.depth": {"low": "1", "high": 9}}, "`low` is '1'", "quotes it is text: write 1."),
         ({"text": {"low": 0.1, "high": 1.0}}, "not a number", "write 0.001"),
         ({"model.kernel": {"low": 0, "high": 1}}, "rbf, not a number", "model.kernel: [rbf, …]"),
         ({"model.fast": {"low": 0, "high": 1}}, "true, not a number", ": [true, false]"),
@@ -79,7 +80,7 @@ def test_type_follows_the_default() -> None:
         ({"model.rate": {"low": 0, "high": 1, "step": "1e-3"}}, "`step` is '1e-3'", "write 0.001"),
         ({"model.rate": ["1e-3", 0.1]}, "'1e-3' is text", "write 0.001"),
         ({"model.depth": {"low": 1, "high": 9, "step": 0}}, "`step` is 0", ""),
-        ({"model.depth": {"low": 1, "high": 9, "step": 20}}, "`step` is 20", ""),
+        ({"model.depth": {"low": 1, "high": 9, "step": 20}}, "is 20, but must be above 0", ""),
         ({"model.depth": {"low": 1, "high": 9, "step": 2, "log": True}}, "exclude", ""),
         ({"model.kernel": []}, "at least one", ""),
         ({"model.kernel": ["rbf", "rbf"]}, "twice", ""),
@@ -88,7 +89,7 @@ def test_type_follows_the_default() -> None:
         ({"model.kernel": [{1: 2}]}, "cannot be stored", "are text"),
         ({"optimizer": [{"name": "sgd"}]}, "lacks the key 'beta'", "write beta: null"),
         ({"optimizer": [{"name": "sgd", "beta": {}}]}, "lacks the key 'beta.one'", ""),
-        ({"model.note": [1, True]}, "1 and True are equal", ""),
+        ({"model.note": [1, True]}, "cannot tell the choices 1 and True apart", ""),
         ({"model.kernel": {"choices": ["rbf"], "low": 1}}, "exclude", ""),
         ({"model.rate": {"low": 0, "high": 1, "when": {"seed": 1}}}, "not itself tuned", "Add a"),
         ({"model.rate": {"low": 0, "high": 1, "when": "rbf"}}, "`when` maps", "when:"),
@@ -107,10 +108,38 @@ def test_integer_default_with_a_range_of_floats() -> None:
     found = space({"model.depth": {"low": 0.5, "high": 9}})
     assert (found.ranges[0].kind, found.warnings) == ("float", ())
     assert same_value(found.defaults()["model.depth"], 3.0)
-    for ends in ({"low": 1.0, "high": 9}, {"low": 1, "high": 9.0}):
-        (warning,) = space({"model.depth": ends}).warnings
-        assert "write 1 and 9 to try integers only" in warning
     assert only({"model.depth": {"low": 1, "high": 9, "step": 0.5}}).kind == "float"
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({"low": 1.0, "high": 9}, "`low: 1.0` is not, so trials get numbers such as 1.5; "
+         "write low: 1 to try integers only"),
+        ({"low": 1.0, "high": 9.0}, "`low: 1.0` and `high: 9.0` are not, so trials get numbers "
+         "such as 1.5; write low: 1, high: 9 to try integers only"),
+        ({"low": 1, "high": 9, "step": 0.5}, "`step: 0.5` is not, so trials get numbers such as "
+         "1.5; write a whole number as the step to try integers only"),
+        ({"low": 1, "high": 9, "step": 2.0}, "`step: 2.0` is not, so trials get numbers such as "
+         "3.0; write step: 2 to try integers only"),
+        ({"low": 1, "high": 1e20}, "`high: 1e+20` is not, so trials get numbers such as 1.5"),
+    ],
+)  # fmt: skip
+def test_what_makes_floats_of_an_integer_is_named(spec: dict[str, Any], said: str) -> None:
+    (warning,) = space({"model.depth": spec}).warnings
+    where = "p.yml: eeipu.space.model.depth"
+    assert warning == f"{where}: the default 3 is an integer, but {said}"
+
+
+def test_names_that_are_not_like_a_parameter_are_not_suggested() -> None:
+    def remedy(path: str) -> str:
+        with pytest.raises(ConfigurationError, match="there is no parameter") as caught:
+            space({path: [1, 2]})
+        return caught.value.remedy
+
+    assert remedy("model.dept") == "Did you mean 'model.depth'?"
+    assert remedy("model.layers.0").startswith("'model.layers' is a list, which is tuned as a")
+    assert remedy("5").startswith("There is: model.rate, model.depth, ")
 
 
 def test_lists_and_mappings_as_choices() -> None:
@@ -287,6 +316,9 @@ def test_objective_reads_what_float_reads_of_polars() -> None:
     assert objective.read(polars.DataFrame({"a": [0.5]})) == 0.5
     assert objective.read(polars.Series([0.5])) == 0.5
     assert Objective("m", ("a", 1), "minimize").read(polars.DataFrame({"a": [1.0, 0.5]})) == 0.5
+    for key in ("", "a"):
+        with pytest.raises(ObjectiveError, match="It is a LazyFrame, whose values"):
+            Objective("m", key, "minimize").read(polars.LazyFrame({"a": [0.5]}))
 
 
 def test_what_is_wrong_with_a_value_is_said_with_what_to_write() -> None:
@@ -298,6 +330,14 @@ def test_what_is_wrong_with_a_value_is_said_with_what_to_write() -> None:
     )
     with pytest.raises(ObjectiveError, match="There is: a, b"):
         Objective("m", "", "minimize").read({"a": 1, "b": 2})
+    for empty in ({}, [], pd.DataFrame()):
+        for key in ("", "loss"):
+            with pytest.raises(ObjectiveError, match="It is empty\\."):
+                Objective("m", key, "minimize").read(empty)
+    with pytest.raises(ObjectiveError, match="There is: 0\\."):
+        Objective("m", "loss", "minimize").read([0.5])
+    with pytest.raises(ObjectiveError, match="It is of type float\\."):
+        Objective("m", "loss", "minimize").read(0.5)
     with pytest.raises(ObjectiveError, match="a number instead of text"):
         Objective("m", "a", "minimize").read({"a": "0.5"})
 
