@@ -126,9 +126,11 @@ def apply(
         click.echo(f"Not saved: {name} ({reason}); `{run.command}` makes it", err=True)
     unwritten, unconfirmed = adoption.left_to_plain_run(outputs)
     if unwritten:
-        click.echo(f"Trials left out {', '.join(unwritten)}; `{run.command}` makes them")
+        them = "it" if len(unwritten) == 1 else "them"
+        click.echo(f"Trials left out {', '.join(unwritten)}; `{run.command}` makes {them}")
     if unconfirmed:
-        click.echo(f"Trials confirm nothing; `{run.command}` confirms {', '.join(unconfirmed)}")
+        datasets = f"dataset{'' if len(unconfirmed) == 1 else 's'} {', '.join(unconfirmed)}"
+        click.echo(f"Trials do not confirm the {datasets}; `{run.command}` will")
     outputs.refuse_failed(trial, run)
 
 

@@ -255,7 +255,8 @@ def _left_out(nodes: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
     return [
         Text(
             f"\nTrials leave out {counted(len(nodes), 'node')} that the objective does not need."
-            f"{saves} `also:` in the block admits them:"
+            f"{saves} Name {'it' if len(nodes) == 1 else 'them'} under `also:` to run "
+            f"{'it' if len(nodes) == 1 else 'them'}, too:"
         ),
         *(
             Text.assemble(

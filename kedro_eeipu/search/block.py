@@ -202,7 +202,7 @@ def _parse_holdout(spec: Any, searched: Sequence[Objective], where_block: str) -
     for value in searched:
         if str(value) == str(holdout):
             raise ConfigurationError(
-                f"{holdout} is the {value.role}, too, so the search sees it",
+                f"{holdout} is also under `{value.role}`, so the search sees it",
                 where=where,
                 remedy="Name a value that is computed from other data.",
             )

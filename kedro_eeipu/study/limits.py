@@ -79,7 +79,7 @@ class Limits:
         """
         counted = counted_trials(trials)
         if self.trials is not None and counted >= self.trials:
-            return f"all {self.trials} trials are done"
+            return f"the study has its {in_number(self.trials, 'trial')}"
         if self.budget is not None and beside + sum(t.cost for t in trials) >= self.budget:
             return f"the budget of {self.budget:g} s of node time is used up"
         if repeats(trials, self.repeats):

@@ -122,8 +122,8 @@ def test_apply_names_what_only_a_plain_run_makes_and_confirms(shell: Shell) -> N
     shell("tune", "--trials", "1")
     result = shell("apply", "--best", "--env", "tuned")
     assert result.exit_code == 0, result.stderr
-    assert "Trials left out odd; `kedro run --env tuned` makes them" in result.stdout
-    assert "`kedro run --env tuned` confirms odd" in result.stdout
+    assert "Trials left out odd; `kedro run --env tuned` makes it" in result.stdout
+    assert "Trials do not confirm the dataset odd; `kedro run --env tuned` will" in result.stdout
     assert not (shell.project.path / "data/odd.pkl").exists()
 
 
@@ -173,6 +173,8 @@ def test_apply_into_a_file_that_sets_the_same_key_is_refused(shell: Shell) -> No
         "already sets shift",
         "--env tuned",
     )
+    shell.project.write_parameters({"shift": 1.0}, env="tuned")
+    refused(shell("apply", "--best", "--env", "tuned"), "already sets shift", "--env applied")
 
 
 @pytest.mark.parametrize("env", ["../evil", "/tmp", "", ".."])

@@ -47,6 +47,7 @@ def test_plan_shows_what_trials_leave_out_and_its_seconds(shell: Shell) -> None:
     assert left_out.keys() == {"plot", "tell"}
     assert all(seconds < 1 for seconds in left_out.values())
     assert "Trials leave out 2 nodes that the objective does not need." in shell("plan").stdout
+    assert " Name them under `also:` to run them, too:" in " ".join(shell("plan").stdout.split())
 
 
 def test_plan_says_why_a_node_is_never_cached(shell: Shell) -> None:

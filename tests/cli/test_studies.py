@@ -55,7 +55,7 @@ def test_own_values_are_checked_before_anything_runs(shell: Shell) -> None:
     assert not (shell.project.path / ".eeipu/study.db").exists()
     shown = shell("tune", "--trials", "1", "--try", "right.power=3").stdout
     assert shell.json("trials")[1]["params"]["right.power"] == 3
-    assert "Stopped: all 1 trials are done." in shown
+    assert "Stopped: the study has its 1 trial." in shown
 
 
 def test_explain_takes_a_number(tuned: Shell) -> None:

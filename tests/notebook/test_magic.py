@@ -21,7 +21,7 @@ def shell(project: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_study_in_a_notebook(shell: Any, capsys: pytest.CaptureFixture[str]) -> None:
     shell.run_line_magic("eeipu", "tune --trials 2 --sampler random")
-    assert "Stopped: all 2 trials are done." in capsys.readouterr().out
+    assert "Stopped: the study has its 2 trials." in capsys.readouterr().out
     shell.run_line_magic("eeipu", "trials --format json")
     assert [t["number"] for t in json.loads(capsys.readouterr().out)] == [0, 1]
 

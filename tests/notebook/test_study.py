@@ -56,7 +56,7 @@ def test_it_follows_a_study_that_goes_on(
 ) -> None:
     assert len(study.trials) == 3
     tune(project=project.path, trials=4, sampler="random")
-    assert "Stopped: all 4 trials are done." in capsys.readouterr().out
+    assert "Stopped: the study has its 4 trials." in capsys.readouterr().out
     tune(project=project.path, trials=4, quiet=True)
     assert not capsys.readouterr().out
     assert len(study.trials) == 4

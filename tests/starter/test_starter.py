@@ -58,7 +58,7 @@ def test_tune_is_the_third_command(
     project.path = new_project(tmp_path, monkeypatch)
     tuned = project.kedro("eeipu", "tune", "--trials", "2")
     assert tuned.returncode == 0, tuned.stderr
-    assert "all 2 trials are done" in tuned.stdout
+    assert "the study has its 2 trials" in tuned.stdout
     listed = project.kedro("eeipu", "trials", "--format", "json")
     first, second = json.loads(listed.stdout)
     assert [n["status"] for n in first["nodes"]] == ["ran"] * 5

@@ -79,7 +79,7 @@ def test_two_drivers_share_a_study(make_project: Any, postgresql: Any) -> None:
     trials = tuners[0].study.trials()
     assert [t.state for t in trials] == ["complete"] * 12
     assert len({json.dumps(t.params, sort_keys=True) for t in trials}) == 12
-    assert tuners[1]._limit_reached() == "all 12 trials are done"
+    assert tuners[1]._limit_reached() == "the study has its 12 trials"
 
 
 def test_two_containers_with_one_host_name_leave_each_other_alone(

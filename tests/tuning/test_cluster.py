@@ -99,7 +99,7 @@ def test_workers_share_what_they_compute(project: Any) -> None:
     search(project, shift={"low": 0.0, "high": 50.0})
     done = project.kedro("eeipu", "tune", "--workers", "3", "--trials", "6")
     assert done.returncode == 0, done.stderr
-    assert "all 6 trials are done" in done.stdout
+    assert "the study has its 6 trials" in done.stdout
     assert done.stdout.count("\ntrial ") + done.stdout.startswith("trial ") == 6
     assert "distributed" not in done.stderr
     counts = collections.Counter(executed(project))
