@@ -330,7 +330,8 @@ def test_what_is_wrong_with_a_value_is_said_with_what_to_write() -> None:
     )
     with pytest.raises(ObjectiveError, match="There is: a, b"):
         Objective("m", "", "minimize").read({"a": 1, "b": 2})
-    for empty in ({}, [], pd.DataFrame()):
+    nothing: list[Any] = [{}, [], pd.DataFrame()]
+    for empty in nothing:
         for key in ("", "loss"):
             with pytest.raises(ObjectiveError, match="It is empty\\."):
                 Objective("m", key, "minimize").read(empty)
