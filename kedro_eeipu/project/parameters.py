@@ -130,6 +130,7 @@ def context_parameters(context: KedroContext, where: str) -> dict[str, Any]:
 
 
 def check_loader(
+    context: KedroContext,
     session: Any,
     runtime_params: Mapping[str, Any],
     parameters: Mapping[str, Any],
@@ -138,7 +139,8 @@ def check_loader(
     """Refuse a loader of the project's own that drops runtime parameters: all trials would be one.
 
     Args:
-        session: What loads the project.
+        context: The context of the project.
+        session: What loads it with other parameters.
         runtime_params: What the user gave with ``--params``.
         parameters: The parameters of the project, these among them.
         space: What is searched.
@@ -146,7 +148,6 @@ def check_loader(
     Raises:
         ConfigurationError: It does.
     """
-    context = session.load_context(dict(runtime_params))
     if is_kedro_loader(context.config_loader):
         return
     for r in space:

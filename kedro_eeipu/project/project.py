@@ -161,7 +161,7 @@ class Project:
             needed = needed_nodes(registered, space, catalog_of(context), block_place)
         pipeline = keep_nodes(registered, needed)
         check_reach(registered, pipeline, space, block_place, parameters)
-        check_loader(session, given, parameters, space)
+        check_loader(context, session, given, parameters, space)
         settings = load_settings(context)
         return cls(
             path=path,
