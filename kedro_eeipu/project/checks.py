@@ -118,7 +118,7 @@ def check_objective(pipeline: Pipeline, space: SearchSpace, where: str, name: st
         ConfigurationError: No node does.
     """
     produced = sorted(pipeline.all_outputs())
-    is_shared = where.endswith(": eeipu") and name != "__default__"
+    is_shared = where.endswith(": eeipu") and name != "__default__" and bool(pipeline.nodes)
     for value in space.values:
         if value.dataset not in produced:
             raise ConfigurationError(

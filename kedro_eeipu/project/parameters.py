@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import yaml
 from kedro.config import MissingConfigException
 from kedro.framework.context import KedroContext
 from kedro.io import DatasetError
@@ -40,15 +41,36 @@ def open_context(session: Any, runtime_params: Mapping[str, Any] | None = None) 
     """The context of a session, for the first time.
 
     Raises:
-        ConfigurationError: MLflow cannot open its store, which kedro-mlflow does here.
+        ConfigurationError: MLflow cannot open its store, which kedro-mlflow does here; or
+            ``eeipu.yml`` is a list.
     """
     try:
         context: KedroContext = session.load_context(dict(runtime_params or {}))
-        return context
     except Exception as error:
         if type(error).__name__ != "MlflowException":
             raise
         raise unopened_store(error, "mlflow.yml") from None
+    _refuse_lists(context, "eeipu")
+    return context
+
+
+def _refuse_lists(context: KedroContext, key: str) -> None:
+    """Refuse files of a key of the configuration that hold something else than keys and values.
+
+    Raises:
+        ConfigurationError: One does.
+    """
+    for file in configuration_files(context, key):
+        try:
+            content = yaml.safe_load(file.read_text())
+        except (OSError, ValueError, yaml.YAMLError):  # who reads it in earnest says what is wrong
+            continue
+        if content is not None and not isinstance(content, Mapping):
+            raise ConfigurationError(
+                f"it must be a mapping, not a {type(content).__name__}",
+                where=shown_path(context, file),
+                remedy="Write a `key: value` on each line.",
+            )
 
 
 def parameters_file(context: KedroContext, block: str = "eeipu") -> str:
@@ -107,6 +129,7 @@ def catalog_errors(context: KedroContext) -> Iterator[None]:
             raise
         raise ConfigurationError(str(error.args[0]).splitlines()[0], where="catalog.yml") from None
     except UNREADABLE as error:
+        _refuse_lists(context, "catalog")
         raise unreadable(error, context, "catalog.yml") from None
 
 
@@ -125,7 +148,11 @@ def context_parameters(context: KedroContext, where: str) -> dict[str, Any]:
         return dict(context.config_loader["parameters"])
     except MissingConfigException:
         return {}
+    except AttributeError:  # Kedro asks a list for its keys
+        _refuse_lists(context, "parameters")
+        raise
     except UNREADABLE as error:
+        _refuse_lists(context, "parameters")
         raise unreadable(error, context, where) from None
 
 

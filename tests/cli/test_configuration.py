@@ -326,6 +326,7 @@ def test_names_in_settings_that_match_nothing_are_told(shell: Shell) -> None:
     assert "Did you mean 'score'?" in result.stderr
 
 
-def test_settings_that_are_no_mapping(shell: Shell) -> None:
-    (shell.project.path / "conf" / "base" / "eeipu.yml").write_text("[1]\n")
-    refused(shell("tune"), "eeipu.yml")
+@pytest.mark.parametrize("name", ["eeipu.yml", "catalog.yml", "parameters.yml"])
+def test_configuration_that_is_no_mapping(shell: Shell, name: str) -> None:
+    (shell.project.path / "conf" / "base" / name).write_text("[1]\n")
+    refused(shell("tune"), f"Error: conf/base/{name}: it must be a mapping, not a list\n")
