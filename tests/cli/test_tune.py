@@ -192,7 +192,7 @@ def test_study_that_ends_without_a_value_exits_with_one(
     assert "no trial of study 'my study' has completed. The last error: " in result.stderr
     assert "no licence" in result.stderr
     assert "`kedro eeipu trials --study 'my study'` lists them." in result.stderr
-    assert ("Stopped: all 2 trials are done." in result.stdout) is (not quiet)
+    assert ("Stopped: the study has its 2 trials." in result.stdout) is (not quiet)
 
 
 def test_live_view_in_a_terminal(project: Any) -> None:

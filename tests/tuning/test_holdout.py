@@ -76,7 +76,7 @@ def test_node_that_fails_says_so(held_out: Any) -> None:
 @pytest.mark.parametrize(
     ("holdout", "words"),
     [
-        ({"dataset": "metrics", "key": "loss"}, "is the objective, too"),
+        ({"dataset": "metrics", "key": "loss"}, "is also under `objective`"),
         ({"dataset": "tset", "key": "loss"}, "eeipu.holdout: no node"),
         ({"key": "loss"}, "names no dataset"),
         ({"dataset": "test", "direction": "up"}, "direction is 'up'"),
