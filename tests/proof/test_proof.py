@@ -14,7 +14,7 @@ import pytest
 HERE = Path(__file__).parent
 STALE = "declared / file without / trial"
 RIGHT = "declared / file with depends_on / trial"
-LEFT = "files / file in the working directory / behind"
+LEFT = "functions / name of builtins / behind"
 
 
 @pytest.fixture(scope="module")
