@@ -41,7 +41,7 @@ class Findings:
     def opens(self, path: str, flags: int) -> None:
         """A file is about to be opened."""
         path = os.path.abspath(path)
-        if flags & (os.O_WRONLY | os.O_CREAT | os.O_TRUNC):
+        if flags & (os.O_WRONLY | os.O_CREAT | os.O_TRUNC) or not os.path.exists(path):
             self._written.add(path)
         elif path not in self._written and len(self.opened) < _MOST_FINDINGS:
             self.opened[path] = None
@@ -121,7 +121,9 @@ def findings() -> Iterator[Findings]:
 
 
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
-    if event == "open" and (found := _watched.findings) is not None:
-        path, _, flags = arguments
-        if isinstance(path, str | bytes | os.PathLike):
-            found.opens(os.fsdecode(path), int(flags))
+    found = _watched.findings
+    if found is None or event not in ("open", "sqlite3.connect"):
+        return
+    path, flags = arguments[0], arguments[2] if event == "open" else os.O_RDONLY
+    if isinstance(path, str | bytes | os.PathLike):
+        found.opens(os.fsdecode(path), int(flags))

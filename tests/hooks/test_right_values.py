@@ -498,6 +498,7 @@ def test_class_of_the_project_that_keeps_values_in_memory_counts(project: Any) -
 FOUND = """
 import importlib
 import json
+import sqlite3
 from pathlib import Path
 
 def load(parts, p):
@@ -509,6 +510,7 @@ def load(parts, p):
         "scale": json.loads(scale.read_text()),
         "parts": {name: part() for name, part in parts.items()},
         "own": Path("data/own.txt").read_text(),
+        "table": sqlite3.connect("data/table.db").execute("select 1").fetchall(),
         "p": p,
     }
 
@@ -536,6 +538,7 @@ def test_files_and_modules_that_a_node_finds_by_itself_are_told(
     )
     (project.path / "data" / "parts").mkdir()
     (project.path / "data" / "parts" / "a.txt").write_text("1")
+    (project.path / "data" / "table.db").write_bytes(b"")
     for name in ("rates", "scale"):
         (project.path / "data" / f"{name}.json").write_text("2")
     package = project.path / "src" / "demo_found"
@@ -554,6 +557,6 @@ def test_files_and_modules_that_a_node_finds_by_itself_are_told(
             del sys.modules[name]
     told = [text.partition(". Its key")[0] for text in warnings]
     assert told == [
-        "load opens data/rates.json",
+        "load opens data/rates.json, data/table.db",
         "score imports demo_found, demo_found.impl1 by a name that it computes",
     ]

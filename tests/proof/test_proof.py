@@ -14,7 +14,7 @@ import pytest
 HERE = Path(__file__).parent
 STALE = "declared / file without / trial"
 RIGHT = "declared / file with depends_on / trial"
-LEFT = "functions / name of builtins / behind"
+LEFT = "files / temporary file under a fixed name / behind"
 
 
 @pytest.fixture(scope="module")
