@@ -104,6 +104,7 @@ class NodeAction:
         self.call = NodeCall(node, self.meta, thresholds)
         self._saved: dict[str, Output] = {}
         self._served: Record | None = None
+        self._unseen = ""
         self._finished = self._is_recalled = False
         self._kept = 0
         self._prepare()
@@ -144,6 +145,7 @@ class NodeAction:
         """
         self._served, self._is_recalled = record, recall
         self._promise(record)
+        self._warn_of_what_is_unseen(record.meta.get("unseen", ""))
         self.tell(NodeState.REUSED, record=record)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -310,15 +312,15 @@ class NodeAction:
             self._state.warn_of_what_stays()
         bypass_what_shares_state(self, self.peers.values(), before)
         bypass_what_shares_inputs(self, self.peers.values())
-        self._warn_of_what_is_unseen()
+        if self.identity is not None:
+            known = (*self.identity.files, str(self.store.root))
+            modules = {label.partition(":")[0] for label in self.identity.code.parts}
+            self._unseen = self.call.found.unseen(self.identity.project, known, modules)
+            self._warn_of_what_is_unseen(self._unseen)
 
-    def _warn_of_what_is_unseen(self) -> None:
-        """Say what the function has found by itself, if the node is recorded all the same."""
-        if self.identity is None:
-            return
-        known = (*self.identity.files, str(self.store.root))
-        reached_modules = {label.partition(":")[0] for label in self.identity.code.parts}
-        if unseen := self.call.found.unseen(self.identity.project, known, reached_modules):
+    def _warn_of_what_is_unseen(self, unseen: str) -> None:
+        """Say what the function found by itself when it ran, if it did."""
+        if unseen:
             warn_once(
                 "%s %s. Its key does not see that: after an edit, cached results are still reused."
                 " Name the files in eeipu.yml (depends_on), or let the node run in every trial"
@@ -354,6 +356,7 @@ class NodeAction:
                 output.promise(None)
             return None
         self._served, self._key = record, record.key
+        self._warn_of_what_is_unseen(record.meta.get("unseen", ""))
         self.tell(NodeState.REUSED, record=record)
         self._state.resume(record)
         return self._recalled(args, kwargs) if recalled else in_output_structure(self.node, values)
@@ -373,7 +376,7 @@ class NodeAction:
             return
         blobs = [self._saved[name].blob for name in self.node.outputs]
         meta = record_meta(self.node, self.identity, self.meta, self.call, blobs, self.parts())
-        meta |= self._state.meta()
+        meta |= self._state.meta() | ({"unseen": self._unseen} if self._unseen else {})
         key = self._state.key_of_record(self._key)
         if key != self._key and meta.get("draws"):  # to be looked for by the state of generators
             put_record(self.store, self._key, (), {**self.meta, "draws": meta["draws"]})

@@ -552,10 +552,15 @@ def test_files_and_modules_that_a_node_finds_by_itself_are_told(
     monkeypatch.setattr(dataset.logger, "warning", lambda text, *a: warnings.append(text % a))
     try:
         assert values(project, (0, 1), (1, 1)) == [2.0, 3.0]
+        told = [text.partition(". Its key")[0] for text in warnings]
+        warnings.clear()
+        monkeypatch.setattr(dataset, "_warned", set())
+        assert values(project, (0, 1), study="again") == [2.0]
+        reused = [text.partition(". Its key")[0] for text in warnings]
     finally:
         for name in [name for name in sys.modules if name.startswith("demo_found")]:
             del sys.modules[name]
-    told = [text.partition(". Its key")[0] for text in warnings]
+    assert told == reused
     assert told == [
         "load opens data/rates.json, data/table.db",
         "score imports demo_found, demo_found.impl1 by a name that it computes",
