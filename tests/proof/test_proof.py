@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 HERE = Path(__file__).parent
-STALE = "declared / file without / trial"
+STALE = "values that hold code / base64 text / trial"
 RIGHT = "declared / file with depends_on / trial"
 LEFT = "files / temporary file under a fixed name / behind"
 
@@ -24,7 +24,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
     command = [HERE / "run.py", "--edits", "-1", "--behind", "-1", "--only", pattern, "--out", out]
     done = subprocess.run([sys.executable, *map(str, command)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert "| declared | 2 | 1 |" in done.stdout
+    assert "| values that hold code | 1 | 0 |" in done.stdout
     return {r["id"]: r for r in map(json.loads, out.read_text().splitlines())}
 
 
