@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator, Sequence, Set
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +124,7 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     found = _watched.findings
     if found is None or event not in ("open", "sqlite3.connect"):
         return
-    path, flags = arguments[0], arguments[2] if event == "open" else os.O_RDONLY
-    if isinstance(path, str | bytes | os.PathLike):
-        found.opens(os.fsdecode(path), int(flags))
+    with suppress(Exception):  # an error here would be the node's
+        path, flags = arguments[0], arguments[2] if event == "open" else os.O_RDONLY
+        if isinstance(path, str | bytes | os.PathLike):
+            found.opens(os.fsdecode(path), int(flags))

@@ -7,6 +7,8 @@ import io
 import math
 import os
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -77,6 +79,19 @@ def test_nans_stay_those_that_code_compares_with() -> None:
     column = _again(pd.DataFrame({"a": pd.Series(["x", np.nan], dtype=object)}))
     assert isinstance(column, pd.DataFrame)
     assert column["a"].to_list()[1] is np.nan
+
+
+def test_nan_of_numpy_is_read_where_numpy_was_not_imported(tmp_path: Path) -> None:
+    data, digest = _written({"loss": np.nan})
+    (tmp_path / "payload").write_bytes(data)
+    code = (
+        "import io, sys\nfrom kedro_eeipu.cache.store import payload\n"
+        "sys.modules.pop('numpy', None)\n"
+        f"data = open({str(tmp_path / 'payload')!r}, 'rb').read()\n"
+        f"print(payload.read(io.BytesIO(data), len(data), {digest!r}))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "{'loss': nan}", done.stderr
 
 
 def test_value_of_a_library_names_its_version(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ another version of its library, which may be all that a node downstream uses of 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import json
 import math
@@ -42,6 +43,7 @@ _LARGE = 1 << 22
 _LONGEST_TEXT = 64
 _MOST_TEXTS = 20_000  # each costs a call when it is loaded
 _PLAIN_NODES = 10_000
+_NUMPY_NAN = -2
 # Classes of polars that hold Python functions as pickles within their own bytes.
 _POLARS_CODE = frozenset({"Expr"})
 # Values that are pickled without their data: queries, and files that are read when it is needed.
@@ -293,10 +295,13 @@ class _Unpickler(pickle.Unpickler):
     def __init__(self, stream: Any, buffers: list[Any], texts: list[str]) -> None:
         super().__init__(io.BytesIO(stream), buffers=buffers)
         self._texts = texts
-        self._nans = _nans()
 
     def persistent_load(self, number: Any) -> str | float:
-        return self._texts[number] if number >= 0 else self._nans[number]
+        if number >= 0:
+            return self._texts[number]
+        if number == _NUMPY_NAN:
+            importlib.import_module("numpy")  # what was written may need nothing else of it
+        return _nans()[number]
 
 
 def _nans() -> dict[int, float]:
@@ -305,12 +310,12 @@ def _nans() -> dict[int, float]:
     ``value is np.nan`` holds for a value that Kedro hands on, whose copies share them.
     """
     numpy = sys.modules.get("numpy")
-    return {-1: math.nan} if numpy is None else {-1: math.nan, -2: numpy.nan}
+    return {-1: math.nan} | ({} if numpy is None else {_NUMPY_NAN: numpy.nan})
 
 
 def _library(kind: type) -> tuple[str, str] | None:
     """Name and version of the library of a type, None for Python's own and the project's."""
-    origin = origin_of(kind.__module__)
+    origin = origin_of(str(kind.__module__))
     return None if origin.name in ("", "python") else (origin.name, origin.version)
 
 
