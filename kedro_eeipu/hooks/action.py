@@ -18,7 +18,8 @@ from kedro_eeipu.cache.store.store import Blob, CacheMiss, Record, Store
 from kedro_eeipu.curves import Thresholds
 from kedro_eeipu.errors import error_text
 from kedro_eeipu.hooks.calling import NodeCall
-from kedro_eeipu.hooks.dataset import MemoizedDataset, warn_once
+from kedro_eeipu.hooks.dataset import MemoizedDataset
+from kedro_eeipu.hooks.found_by_itself import warn_of_unseen
 from kedro_eeipu.hooks.key import Identity, in_output_structure, key_parts, node_key
 from kedro_eeipu.hooks.node_state import StateOfNode
 from kedro_eeipu.hooks.process_state import CarriedState, ProcessState
@@ -145,7 +146,7 @@ class NodeAction:
         """
         self._served, self._is_recalled = record, recall
         self._promise(record)
-        self._warn_of_what_is_unseen(record.meta.get("unseen", ""))
+        warn_of_unseen(self.node.name, record.meta.get("unseen", ""))
         self.tell(NodeState.REUSED, record=record)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -316,18 +317,7 @@ class NodeAction:
             known = (*self.identity.files, str(self.store.root))
             modules = {label.partition(":")[0] for label in self.identity.code.parts}
             self._unseen = self.call.found.unseen(self.identity.project, known, modules)
-            self._warn_of_what_is_unseen(self._unseen)
-
-    def _warn_of_what_is_unseen(self, unseen: str) -> None:
-        """Say what the function found by itself when it ran, if it did."""
-        if unseen:
-            warn_once(
-                "%s %s. Its key does not see that: after an edit, cached results are still reused."
-                " Name the files in eeipu.yml (depends_on), or let the node run in every trial"
-                " (cache: false)",
-                self.node.name,
-                unseen,
-            )
+            warn_of_unseen(self.node.name, self._unseen)
 
     @property
     def is_decided(self) -> bool:
@@ -356,7 +346,7 @@ class NodeAction:
                 output.promise(None)
             return None
         self._served, self._key = record, record.key
-        self._warn_of_what_is_unseen(record.meta.get("unseen", ""))
+        warn_of_unseen(self.node.name, record.meta.get("unseen", ""))
         self.tell(NodeState.REUSED, record=record)
         self._state.resume(record)
         return self._recalled(args, kwargs) if recalled else in_output_structure(self.node, values)

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from kedro_eeipu.cache.identity.origin import loaded_modules, origin_of
+from kedro_eeipu.hooks.dataset import warn_once
 
-__all__ = ["Findings", "findings"]
+__all__ = ["Findings", "findings", "warn_of_unseen"]
 
 _MOST_FINDINGS = 1000
 _MOST_NAMED = 3
@@ -54,40 +55,48 @@ class Findings:
             known: Files and folders that the key sees.
             reached: Modules that it sees; another process may import them late.
         """
-        files = [f for f in self.opened if _is_data(f, project) and not _is_within(f, known)]
-        found = [f"opens {_listed([_named(f, project) for f in files])}"] if files else []
+        roots = (str(project), os.path.realpath(project))
+        named = {f: name for f in self.opened if _is_data(name := _named(f, roots))}
+        places = [os.path.realpath(place) for place in known if place] if named else []
+        files = [n for f, n in named.items() if os.path.isfile(f) and not _is_within(f, places)]
+        found = [f"opens {_listed(files)}"] if files else []
         modules = [m for m in self.imported if m not in reached and origin_of(m).is_project]
         found += [f"imports {_listed(modules)} by a name that it computes"] if modules else []
         return " and ".join(found)
 
 
-def _is_data(file: str, project: Path) -> bool:
+def warn_of_unseen(node: str, unseen: str) -> None:
+    """Say what a node's function found by itself when it ran, if it did."""
+    if unseen:
+        warn_once(
+            "%s %s. Its key does not see that: after an edit, cached results are still reused."
+            " Name the files in eeipu.yml (depends_on), or let the node run in every trial"
+            " (cache: false)",
+            node,
+            unseen,
+        )
+
+
+def _is_data(name: str) -> bool:
     """Whether a file is the project's and no code; hidden folders are those of tools."""
-    name = _named(file, project)
-    folders = Path(name).parts
     return (
         not os.path.isabs(name)
-        and not any(part.startswith(".") or part in _INSTALLED for part in folders)
+        and not any(part.startswith(".") or part in _INSTALLED for part in Path(name).parts)
         and Path(name).suffix not in _CODE
-        and os.path.isfile(file)
     )
 
 
-def _named(file: str, project: Path) -> str:
+def _named(file: str, roots: Sequence[str]) -> str:
     """A file of the project by its path in it, others as they are."""
-    for root in (str(project), os.path.realpath(project)):
+    for root in roots:
         if file.startswith(root + os.sep):
             return file[len(root) + 1 :]
     return file
 
 
-def _is_within(file: str, known: Sequence[str]) -> bool:
+def _is_within(file: str, places: Sequence[str]) -> bool:
     real = os.path.realpath(file)
-    return any(
-        path == own or path.startswith(own + os.sep)
-        for own in map(os.path.realpath, filter(None, known))
-        for path in (file, real)
-    )
+    return any(real == place or real.startswith(place + os.sep) for place in places)
 
 
 def _listed(found: Sequence[str]) -> str:
