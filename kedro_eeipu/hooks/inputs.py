@@ -28,13 +28,12 @@ from kedro_eeipu.cache.identity.canonical import Unidentifiable, combine
 from kedro_eeipu.cache.identity.code import code_identity
 from kedro_eeipu.cache.identity.fingerprint import fingerprint
 from kedro_eeipu.cache.identity.origin import is_project_object, origin_of
+from kedro_eeipu.cache.identity.requirements import PLUMBING, with_requirements
 from kedro_eeipu.config.settings import InputSettings
 from kedro_eeipu.hooks.places import content_of, place_of, queried_version
 
 __all__ = ["FileToken", "dataset_identity", "free_input", "validators_token"]
 
-# What a dataset of any kind is made with.
-_PLUMBING = frozenset({"", "python", "kedro", "kedro_datasets", "kedro_eeipu", "fsspec"})
 # Arguments that say where and with whose rights data is read, not what is read.
 _WHERE = frozenset({"filepath", "path", "credentials", "versioned", "version", "type"})
 
@@ -66,9 +65,9 @@ def _libraries(kind: type) -> dict[str, str]:
         if name.startswith("__") or not isinstance(module, str):
             continue
         origin = origin_of(module)
-        if origin.name not in _PLUMBING:
+        if origin.name not in PLUMBING:
             found[origin.name] = origin.version
-    return dict(sorted(found.items()))
+    return with_requirements(dict(sorted(found.items())))
 
 
 def _arguments(kind: type, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -231,18 +231,23 @@ def trial_json(history: History, trial: TrialRecord) -> dict[str, Any]:
 
 def code_changes(now: Mapping[str, str], before: Mapping[str, str]) -> list[str]:
     """What differs between the code of two records, in words."""
-    changes = []
+    changes, of_others = [], []
     for name in sorted(set(now) | set(before)):
         old, new = before.get(name), now.get(name)
         if old == new:
             continue
-        if name.startswith("library ") or name == "python":
+        kind, _, rest = name.partition(" ")
+        if kind == "required":
+            change = f"{rest}, which a library requires: {old or 'none'} -> {new or 'none'}"
+            (changes if old and new else of_others).append(change)
+        elif kind in ("library", "python"):
             changes.append(f"{name}: {old or 'not used'} -> {new or 'not used'}")
         else:
             module, _, thing = name.partition(":")
             verb = "is new" if old is None else "is no longer used" if new is None else "changed"
             changes.append(f"{thing} in {module} {verb}" if thing else f"{name} {verb}")
-    return changes
+    # What came or went with a library that another line names says nothing more.
+    return changes or of_others
 
 
 def changed_parts(a: NodeRecord, b: NodeRecord) -> list[str]:

@@ -120,3 +120,13 @@ def test_code_changes_in_words() -> None:
         "h in c is new",
         "library numpy: numpy 1.0 -> numpy 2.0",
     ]
+
+
+def test_what_a_library_requires_is_named_where_it_alone_differs() -> None:
+    before = {"library scipy": "scipy 1.0", "required numpy": "1.0", "required old": "1.0"}
+    upgraded = {**before, "required numpy": "2.0"}
+    assert code_changes(upgraded, before) == ["numpy, which a library requires: 1.0 -> 2.0"]
+    with_another = {**upgraded, "library dask": "dask 1.0", "required toolz": "1.0"}
+    assert code_changes(with_another, upgraded) == ["library dask: not used -> dask 1.0"]
+    installed = {**before, "required new": "1.0"}
+    assert code_changes(installed, before) == ["new, which a library requires: none -> 1.0"]

@@ -34,6 +34,7 @@ from kedro_eeipu.cache.identity.objects import Unit
 from kedro_eeipu.cache.identity.origin import PYTHON, is_compiled, origin_of
 from kedro_eeipu.cache.identity.reflection import READERS, SIGNS
 from kedro_eeipu.cache.identity.replaced import replaced_in_libraries
+from kedro_eeipu.cache.identity.requirements import required, with_requirements
 
 __all__ = ["CodeIdentity", "code_identity", "type_digest"]
 
@@ -49,8 +50,8 @@ class CodeIdentity:
 
     Attributes:
         digest: sha256 in hex.
-        parts: short digests by ``"module:qualname"``, versions by ``"library NAME"`` and
-            ``"python"``, and ``"callable"`` for the node's callable itself (partial arguments,
+        parts: short digests by ``"module:qualname"``, versions by ``"library NAME"``,
+            ``"required NAME"`` (by a library) and ``"python"``, and ``"callable"`` for the node's callable itself (partial arguments,
             the object of a bound method); comparing two of them says what changed.
         lazy: ``"module:name"`` of the global variables that are empty yet and to which only
             functions without arguments write, which make them of nothing that differs.
@@ -154,7 +155,7 @@ class _Walk(ClassWriter):
 
     def identity(self, with_caches: bool) -> CodeIdentity:
         state = hashlib.sha256(PYTHON.encode())
-        for name, version in sorted(self.libraries.items()):
+        for name, version in sorted(with_requirements(self.libraries).items()):
             state.update(f"\n{name}={version}".encode())
         for number, unit in enumerate(self.units):
             state.update(b"\nunit %d " % number)
@@ -188,6 +189,7 @@ class _Walk(ClassWriter):
         parts = {f"library {name}": version for name, version in self.libraries.items()}
         parts["python"] = PYTHON
         parts.pop("library python", None)
+        parts |= {f"required {name}": v for name, v in required(self.libraries).items()}
         for unit in self.units:
             label, count = unit.label, 1
             while label in parts:

@@ -24,6 +24,7 @@ __all__ = [
     "library_module_of",
     "loaded_modules",
     "origin_of",
+    "owners",
 ]
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -162,6 +163,11 @@ def _is_installed(path: str) -> bool:
     )
 
 
+def owners(top: str) -> list[str]:
+    """Names of the distributions that own a top-level name."""
+    return sorted(_owners().get(top, ()))
+
+
 @functools.lru_cache(maxsize=1)
 def _owners() -> dict[str, set[str]]:
     """Names of the distributions that own each top-level name.
@@ -192,7 +198,7 @@ def _first_folders(distribution: importlib.metadata.Distribution) -> set[str]:
 def _library_version(top: str) -> str:
     """Versions of all distributions that own a top-level name; empty if there is none."""
     versions = []
-    for name in sorted(_owners().get(top, ())):
+    for name in owners(top):
         try:
             versions.append(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:

@@ -24,6 +24,7 @@ from typing import IO, Any
 from kedro_eeipu.cache.files.status import is_fresh, version_of, why_shared
 from kedro_eeipu.cache.identity.code import code_identity
 from kedro_eeipu.cache.identity.origin import is_project_object, origin_of
+from kedro_eeipu.cache.identity.requirements import with_requirements
 from kedro_eeipu.cache.identity.pickles import find, globals_inside
 from kedro_eeipu.cache.store.chunks import (
     ChunkWriter,
@@ -100,7 +101,7 @@ def write(
         code = {
             name: code_identity(obj).digest for name in names if (obj := find(name)) is not None
         }
-        libraries = dict(sorted(filter(None, {*map(_library, pickler.kinds)})))
+        libraries = with_requirements(dict(sorted(filter(None, {*map(_library, pickler.kinds)}))))
         described = {"stream": stream, "buffers": lengths, "code": code, "libraries": libraries}
         index = json.dumps({**described, "texts": list(pickler.texts)}).encode()
         out.write(index + _FOOTER.pack(len(index), _MAGIC))
