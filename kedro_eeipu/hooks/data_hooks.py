@@ -16,6 +16,8 @@ from types import FunctionType
 from typing import Any
 
 from kedro.framework import project as kedro_project
+from kedro.io.core import is_parameter
+from kedro.pipeline.node import Node
 
 from kedro_eeipu.cache.identity.canonical import Unidentifiable, combine
 from kedro_eeipu.cache.identity.code import code_identity
@@ -44,13 +46,14 @@ class DataHooks:
 
     Attributes:
         by_name: Whether code of the project is among them: it may treat one dataset or node
-            otherwise than another of the same content, so names count.
+            otherwise than another of the same content, so names, tags and metadata count.
 
     Raises:
         Unidentifiable: The code of one cannot be identified.
     """
 
     def __init__(self, manager: Any, catalog: Any = None) -> None:
+        self._catalog = catalog
         self.by_name = False
         tokens = [] if manager is None else sorted(self._tokens(manager))
         if is_project_object(type(catalog)):
@@ -60,13 +63,23 @@ class DataHooks:
             tokens.append(["made with", _arguments_of_hooks()])
         self._token = combine(hooks=tokens) if tokens else ""
 
-    def token(self, *names: str) -> str:
+    def token(self, node: Node) -> str:
         """Their part of the key of a node, empty where there are none.
 
-        Args:
-            names: Names of the node and of its datasets.
+        Raises:
+            Unidentifiable: The metadata of one of its datasets cannot be fingerprinted.
         """
-        return combine(hooks=self._token, names=names) if self.by_name else self._token
+        if not self.by_name:
+            return self._token
+        names = [node.name, *node.inputs, *node.outputs]
+        metadata = {name: fingerprint(self._metadata(name)) for name in names[1:]}
+        tags = sorted(node.tags)
+        return combine(hooks=self._token, names=names, tags=tags, metadata=metadata)
+
+    def _metadata(self, name: str) -> Any:
+        if self._catalog is None or is_parameter(name) or name not in self._catalog:
+            return None
+        return getattr(self._catalog.get(name), "metadata", None)
 
     def _tokens(self, manager: Any) -> Iterator[list[str]]:
         for spec in (*_SEE_DATA, *_PREPARE):

@@ -63,6 +63,7 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
         stored: Whether the value goes to the shared store, or only to the run's own.
         lies_in_file: Whether the catalog declares it as one that outlives the process.
         files: Where its files are kept if its value is lazy, ``None`` where none are.
+        metadata: What the catalog says about it to hooks and plugins; by default that of ``declared``.
 
     Attributes:
         is_altered: Whether a node was seen to change the content in place.
@@ -82,6 +83,7 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
         stored: bool = True,
         lies_in_file: bool = False,
         files: KeptFiles | None = None,
+        metadata: Any = None,
     ) -> None:
         self.name = name
         self.store = store
@@ -99,6 +101,7 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
         self._written: set[str | None] = set()  # private files with the content
         self.is_altered = False
         self.unstorable = ""
+        self.metadata = metadata or getattr(declared, "metadata", None)
 
     @property
     def output(self) -> Output | None:

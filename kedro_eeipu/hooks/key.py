@@ -111,7 +111,7 @@ def identify(
         current,
         settings_token(node, settings, project),
         validators_token(node, catalog),
-        hooks.token(node.name, *node.inputs, *node.outputs),
+        hooks.token(node),
         project=project,
         files=(
             *(location(d) for d in map(wrapped_dataset, inputs.values())),

@@ -144,6 +144,7 @@ class StandIns:
                     stored=identity is not None,
                     lies_in_file=is_persistent(self._declared(name)),
                     files=self._files(name, dataset, kind_tokens[name]),
+                    metadata=getattr(self._declared(name), "metadata", None),
                 )
                 for name, dataset in declared.items()
             }

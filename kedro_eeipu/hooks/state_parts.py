@@ -61,15 +61,11 @@ def parts_without_key(
         manager: Pluggy's manager of the session's hooks.
     """
 
-    def hooks() -> str:
-        names = (node.name, *node.inputs, *node.outputs)
-        return DataHooks(manager, catalog).token(*names)
-
     parts = {
         "code": _or_empty(lambda: code_identity(node.func).digest),
         "settings": _or_empty(lambda: settings_token(node, settings, project)),
         "validators": _or_empty(lambda: validators_token(node, catalog)),
-        "hooks": _or_empty(hooks),
+        "hooks": _or_empty(lambda: DataHooks(manager, catalog).token(node)),
     }
     for name, dataset in inputs.items():
         if not is_parameter(name):

@@ -259,6 +259,40 @@ def test_what_a_hook_is_made_with_is_part_of_the_key(project: Any) -> None:
     assert _tune_once(project, "two")[0] == 27.0
 
 
+def test_metadata_and_tags_that_a_hook_may_read_are_part_of_the_key(project: Any) -> None:
+    _summing(project)
+    hook = "@hook_impl\ndef before_node_run(self, node, catalog, inputs):\n"
+    hook += "    if 'total' in inputs:\n"
+    hook += "        return {'total': inputs['total'] + catalog.get('total').metadata['add']}\n"
+    hook += "    if 'raw' in inputs and 'more' in node.tags:\n"
+    hook += "        inputs['raw']['rows'].append(catalog.get('raw').metadata['more'])\n"
+    _with_hook(project, hook)
+
+    def value(study: str, add: float, more: float, tags: list[str]) -> float:
+        write(
+            project,
+            SUM,
+            f"node(nodes.total, ['raw', 'params:first.p'], 'total', tags={tags}),"
+            "node(nodes.score, ['total', 'params:second.q'], 'metrics')",
+            {
+                "raw": {
+                    **{"type": "json.JSONDataset", "filepath": "data/raw.json"},
+                    "metadata": {"more": more},
+                },
+                "total": {
+                    **{"type": "pickle.PickleDataset", "filepath": "data/total.pkl"},
+                    "metadata": {"add": add},
+                },
+            },
+        )
+        return _tune_once(project, study)[0]
+
+    assert value("one", 1.0, 2.0, []) == 8.0
+    assert value("two", 2.0, 2.0, []) == 9.0
+    assert value("three", 2.0, 2.0, ["more"]) == 11.0
+    assert value("four", 2.0, 3.0, ["more"]) == 12.0
+
+
 def test_hook_that_only_measures_makes_nothing_run_again(project: Any) -> None:
     _summing(project)
     hook = "def __init__(self):\n    self.times = {}\n"
