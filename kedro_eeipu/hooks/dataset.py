@@ -63,7 +63,7 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
         stored: Whether the value goes to the shared store, or only to the run's own.
         lies_in_file: Whether the catalog declares it as one that outlives the process.
         files: Where its files are kept if its value is lazy, ``None`` where none are.
-        metadata: What the catalog says about it to hooks and plugins; by default that of ``declared``.
+        metadata: What the catalog says about it to hooks; if not given, that of ``declared``.
 
     Attributes:
         is_altered: Whether a node was seen to change the content in place.

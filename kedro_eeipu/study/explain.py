@@ -231,7 +231,8 @@ def trial_json(history: History, trial: TrialRecord) -> dict[str, Any]:
 
 def code_changes(now: Mapping[str, str], before: Mapping[str, str]) -> list[str]:
     """What differs between the code of two records, in words."""
-    changes, of_others = [], []
+    changes: list[str] = []
+    of_others: list[str] = []
     for name in sorted(set(now) | set(before)):
         old, new = before.get(name), now.get(name)
         if old == new:

@@ -276,11 +276,13 @@ def test_metadata_and_tags_that_a_hook_may_read_are_part_of_the_key(project: Any
             "node(nodes.score, ['total', 'params:second.q'], 'metrics')",
             {
                 "raw": {
-                    **{"type": "json.JSONDataset", "filepath": "data/raw.json"},
+                    "type": "json.JSONDataset",
+                    "filepath": "data/raw.json",
                     "metadata": {"more": more},
                 },
                 "total": {
-                    **{"type": "pickle.PickleDataset", "filepath": "data/total.pkl"},
+                    "type": "pickle.PickleDataset",
+                    "filepath": "data/total.pkl",
                     "metadata": {"add": add},
                 },
             },

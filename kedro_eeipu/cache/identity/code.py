@@ -51,8 +51,9 @@ class CodeIdentity:
     Attributes:
         digest: sha256 in hex.
         parts: short digests by ``"module:qualname"``, versions by ``"library NAME"``,
-            ``"required NAME"`` (by a library) and ``"python"``, and ``"callable"`` for the node's callable itself (partial arguments,
-            the object of a bound method); comparing two of them says what changed.
+            ``"required NAME"`` (by a library) and ``"python"``, and ``"callable"`` for the node's
+            callable itself (partial arguments, the object of a bound method); comparing two of them
+            says what changed.
         lazy: ``"module:name"`` of the global variables that are empty yet and to which only
             functions without arguments write, which make them of nothing that differs.
         caches: digests by ``"module:qualname"`` of what functions under ``lru_cache`` and objects

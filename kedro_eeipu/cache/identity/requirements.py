@@ -41,10 +41,10 @@ def required(libraries: Iterable[str]) -> dict[str, str]:
 
 @functools.lru_cache(maxsize=4096)
 def _required(libraries: frozenset[str]) -> Mapping[str, str]:
-    own = {canonicalize_name(name) for library in libraries for name in owners(library)}
+    own: set[str] = {canonicalize_name(name) for library in libraries for name in owners(library)}
     found: dict[str, str] = {}
     visited: set[tuple[str, str]] = set()
-    ahead = [(name, "") for name in sorted(own)]
+    ahead: list[tuple[str, str]] = [(name, "") for name in sorted(own)]
     while ahead:
         asked = ahead.pop()
         if asked in visited:
@@ -60,7 +60,7 @@ def _required(libraries: frozenset[str]) -> Mapping[str, str]:
 
 @functools.lru_cache(maxsize=4096)
 def _asked_by(name: str, extra: str) -> tuple[tuple[str, str], ...]:
-    """Names of the distributions that one asks for on this machine, each with an extra or ``""``."""
+    """What a distribution asks for on this machine: names, each with an extra or ``""``."""
     return tuple(
         (canonicalize_name(requirement.name), wanted)
         for requirement in _requirements(name)

@@ -24,8 +24,8 @@ from typing import IO, Any
 from kedro_eeipu.cache.files.status import is_fresh, version_of, why_shared
 from kedro_eeipu.cache.identity.code import code_identity
 from kedro_eeipu.cache.identity.origin import is_project_object, origin_of
-from kedro_eeipu.cache.identity.requirements import with_requirements
 from kedro_eeipu.cache.identity.pickles import find, globals_inside
+from kedro_eeipu.cache.identity.requirements import with_requirements
 from kedro_eeipu.cache.store.chunks import (
     ChunkWriter,
     descriptor_of,
