@@ -10,6 +10,7 @@ from kedro.io import AbstractDataset, CachedDataset
 
 from kedro_eeipu._kedro import copy_mode, init_config, is_ephemeral, wrapped_dataset
 from kedro_eeipu.cache.identity.origin import is_project_object
+from kedro_eeipu.hooks.own_files import save_privately
 
 __all__ = [
     "changes_content",
@@ -109,7 +110,7 @@ def written_and_read(
     for is_last in (False, True):
         try:
             if path is None or path not in written or not os.path.exists(path):
-                private.save(value)
+                save_privately(private, value)
                 written.add(path)
             return (reader or private).load()
         except Exception:

@@ -19,6 +19,7 @@ from kedro_eeipu.cache.identity.canonical import Unidentifiable, combine
 from kedro_eeipu.cache.store.store import Blob, CacheMiss, Store
 from kedro_eeipu.hooks.declared import file_config, private_copy
 from kedro_eeipu.hooks.inputs import dataset_identity
+from kedro_eeipu.hooks.own_files import save_privately
 
 __all__ = ["KeptFiles", "kept_value"]
 
@@ -93,7 +94,7 @@ class KeptFiles:
         folders = self._store.folders
         folder = folders.new()
         try:
-            self._copy(self._inside(folder)).save(value)
+            save_privately(self._copy(self._inside(folder)), value)
         except BaseException:
             folders.drop(folder)
             raise

@@ -17,6 +17,7 @@ from kedro_eeipu.cache.store.store import Blob, CacheMiss
 from kedro_eeipu.hooks.action import NodeAction
 from kedro_eeipu.hooks.dataset import MemoizedDataset
 from kedro_eeipu.hooks.key import in_output_structure
+from kedro_eeipu.hooks.own_files import save_privately
 from kedro_eeipu.hooks.recipes import code_with_sources, recipe_of
 from kedro_eeipu.hooks.run_directory import Output
 from kedro_eeipu.hooks.shared_state import reached
@@ -40,7 +41,7 @@ class StreamedDataset(MemoizedDataset):
 
     def save(self, data: Any) -> None:
         if self._taking is not None:  # else it is served: the files are there
-            self._taking.save(data)
+            save_privately(self._taking, data)
 
     def shut(self) -> None:
         """Take no chunks any more: the last one was saved."""

@@ -601,3 +601,66 @@ def test_files_and_modules_that_a_node_finds_by_itself_are_told(
         "load opens data/rates.json, data/table.db",
         "score imports demo_found, demo_found.impl1 by a name that it computes",
     ]
+
+
+SIDECAR = """
+import json
+from pathlib import Path
+from kedro.io import AbstractDataset
+
+class WithUnits(AbstractDataset):
+    def __init__(self, filepath, units):
+        self._filepath, self._units = Path(filepath), Path(units)
+
+    def _load(self):
+        return json.loads(self._filepath.read_text())
+
+    def _save(self, data):
+        self._filepath.write_text(json.dumps(data))
+        self.write_units()
+
+    def write_units(self):
+        {how}
+
+    def _describe(self):
+        return {{}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "is_refused"),
+    [
+        ("self._units.write_text('m')", True),
+        ("self._units.unlink()", True),
+        ("self._filepath.with_suffix('.tmp').write_text('m'); "
+         "self._filepath.with_suffix('.tmp').rename(self._units)", True),
+        ("self._units.open('a').close()", False),
+        ("self._filepath.with_suffix('.units').write_text('m')", False),
+    ],
+    ids=["written", "deleted", "renamed", "appended", "beside"],
+)  # fmt: skip
+def test_second_file_of_a_dataset_is_left_alone(project: Any, how: str, is_refused: bool) -> None:
+    """What another file of the user's holds, a trial does not change, wherever it is tried."""
+    units = project.path / "data" / "units.txt"
+    units.parent.mkdir(exist_ok=True)
+    units.write_text("km")
+    (project.source / "units.py").write_text(SIDECAR.format(how=how))
+    kind = f"{project.source.name}.units.WithUnits"
+    write(
+        project,
+        SUM,
+        "node(nodes.total, ['raw', 'params:first.p'], 'total'),"
+        "node(nodes.score, ['total', 'params:second.q'], 'metrics')",
+        {
+            "raw": {"type": "json.JSONDataset", "filepath": "data/raw.json"},
+            "total": {"type": kind, "filepath": "data/total.json", "units": "data/units.txt"},
+        },
+    )
+    done = project.kedro("eeipu", "tune", "--trials", "1")
+    assert units.read_text() == "km"
+    if is_refused:
+        assert done.returncode == 1
+        assert "units.WithUnits: it writes data/units.txt besides its own file" in done.stdout
+        assert "derive that path from its filepath" in done.stdout
+    else:
+        assert done.returncode == 0

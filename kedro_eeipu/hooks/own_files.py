@@ -1,0 +1,121 @@
+"""A trial does not write the user's files: what a dataset class writes besides its own is refused.
+
+In a trial a dataset writes to a private place, because its ``filepath`` is replaced. A class of the
+project may have a second one, which nobody knows of until it is opened. Python tells an audit hook
+before a file is opened, and does not open it if the hook raises (PEP 578).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from kedro.io import AbstractDataset
+from kedro.utils import find_kedro_project
+
+from kedro_eeipu._kedro import location
+from kedro_eeipu.cache.identity.origin import is_project_object
+from kedro_eeipu.errors import ConfigurationError
+
+__all__ = ["save_privately"]
+
+_WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+# Of tools, not of the user: caches of compilers, environments.
+_TOOLS = frozenset({"__pycache__", "site-packages", "dist-packages", "mlruns", "node_modules"})
+
+
+def save_privately(dataset: AbstractDataset[Any, Any], value: Any) -> None:
+    """Let a private copy of a declared dataset save a value.
+
+    Raises:
+        DatasetError: It is a class of the project, and writes another file of the project, too;
+            that file is as it was.
+        Exception: Whatever saving raises.
+    """
+    if not any(is_project_object(base) for base in type(dataset).__mro__):
+        dataset.save(value)
+        return
+    with _guard(dataset):
+        dataset.save(value)
+
+
+class _Guarded(threading.local):
+    """What this thread must not write to, while a dataset saves."""
+
+    def __init__(self) -> None:
+        self.guard: _Guard | None = None
+
+
+class _Guard:
+    """Keeps a dataset from files of the project that are not its own."""
+
+    def __init__(self, dataset: AbstractDataset[Any, Any]) -> None:
+        self._kind = type(dataset)
+        here = Path.cwd()
+        self._project = os.path.realpath(find_kedro_project(here) or here)
+        own = os.path.dirname(os.path.realpath(location(dataset)))
+        temporary = os.path.realpath(tempfile.gettempdir())
+        self._free = (own, temporary) if _is_in(temporary, self._project) else (own,)
+
+    def check(self, path: str) -> None:
+        """Refuse a file that is about to be written or deleted.
+
+        Raises:
+            ConfigurationError: It is the user's.
+        """
+        # The folder may be a link; a link that is deleted or replaced is meant itself.
+        folder, name = os.path.split(os.path.abspath(path))
+        real = os.path.join(os.path.realpath(folder), name)
+        if not _is_in(real, self._project) or any(_is_in(real, place) for place in self._free):
+            return
+        shown = os.path.relpath(real, self._project)
+        if any(part.startswith(".") or part in _TOOLS for part in Path(shown).parts):
+            return
+        raise ConfigurationError(
+            f"it writes {shown} besides its own file, and a trial does not write your files",
+            where=f"{self._kind.__module__}.{self._kind.__qualname__}",
+            remedy="Let it derive that path from its filepath, which is another one in a trial.",
+        )
+
+
+def _is_in(path: str, folder: str) -> bool:
+    return path.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+_guarded = _Guarded()
+_installed = threading.Lock()
+
+
+@contextmanager
+def _guard(dataset: AbstractDataset[Any, Any]) -> Iterator[None]:
+    if _installed.acquire(blocking=False):  # for good: audit hooks cannot be removed
+        sys.addaudithook(_hook)
+    outer, _guarded.guard = _guarded.guard, _Guard(dataset)
+    try:
+        yield
+    finally:
+        _guarded.guard = outer
+
+
+def _hook(event: str, arguments: tuple[Any, ...]) -> None:
+    guard = _guarded.guard
+    if guard is None:
+        return
+    path: Any = None
+    if event == "open":
+        path, _, flags = arguments
+        # Who appends keeps what is there; logs are written so.
+        if not isinstance(flags, int) or not flags & _WRITES or flags & os.O_APPEND:
+            return
+    elif event == "os.remove":
+        path = arguments[0]
+    elif event == "os.rename":
+        path = arguments[1]
+    if isinstance(path, str | bytes | os.PathLike):
+        guard.check(os.fsdecode(path))
