@@ -2,8 +2,8 @@
 
 Whatever uses the library may get there, so what is there now is part of the identity of all
 code. Assignments are found in the bytecode of the project's modules, wherever in them they stand;
-what is replaced by a name that is computed is not seen. Accessors that are registered with pandas
-or polars count as well.
+what is replaced by a name that is computed is not seen. Accessors that are registered with pandas,
+polars or xarray count as well.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ _LIBRARY_FOLDERS = ("/site-packages/", "/dist-packages/")
 _WITH_ACCESSORS = {
     "pandas": ("DataFrame", "Series", "Index"),
     "polars": ("DataFrame", "LazyFrame", "Series", "Expr"),
+    "xarray": ("Dataset", "DataArray", "DataTree"),
 }
 _Chains = tuple[tuple[str, ...], ...]
 # The assignments of each project module, with the spec that it was loaded by: a new one means that
@@ -67,11 +68,12 @@ def replaced_in_libraries() -> list[Replaced]:
 def _accessors() -> Iterator[tuple[str, Any]]:
     """Classes of the project that were registered as accessors of frames: ``frame.own.f()``."""
     for library, kinds in _WITH_ACCESSORS.items():
-        for kind in (getattr(sys.modules.get(library), name, None) for name in kinds):
-            for name in getattr(kind, "_accessors", ()):
+        for kind in filter(None, (getattr(sys.modules.get(library), n, None) for n in kinds)):
+            names = {n for n, v in vars(kind).items() if "_accessor" in getattr(v, "__dict__", ())}
+            for name in sorted(names | set(getattr(kind, "_accessors", ()))):
                 accessor = getattr(kind, name, None)
                 if accessor is not None and is_project_object(accessor):
-                    yield f"{library}.{kind.__name__}.{name}", accessor  # type: ignore[union-attr]
+                    yield f"{library}.{kind.__name__}.{name}", accessor
 
 
 def _assignments_of_project() -> Iterator[tuple[str, _Chains]]:
