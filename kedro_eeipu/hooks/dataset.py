@@ -103,6 +103,15 @@ class MemoizedDataset(AbstractDataset[Any, Any]):
         self.unstorable = ""
         self.metadata = metadata or getattr(declared, "metadata", None)
 
+    def __getattr__(self, attribute: str) -> Any:
+        reason = f"'{type(self).__name__}' object has no attribute '{attribute}'"
+        if attribute in getattr(self.__dict__.get("declared"), "__dict__", ()):
+            reason = (
+                f"in a trial '{self.name}' lies in the cache and has no '{attribute}'; "
+                f"a hook can ask for getattr(dataset, '{attribute}', None)"
+            )
+        raise AttributeError(reason, name=attribute, obj=self)
+
     @property
     def output(self) -> Output | None:
         """Where the content is, ``None`` before it exists or when it could not be stored."""

@@ -295,6 +295,19 @@ def test_metadata_and_tags_that_a_hook_may_read_are_part_of_the_key(project: Any
     assert value("four", 2.0, 3.0, ["more"]) == 12.0
 
 
+def test_hook_that_asks_for_a_file_is_told_that_a_trial_has_none(project: Any) -> None:
+    _summing(project)
+    catalog = yaml.safe_load((project.path / "conf/base/catalog.yml").read_text())
+    catalog["total"] = {"type": "pickle.PickleDataset", "filepath": "data/total.pkl"}
+    project.write_catalog(catalog)
+    hook = "@hook_impl\ndef after_node_run(self, node, catalog, outputs):\n"
+    hook += "    for name in outputs:\n        print(catalog.get(name)._filepath)\n"
+    _with_hook(project, hook)
+    done = project.kedro("eeipu", "tune", "--trials", "1")
+    assert done.returncode == 1
+    assert "in a trial 'total' lies in the cache and has no '_filepath'" in done.stdout
+
+
 def test_hook_that_only_measures_makes_nothing_run_again(project: Any) -> None:
     _summing(project)
     hook = "def __init__(self):\n    self.times = {}\n"
