@@ -38,11 +38,20 @@ def save_privately(dataset: AbstractDataset[Any, Any], value: Any) -> None:
             that file is as it was.
         Exception: Whatever saving raises.
     """
-    if not any(is_project_object(base) for base in type(dataset).__mro__):
+    kind = _project_kind(dataset)
+    if kind is None:
         dataset.save(value)
-        return
-    with _guard(dataset):
-        dataset.save(value)
+    else:
+        with _guarding(_Guard(kind, location(dataset))):
+            dataset.save(value)
+
+
+def _project_kind(dataset: AbstractDataset[Any, Any]) -> type | None:
+    """The class of the project by which a dataset, or its partitions, are written, if there is."""
+    for kind in (type(dataset), getattr(dataset, "_dataset_type", None)):
+        if isinstance(kind, type) and any(map(is_project_object, kind.__mro__)):
+            return kind
+    return None
 
 
 class _Guarded(threading.local):
@@ -53,13 +62,13 @@ class _Guarded(threading.local):
 
 
 class _Guard:
-    """Keeps a dataset from files of the project that are not its own."""
+    """Keeps a dataset of some kind from files of the project that are not beside its own."""
 
-    def __init__(self, dataset: AbstractDataset[Any, Any]) -> None:
-        self._kind = type(dataset)
+    def __init__(self, kind: type, location: str) -> None:
+        self._kind = kind
         here = Path.cwd()
         self._project = os.path.realpath(find_kedro_project(here) or here)
-        own = os.path.dirname(os.path.realpath(location(dataset)))
+        own = os.path.dirname(os.path.realpath(location))
         temporary = os.path.realpath(tempfile.gettempdir())
         self._free = (own, temporary) if _is_in(temporary, self._project) else (own,)
 
@@ -93,10 +102,10 @@ _installed = threading.Lock()
 
 
 @contextmanager
-def _guard(dataset: AbstractDataset[Any, Any]) -> Iterator[None]:
+def _guarding(guard: _Guard) -> Iterator[None]:
     if _installed.acquire(blocking=False):  # for good: audit hooks cannot be removed
         sys.addaudithook(_hook)
-    outer, _guarded.guard = _guarded.guard, _Guard(dataset)
+    outer, _guarded.guard = _guarded.guard, guard
     try:
         yield
     finally:

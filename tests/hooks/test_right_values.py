@@ -629,6 +629,7 @@ class WithUnits(AbstractDataset):
         return json.loads(self._filepath.read_text())
 
     def _save(self, data):
+        self._filepath.parent.mkdir(parents=True, exist_ok=True)
         self._filepath.write_text(json.dumps(data))
         self.write_units()
 
@@ -677,3 +678,30 @@ def test_second_file_of_a_dataset_is_left_alone(project: Any, how: str, is_refus
         assert "derive that path from its filepath" in done.stdout
     else:
         assert done.returncode == 0
+
+
+def test_second_file_of_partitions_is_left_alone(project: Any) -> None:
+    units = project.path / "data" / "units.txt"
+    units.parent.mkdir(exist_ok=True)
+    units.write_text("km")
+    source = SIDECAR.format(how="self._units.write_text('m')")
+    (project.source / "units.py").write_text(source)
+    kind = f"{project.source.name}.units.WithUnits"
+    parts = {"type": kind, "units": "data/units.txt"}
+    write(
+        project,
+        "def split(p):\n    return {'a': p}\n"
+        "def score(parts, q):\n    return {'loss': parts['a']() * q}\n",
+        "node(nodes.split, ['params:first.p'], 'parts'),"
+        "node(nodes.score, ['parts', 'params:second.q'], 'metrics')",
+        {
+            "parts": {
+                "type": "partitions.PartitionedDataset",
+                "path": "data/parts",
+                "dataset": parts,
+            }
+        },
+    )
+    done = project.kedro("eeipu", "tune", "--trials", "1")
+    assert units.read_text() == "km"
+    assert "units.WithUnits: it writes data/units.txt besides its own file" in done.stdout
