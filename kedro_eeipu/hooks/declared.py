@@ -13,6 +13,7 @@ from kedro_eeipu.cache.identity.origin import is_project_object
 from kedro_eeipu.hooks.own_files import save_privately
 
 __all__ = [
+    "adds_to_what_is_there",
     "changes_content",
     "file_config",
     "is_persistent",
@@ -65,6 +66,14 @@ def file_config(declared: AbstractDataset[Any, Any] | None) -> dict[str, Any] | 
     # By its class: Kedro looks for a name in three packages each time.
     config = {**init_config(declared), "type": type(declared)}
     return config if "filepath" in config or "path" in config else None
+
+
+def adds_to_what_is_there(declared: AbstractDataset[Any, Any] | None) -> bool:
+    """Whether a declared dataset appends to its file, by the modes of fsspec, pandas or Spark."""
+    config = file_config(declared) or {}
+    opening = (config.get("fs_args") or {}).get("open_args_save") or {}
+    modes = [(arguments or {}).get("mode") for arguments in (opening, config.get("save_args"))]
+    return any(str(mode).startswith("a") for mode in modes)
 
 
 def changes_content(declared: AbstractDataset[Any, Any] | None) -> bool:

@@ -22,8 +22,9 @@ from kedro_eeipu.config.settings import CacheSettings
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.hooks.action import NodeAction
 from kedro_eeipu.hooks.data_hooks import DataHooks
-from kedro_eeipu.hooks.dataset import MemoizedDataset
+from kedro_eeipu.hooks.dataset import MemoizedDataset, warn_once
 from kedro_eeipu.hooks.declared import (
+    adds_to_what_is_there,
     changes_content,
     file_config,
     is_persistent,
@@ -212,8 +213,17 @@ class StandIns:
 
     def _declared_output(self, name: str) -> AbstractDataset[Any, Any] | None:
         # What nobody reads back need not make the trip through its file.
-        read = strip_transcoding(name) in self._read
-        return self._declared(name) if read or self._write_through else None
+        if strip_transcoding(name) not in self._read and not self._write_through:
+            return None
+        declared = self._declared(name)
+        if adds_to_what_is_there(declared) and not self._write_through:
+            warn_once(
+                "%s %s: a plain run also hands on what earlier runs have left there, a trial only"
+                " what its node has returned",
+                name,
+                "adds to its file",
+            )
+        return declared
 
     def _files(
         self, name: str, declared: AbstractDataset[Any, Any] | None, kind_token: str | None

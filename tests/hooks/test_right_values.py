@@ -705,3 +705,22 @@ def test_second_file_of_partitions_is_left_alone(project: Any) -> None:
     done = project.kedro("eeipu", "tune", "--trials", "1")
     assert units.read_text() == "km"
     assert "units.WithUnits: it writes data/units.txt besides its own file" in done.stdout
+
+
+@pytest.mark.parametrize("adds", [True, False])
+def test_dataset_that_adds_to_its_file_is_named(project: Any, adds: bool) -> None:
+    """A plain run reads the rows of earlier ones, too."""
+    opening = {"fs_args": {"open_args_save": {"mode": "a"}}} if adds else {}
+    write(
+        project,
+        SUM.replace("return sum(raw", "return str(sum(raw").replace("+ p", "+ p)"),
+        "node(nodes.total, ['raw', 'params:first.p'], 'total'),"
+        "node(lambda total, q: {'loss': len(total) * q}, ['total', 'params:second.q'], 'metrics')",
+        {
+            "raw": {"type": "json.JSONDataset", "filepath": "data/raw.json"},
+            "total": {"type": "text.TextDataset", "filepath": "data/total.txt", **opening},
+        },
+    )
+    done = project.kedro("eeipu", "tune", "--trials", "1")
+    assert done.returncode == 0
+    assert ("total adds to its file" in " ".join(done.stderr.split())) is adds
