@@ -71,9 +71,14 @@ def file_config(declared: AbstractDataset[Any, Any] | None) -> dict[str, Any] | 
 def adds_to_what_is_there(declared: AbstractDataset[Any, Any] | None) -> bool:
     """Whether a declared dataset appends to its file, by the modes of fsspec, pandas or Spark."""
     config = file_config(declared) or {}
-    opening = (config.get("fs_args") or {}).get("open_args_save") or {}
-    modes = [(arguments or {}).get("mode") for arguments in (opening, config.get("save_args"))]
-    return any(str(mode).startswith("a") for mode in modes)
+    given = [_mapping(config, "save_args"), _mapping(_mapping(config, "fs_args"), "open_args_save")]
+    return any(str(arguments.get("mode")).startswith("a") for arguments in given)
+
+
+def _mapping(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """What is under a key, if it is a mapping; a class of the project may take anything there."""
+    value = config.get(key)
+    return value if isinstance(value, Mapping) else {}
 
 
 def changes_content(declared: AbstractDataset[Any, Any] | None) -> bool:
