@@ -653,8 +653,11 @@ class WithUnits(AbstractDataset):
     ],
     ids=["written", "deleted", "renamed", "appended", "beside"],
 )  # fmt: skip
-def test_second_file_of_a_dataset_is_left_alone(project: Any, how: str, is_refused: bool) -> None:
+def test_second_file_of_a_dataset_is_left_alone(
+    project: Any, how: str, is_refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What another file of the user's holds, a trial does not change, wherever it is tried."""
+    monkeypatch.chdir(project.path)
     units = project.path / "data" / "units.txt"
     units.parent.mkdir(exist_ok=True)
     units.write_text("km")
@@ -670,17 +673,19 @@ def test_second_file_of_a_dataset_is_left_alone(project: Any, how: str, is_refus
             "total": {"type": kind, "filepath": "data/total.json", "units": "data/units.txt"},
         },
     )
-    done = project.kedro("eeipu", "tune", "--trials", "1")
+    record = project.tuner().evaluate({"first.p": 1, "second.q": 1})
     assert units.read_text() == "km"
     if is_refused:
-        assert done.returncode == 1
-        assert "units.WithUnits: it writes data/units.txt besides its own file" in done.stdout
-        assert "derive that path from its filepath" in done.stdout
+        assert "units.WithUnits: it writes data/units.txt besides its own file" in record.error
+        assert "derive that path from its filepath" in record.error
     else:
-        assert done.returncode == 0
+        assert record.error is None
 
 
-def test_second_file_of_partitions_is_left_alone(project: Any) -> None:
+def test_second_file_of_partitions_is_left_alone(
+    project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.path)
     units = project.path / "data" / "units.txt"
     units.parent.mkdir(exist_ok=True)
     units.write_text("km")
@@ -702,9 +707,9 @@ def test_second_file_of_partitions_is_left_alone(project: Any) -> None:
             }
         },
     )
-    done = project.kedro("eeipu", "tune", "--trials", "1")
+    record = project.tuner().evaluate({"first.p": 1, "second.q": 1})
     assert units.read_text() == "km"
-    assert "units.WithUnits: it writes data/units.txt besides its own file" in done.stdout
+    assert "units.WithUnits: it writes data/units.txt besides its own file" in record.error
 
 
 @pytest.mark.parametrize("adds", [True, False])
