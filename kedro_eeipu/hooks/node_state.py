@@ -8,6 +8,7 @@ from typing import Any
 from kedro_eeipu.cache.store.store import Record, Store
 from kedro_eeipu.hooks.dataset import warn_once
 from kedro_eeipu.hooks.key import key_in_state
+from kedro_eeipu.hooks.process_parts import THREADS
 from kedro_eeipu.hooks.process_state import (
     CarriedState,
     NodeEffects,
@@ -36,6 +37,7 @@ class StateOfNode:
         self._node = node
         self._carried = carried
         self._before: ProcessState = {}
+        self._seeded_before: set[str] = set()
         self._after: ProcessState = {}
         self.effects: NodeEffects | None = None
 
@@ -47,6 +49,7 @@ class StateOfNode:
         """Take note of the state in which the node begins."""
         if self._carried is not None:
             self._before = take()
+            self._seeded_before = set(self._carried.seeded)
 
     def end(self) -> str:
         """Take note of what the node has done; why it is not to be recorded, or nothing."""
@@ -75,7 +78,9 @@ class StateOfNode:
     @property
     def draws(self) -> bool:
         """Whether the node has drawn random numbers, or moved a generator."""
-        return self.effects is not None and bool(self.effects.draws or self.effects.left)
+        if self.effects is None:
+            return False
+        return bool(self.effects.draws or self.effects.left.keys() - THREADS.keys())
 
     def find(
         self, store: Store, key: str, state: ProcessState, seeded: set[str], *, is_certain: bool
@@ -108,11 +113,13 @@ class StateOfNode:
         """The key under which a record is found in the state in which the node began."""
         if self._carried is None or self.effects is None:
             return key
-        token = self._carried.token(self.effects.draws, self._before, self._carried.seeded)
+        # Threads whose number it has set itself were not set when it began.
+        seeded = self._carried.seeded - (THREADS.keys() - self._seeded_before)
+        token = self._carried.token(self.effects.draws, self._before, seeded)
         return key_in_state(key, token) if token else key
 
     def meta(self) -> dict[str, Any]:
-        """What the record says about the random generators."""
+        """What the record says about the random generators and the number of threads."""
         if self.effects is None:
             return {}
         return {"draws": list(self.effects.draws), "left": self.effects.left}

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from kedro_eeipu.cache.identity.origin import loaded_modules
 
-__all__ = ["ABSENT", "MODULES", "OF_IMPORTS", "SETTINGS", "Part", "of_library"]
+__all__ = ["ABSENT", "MODULES", "OF_IMPORTS", "SETTINGS", "THREADS", "Part", "of_library"]
 
 ABSENT = "the library is not loaded"
 # Those with names, and not those that end a study: they are ours.
@@ -143,16 +143,14 @@ def _torch_settings(torch: Any) -> tuple[Any, ...]:
         str(torch.get_default_dtype()),
         torch.is_grad_enabled(),
         torch.are_deterministic_algorithms_enabled(),
-        torch.get_num_threads(),
     )
 
 
 def _restore_torch_settings(torch: Any, value: tuple[Any, ...]) -> None:
-    dtype, grad, deterministic, threads = value
+    dtype, grad, deterministic = value
     torch.set_default_dtype(getattr(torch, dtype.removeprefix("torch.")))
     torch.set_grad_enabled(grad)
     torch.use_deterministic_algorithms(deterministic)
-    torch.set_num_threads(threads)
 
 
 SETTINGS: dict[str, Part] = {
@@ -195,6 +193,13 @@ SETTINGS: dict[str, Part] = {
     "torch's settings": of_library("torch", _torch_settings, _restore_torch_settings),
     "dask's configuration": of_library("dask.config", lambda d: repr(d.config)),
     "matplotlib's parameters": of_library("matplotlib", lambda m: repr(dict.items(m.rcParams))),
+}
+# Trainings set it, for speed, and the last digits of later sums depend on it. A node that is served
+# leaves it as it did when it ran; so it can be served.
+THREADS: dict[str, Part] = {
+    "the number of torch's threads": of_library(
+        "torch", lambda t: t.get_num_threads(), lambda t, v: t.set_num_threads(v)
+    ),
 }
 # Libraries change these when they are imported, as they are inside of a node.
 OF_IMPORTS = frozenset(

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import importlib
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from kedro_eeipu.cache.identity.canonical import combine
 from kedro_eeipu.hooks.dataset import warn_once
-from kedro_eeipu.hooks.process_parts import ABSENT, MODULES, OF_IMPORTS, SETTINGS
+from kedro_eeipu.hooks.process_parts import ABSENT, MODULES, OF_IMPORTS, SETTINGS, THREADS
 from kedro_eeipu.hooks.random_generators import GENERATORS, continues
 
 __all__ = [
@@ -30,7 +31,7 @@ __all__ = [
 ]
 
 ProcessState = Mapping[str, Any]
-_PARTS = {**SETTINGS, **GENERATORS}
+_PARTS = {**SETTINGS, **THREADS, **GENERATORS}
 _SEEDERS = {
     "Python's random generator": ("random", "seed"),
     "numpy's random generator": ("numpy.random", "seed"),
@@ -133,7 +134,8 @@ class NodeEffects(NamedTuple):
     Attributes:
         settings: What it has changed, in words.
         draws: Generators that it drew from without seeding them.
-        left: States of seeded generators that it moved, by name; they can be written as JSON.
+        left: States of seeded generators that it moved, and the number of threads if it has set
+            that, by name; they can be written as JSON.
     """
 
     settings: frozenset[str]
@@ -154,7 +156,7 @@ class CarriedState:
 
     Attributes:
         now: The state in which the first node begins.
-        seeded: Generators that have been seeded so far.
+        seeded: Generators that have been seeded so far; and threads, if their number was set.
         resumed: Names of the served nodes whose effects have been had.
     """
 
@@ -173,7 +175,7 @@ class CarriedState:
             state: The state in which it begins.
             seeded: Generators that have been seeded by then.
         """
-        drawn = {name for name in draws if name in seeded and name in state}
+        drawn = {name for name in {*draws, *THREADS} if name in seeded and name in state}
         parts = {**self._changed, **{name: _digest(state[name]) for name in sorted(drawn)}}
         return combine(state=parts) if parts else ""
 
@@ -181,7 +183,7 @@ class CarriedState:
         """What a node that has just run did to the process."""
         changed = differences(before, after)
         settings = _changers.setdefault(node, set())
-        settings |= changed - set(GENERATORS)
+        settings |= changed - set(GENERATORS) - set(THREADS)
         changed |= settings
         self._changed.update((n, _digest(after[n])) for n in sorted(settings))
         moved = changed & set(GENERATORS)
@@ -191,17 +193,20 @@ class CarriedState:
             if before.get(_SEEDING + n) == after.get(_SEEDING + n)
             and continues(n, before[n], after[n])
         }
-        self.seeded |= moved - draws
-        left = {n: after[n] for n in sorted(moved & self.seeded)}
-        return NodeEffects(frozenset(changed - moved), tuple(sorted(draws)), left)
+        threads = changed & set(THREADS)
+        self.seeded |= moved - draws | threads
+        left = {n: after[n] for n in sorted(moved & self.seeded | threads)}
+        return NodeEffects(frozenset(changed - moved - threads), tuple(sorted(draws)), left)
 
     def resume(self, node: str, left: Mapping[str, Any]) -> None:
-        """Leave generators as a node did that is served now."""
+        """Leave generators, and the number of threads, as a node did that is served now."""
         self.resumed.add(node)
         for name, state in left.items():
-            restore = GENERATORS[name].restore if name in GENERATORS else None
-            if restore is not None:
-                restore(state)
+            if name in THREADS:
+                importlib.import_module("torch")  # as the node has done
+            part = {**GENERATORS, **THREADS}.get(name)
+            if part is not None and part.restore is not None:
+                part.restore(state)
                 self.seeded.add(name)
 
 

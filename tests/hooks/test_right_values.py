@@ -729,3 +729,26 @@ def test_dataset_that_adds_to_its_file_is_named(project: Any, adds: bool) -> Non
     done = project.kedro("eeipu", "tune", "--trials", "1")
     assert done.returncode == 0
     assert ("total adds to its file" in " ".join(done.stderr.split())) is adds
+
+
+def test_number_of_threads_that_a_node_sets_is_set_where_it_is_reused(project: Any) -> None:
+    """Trainings set it: they would never be reused if that were a setting like others."""
+    torch = pytest.importorskip("torch")
+    threads = torch.get_num_threads()
+    write(
+        project,
+        "import torch\n"
+        "def train(p):\n    torch.set_num_threads(threads(p))\n    return 0\n"
+        "def threads(p):\n    return 2 + p\n"
+        "def score(model, q):\n    return {'loss': 10.0 * torch.get_num_threads() + model + q}\n",
+        "node(nodes.train, ['params:first.p'], 'model'),"
+        "node(nodes.score, ['model', 'params:second.q'], 'metrics')",
+    )
+    tuner = project.tuner()
+    trials = [(1, 1), (1, 2), (2, 2), (2, 3), (1, 3), (1, 2)]
+    records = [tuner.evaluate({"first.p": p, "second.q": q}) for p, q in trials]
+    assert [r.value for r in records] == [31.0, 32.0, 42.0, 43.0, 33.0, 32.0]
+    of_train, of_score = zip(*([n.status for n in r.nodes] for r in records), strict=True)
+    assert of_train == ("ran", "reused", "ran", "reused", "reused", "reused")
+    assert of_score == ("ran", "ran", "ran", "ran", "ran", "reused")
+    torch.set_num_threads(threads)
