@@ -190,7 +190,7 @@ class _Walk(ClassWriter):
         parts = {f"library {name}": version for name, version in self.libraries.items()}
         parts["python"] = PYTHON
         parts.pop("library python", None)
-        parts |= {f"required {name}": v for name, v in required(self.libraries).items()}
+        parts |= required(self.libraries)
         for unit in self.units:
             label, count = unit.label, 1
             while label in parts:

@@ -25,11 +25,11 @@ def with_requirements(libraries: Mapping[str, str]) -> dict[str, str]:
     Args:
         libraries: Versions by top-level name, as in `Origin`.
     """
-    return {**libraries, **{f"required {n}": v for n, v in required(libraries).items()}}
+    return {**libraries, **required(libraries)}
 
 
 def required(libraries: Iterable[str]) -> dict[str, str]:
-    """Versions, by distribution, of what some libraries require, and what that requires.
+    """Versions, by ``"required NAME"``, of what some libraries require, and what that requires.
 
     Optional requirements (extras) count only where another library asks for them.
 
@@ -55,7 +55,7 @@ def _required(libraries: frozenset[str]) -> Mapping[str, str]:
         if version and name not in own:
             found[name] = version
         ahead.extend(_asked_by(name, extra))
-    return dict(sorted(found.items()))
+    return {f"required {name}": version for name, version in sorted(found.items())}
 
 
 @functools.lru_cache(maxsize=4096)
