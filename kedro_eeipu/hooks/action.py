@@ -22,7 +22,7 @@ from kedro_eeipu.hooks.dataset import MemoizedDataset
 from kedro_eeipu.hooks.found_by_itself import warn_of_unseen
 from kedro_eeipu.hooks.key import Identity, in_output_structure, key_parts, node_key
 from kedro_eeipu.hooks.node_state import StateOfNode
-from kedro_eeipu.hooks.process_state import CarriedState, ProcessState
+from kedro_eeipu.hooks.process_state import Beginning, CarriedState
 from kedro_eeipu.hooks.pruning import Pruned
 from kedro_eeipu.hooks.recipes import (
     code_with_sources,
@@ -169,18 +169,16 @@ class NodeAction:
                 values = self._served_late(args, kwargs)
         return values
 
-    def find(
-        self, state: ProcessState, seeded: set[str], *, is_certain: bool = True
-    ) -> Record | None:
+    def find(self, begins: Beginning | None, *, is_certain: bool = True) -> Record | None:
         """The record that serves the node if it begins in this state; see `StateOfNode.find`."""
         key = self.key()
         if key is None:
             return None
-        record = self._state.find(self.store, key, state, seeded, is_certain=is_certain)
+        record = self._state.find(self.store, key, begins, is_certain=is_certain)
         return record if record and len(record.outputs) == len(self.node.outputs) else None
 
     def _resume_served_before(self) -> None:
-        """Leave generators as the nodes before did that were served."""
+        """Leave generators and settings as the nodes before did that were served."""
         for peer in self.peers.values():
             if peer is self:
                 break
@@ -306,7 +304,7 @@ class NodeAction:
         return before
 
     def _end(self, before: CodeIdentity | None) -> None:
-        """Note what the node left in the process; what changes its settings is never recorded."""
+        """Note what the node left in the process; what cannot be left again is never recorded."""
         changes = self._state.end()
         if changes and len(self.peers) > 1:
             self.bypass(f"it changes {changes}, which nodes after it see")
@@ -368,8 +366,8 @@ class NodeAction:
         meta = record_meta(self.node, self.identity, self.meta, self.call, blobs, self.parts())
         meta |= self._state.meta() | ({"unseen": self._unseen} if self._unseen else {})
         key = self._state.key_of_record(self._key)
-        if key != self._key and meta.get("draws"):  # to be looked for by the state of generators
-            put_record(self.store, self._key, (), {**self.meta, "draws": meta["draws"]})
+        if key != self._key and (parts := self._state.key_meta()):  # to be looked for by its state
+            put_record(self.store, self._key, (), {**self.meta, **parts})
         self._key = key
         if record := put_record(self.store, key, blobs, meta):
             self._commit_files(record)

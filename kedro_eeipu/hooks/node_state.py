@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kedro_eeipu.cache.store.store import Record, Store
 from kedro_eeipu.hooks.dataset import warn_once
 from kedro_eeipu.hooks.key import key_in_state
-from kedro_eeipu.hooks.process_parts import THREADS
 from kedro_eeipu.hooks.process_state import (
+    Beginning,
     CarriedState,
     NodeEffects,
     ProcessState,
@@ -17,6 +17,7 @@ from kedro_eeipu.hooks.process_state import (
     differences,
     take,
 )
+from kedro_eeipu.hooks.random_generators import GENERATORS
 
 __all__ = ["StateOfNode"]
 
@@ -36,8 +37,7 @@ class StateOfNode:
     def __init__(self, node: str, carried: CarriedState | None) -> None:
         self._node = node
         self._carried = carried
-        self._before: ProcessState = {}
-        self._seeded_before: set[str] = set()
+        self._began = Beginning({}, set())
         self._after: ProcessState = {}
         self.effects: NodeEffects | None = None
 
@@ -48,8 +48,7 @@ class StateOfNode:
     def begin(self) -> None:
         """Take note of the state in which the node begins."""
         if self._carried is not None:
-            self._before = take()
-            self._seeded_before = set(self._carried.seeded)
+            self._began = self._carried.beginning()
 
     def end(self) -> str:
         """Take note of what the node has done; why it is not to be recorded, or nothing."""
@@ -57,7 +56,7 @@ class StateOfNode:
             return ""
         self._carried.resumed.add(self._node)
         self._after = take()
-        self.effects = self._carried.effects(self._node, self._before, self._after)
+        self.effects = self._carried.effects(self._node, self._began.state, self._after)
         return ", ".join(sorted(self.effects.settings))
 
     def warn_of_what_stays(self) -> None:
@@ -80,57 +79,64 @@ class StateOfNode:
         """Whether the node has drawn random numbers, or moved a generator."""
         if self.effects is None:
             return False
-        return bool(self.effects.draws or self.effects.left.keys() - THREADS.keys())
+        return bool(self.effects.draws or self.effects.left.keys() & GENERATORS.keys())
 
     def find(
-        self, store: Store, key: str, state: ProcessState, seeded: set[str], *, is_certain: bool
+        self, store: Store, key: str, begins: Beginning | None, *, is_certain: bool
     ) -> Record | None:
         """The record of the node if it begins in this state.
 
         Args:
             store: Where records are.
             key: The key of the node.
-            state: Settings and random generators.
-            seeded: Generators that have been seeded by then.
-            is_certain: Whether the generators will be in this state.
+            begins: The process in which it begins, ``None`` where that is not followed.
+            is_certain: Whether it will be in this state.
         """
         record = store.get(key)
-        if self._carried is None:
+        if self._carried is None or begins is None:
             return record
-        draws = () if record is None else record.meta.get("draws", ())
-        if draws and not is_certain:
+        draws, found = ((), {}) if record is None else _depends_on(record.meta)
+        if (draws or found) and not is_certain:
             return None
-        token = self._carried.token(draws, state, seeded)
+        token = begins.token(draws, found)
         return store.get(key_in_state(key, token)) if token else record
 
     def find_now(self, store: Store, key: str) -> Record | None:
         """The record of the node if it begins now."""
-        if self._carried is None:
-            return store.get(key)
-        return self.find(store, key, take(), self._carried.seeded, is_certain=True)
+        begins = None if self._carried is None else self._carried.beginning()
+        return self.find(store, key, begins, is_certain=True)
 
     def key_of_record(self, key: str) -> str:
         """The key under which a record is found in the state in which the node began."""
         if self._carried is None or self.effects is None:
             return key
-        # Threads whose number it has set itself were not set when it began.
-        seeded = self._carried.seeded - (THREADS.keys() - self._seeded_before)
-        token = self._carried.token(self.effects.draws, self._before, seeded)
+        token = self._began.token(self.effects.draws, self.effects.found)
         return key_in_state(key, token) if token else key
 
     def meta(self) -> dict[str, Any]:
-        """What the record says about the random generators and the number of threads."""
+        """What the record says about random generators and settings."""
         if self.effects is None:
             return {}
-        return {"draws": list(self.effects.draws), "left": self.effects.left}
+        return {**self.key_meta(), "left": self.effects.left}
+
+    def key_meta(self) -> dict[str, Any]:
+        """What says on which parts of the state its value depends; empty for none."""
+        if self.effects is None:
+            return {}
+        parts = {"draws": list(self.effects.draws), "found": self.effects.found}
+        return {name: part for name, part in parts.items() if part}
 
     def resume(self, record: Record) -> None:
-        """Leave generators as the node did when its record was made."""
+        """Leave generators and settings as the node did when its record was made."""
         if self._carried is not None and self._node not in self._carried.resumed:
             self._carried.resume(self._node, left_by(record))
 
 
+def _depends_on(meta: Mapping[str, Any]) -> tuple[Sequence[str], Mapping[str, Sequence[str]]]:
+    return meta.get("draws", ()), meta.get("found", {})
+
+
 def left_by(record: Record) -> Mapping[str, Any]:
-    """The states of random generators that the node of a record leaves, by name."""
+    """The states of random generators, and the settings, that the node of a record leaves."""
     left: Mapping[str, Any] = record.meta.get("left", {})
     return left

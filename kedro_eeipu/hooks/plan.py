@@ -19,7 +19,7 @@ from kedro_eeipu.hooks.action import NodeAction
 from kedro_eeipu.hooks.dataset import MemoizedDataset
 from kedro_eeipu.hooks.node_copies import calling_node, delivering_node
 from kedro_eeipu.hooks.node_state import left_by
-from kedro_eeipu.hooks.process_state import CarriedState
+from kedro_eeipu.hooks.process_state import CarriedState, changes_settings
 from kedro_eeipu.hooks.pruning import Gate
 from kedro_eeipu.hooks.run_directory import RunDirectory
 from kedro_eeipu.hooks.stand_ins import StandIns
@@ -141,19 +141,20 @@ class Planner:
             carried=carried,
         )
         records: dict[str, Record] = {}
-        state = {} if carried is None else dict(carried.now)
-        seeded = set() if carried is None else set(carried.seeded)
+        begins = None if carried is None else carried.beginning(carried.now)
+        is_open = False  # whether a node is called that may change settings
         needed = pipeline if nodes is None else keep_nodes(pipeline, nodes)
         for node in needed.nodes:
             action = stand_ins.add(node)
             # Where a node before is called, nobody knows where its generators will end.
             is_certain = len(records) == len(stand_ins.actions) - 1
-            record = action.find(state, seeded, is_certain=is_certain)
-            if record is not None:
+            record = None if is_open else action.find(begins, is_certain=is_certain)
+            if record is None:
+                is_open = is_open or (begins is not None and changes_settings(node.name))
+            else:
                 records[node.name] = record
-                left = left_by(record)
-                state.update(left)
-                seeded.update(left)
+                if begins is not None:
+                    begins.leave(left_by(record))
                 # Known from the record alone: whether the content is there is asked when needed.
                 for name, blob in zip(node.outputs, record.outputs, strict=True):
                     action.outputs[name].promise(blob)

@@ -6,6 +6,7 @@ import contextlib
 import csv
 import decimal
 import gc
+import importlib
 import json
 import locale
 import logging
@@ -14,13 +15,13 @@ import signal
 import socket
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any, NamedTuple
 
 from kedro_eeipu.cache.identity.origin import loaded_modules
 
-__all__ = ["ABSENT", "MODULES", "OF_IMPORTS", "SETTINGS", "THREADS", "Part", "of_library"]
+__all__ = ["ABSENT", "MODULES", "OF_IMPORTS", "SETTINGS", "Part", "named_in_library", "of_library"]
 
 ABSENT = "the library is not loaded"
 # Those with names, and not those that end a study: they are ours.
@@ -28,38 +29,105 @@ _SIGNALS = [s for s in signal.Signals if s.name not in ("SIGINT", "SIGTERM", "SI
 
 
 class Part(NamedTuple):
-    """Something of the process: what reads it, and what puts it back if it can be."""
+    """Something of the process.
+
+    Attributes:
+        read: What it is now.
+        restore: Puts a value back, where that is possible.
+        changes: What has changed from one value to another, by name; ``None`` if that cannot be
+            said. Only of settings that a node can set again when it is reused.
+        change: Sets what `changes` says.
+        is_ours: Whether it is put back before each trial; others than nodes change the rest, too,
+            so of those only what nodes have changed.
+    """
 
     read: Callable[[], Any]
     restore: Callable[[Any], Any] | None = None
+    changes: Callable[[Any, Any], dict[str, Any] | None] | None = None
+    change: Callable[[dict[str, Any]], Any] | None = None
+    is_ours: bool = True
 
 
 def of_library(module: str, read: Callable[[Any], Any], restore: Any = None) -> Part:
     """A part that is there once a library is loaded."""
+    reading, restoring = _in_library(module, read, restore)
+    return Part(reading, restoring)
 
+
+def _in_library(
+    module: str, read: Callable[[Any], Any], write: Any
+) -> tuple[Callable[[], Any], Callable[[Any], Any] | None]:
     def reading() -> Any:
         loaded = sys.modules.get(module)
         return ABSENT if loaded is None else read(loaded)
 
-    def restoring(value: Any) -> None:
+    def writing(value: Any) -> None:
         loaded = sys.modules.get(module)
         if loaded is not None and value != ABSENT:
-            restore(loaded, value)
+            write(loaded, value)
 
-    return Part(reading, restoring if restore else None)
+    return reading, writing if write else None
 
 
-def _decimal() -> tuple[Any, ...]:
+def _named(
+    read: Callable[[], Any], change: Callable[[dict[str, Any]], Any], *, is_ours: bool = True
+) -> Part:
+    """Settings with names, of which some can be changed; one that is new or gone is ``None``."""
+
+    def restore(value: Any) -> None:
+        change(_changed_items(read(), value))
+
+    return Part(read, restore, _changed_items, change, is_ours)
+
+
+def named_in_library(
+    module: str, read: Callable[[Any], Any], write: Any, *, is_ours: bool = True
+) -> Part:
+    """Settings of a library with names; to set one again the library is imported."""
+    reading, writing = _in_library(module, read, write)
+    assert writing is not None
+
+    def change(items: dict[str, Any]) -> None:
+        importlib.import_module(module)  # as the node has done that has changed it
+        writing(items)
+
+    return _named(reading, change, is_ours=is_ours)._replace(
+        restore=lambda value: writing(_changed_items(reading(), value))
+    )
+
+
+def _changed_items(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    names = [*after, *(name for name in before if name not in after)]
+    missing = object()
+    return {n: after.get(n) for n in names if before.get(n, missing) != after.get(n, missing)}
+
+
+def _decimal() -> dict[str, Any]:
     context = decimal.getcontext()
-    traps = tuple(sorted(s.__name__ for s, on in context.traps.items() if on))
-    return context.prec, context.rounding, context.Emin, context.Emax, context.capitals, traps
+    names = ("prec", "rounding", "Emin", "Emax", "capitals")
+    traps = sorted(s.__name__ for s, on in context.traps.items() if on)
+    return {**{name: getattr(context, name) for name in names}, "traps": traps}
 
 
-def _restore_decimal(value: tuple[Any, ...]) -> None:
+def _change_decimal(items: Mapping[str, Any]) -> None:
     context = decimal.getcontext()
-    context.prec, context.rounding, context.Emin, context.Emax, context.capitals, traps = value
-    for kind in context.traps:
-        context.traps[kind] = kind.__name__ in traps
+    for name, value in items.items():
+        if name != "traps":
+            setattr(context, name, value)
+            continue
+        for kind in context.traps:
+            context.traps[kind] = kind.__name__ in value
+
+
+def _collector() -> dict[str, Any]:
+    return {"thresholds": list(gc.get_threshold()), "enabled": gc.isenabled()}
+
+
+def _change_collector(items: Mapping[str, Any]) -> None:
+    if "thresholds" in items:
+        gc.set_threshold(*items["thresholds"])
+    if "enabled" in items:
+        (gc.enable if items["enabled"] else gc.disable)()
 
 
 def _umask() -> int:
@@ -68,19 +136,92 @@ def _umask() -> int:
     return mask
 
 
-def _restore_environment(value: Mapping[str, str]) -> None:
-    for name in set(os.environ) - set(value):
-        del os.environ[name]
-    os.environ.update(value)
+def _change_environment(items: Mapping[str, str | None]) -> None:
+    for name, value in items.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
-def _loggers() -> dict[str, Any]:
+_DISABLED = "all of them"  # the level up to which no logger says anything
+
+
+def _all_loggers() -> list[logging.Logger]:
     loggers = [logging.root, *logging.root.manager.loggerDict.values()]
-    return {
-        log.name: (log.level, log.disabled, log.propagate, tuple(map(id, log.handlers)))
-        for log in loggers
-        if isinstance(log, logging.Logger)
-    }
+    return [log for log in loggers if isinstance(log, logging.Logger)]
+
+
+def _levels() -> dict[str, Any]:
+    levels = {log.name: [log.level, log.disabled, log.propagate] for log in _all_loggers()}
+    return {**levels, _DISABLED: logging.root.manager.disable}
+
+
+def _changed_levels(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """Without loggers that are new."""
+    return _changed_items(before, {n: after.get(n, was) for n, was in before.items()})
+
+
+def _change_levels(items: Mapping[str, Any]) -> None:
+    for name, value in items.items():
+        if name == _DISABLED:
+            logging.disable(value)
+            continue
+        log, (level, disabled, propagate) = logging.getLogger(name), value
+        log.setLevel(level)
+        log.disabled, log.propagate = disabled, propagate
+
+
+def _handlers() -> dict[str, Any]:
+    return {log.name: list(map(id, log.handlers)) for log in _all_loggers()}
+
+
+_FRONT = "in front"
+
+
+def _restore_filters(value: Sequence[Any]) -> None:
+    with warnings.catch_warnings():
+        pass  # on leaving, Python forgets which warnings were to be shown by the filters before
+    warnings.filters[:] = value  # type: ignore[index]
+    with warnings.catch_warnings():
+        pass
+
+
+def _added_filters(before: Sequence[Any], after: Sequence[Any]) -> dict[str, Any] | None:
+    """The filters that were put in front of the others, as the functions of `warnings` do it."""
+    for count in range(len(after) + 1):
+        added = list(after[:count])
+        if list(after[count:]) == [f for f in before if f not in added]:
+            told = [_told(filter_) for filter_ in added]
+            return None if None in told else ({_FRONT: told} if told else {})
+    return None
+
+
+def _told(filter_: Any) -> list[Any] | None:
+    """One filter as JSON, ``None`` if it cannot be said that way."""
+    action, message, category, module, line = filter_
+    told = [action, _pattern(message), _named_class(category), _pattern(module), line]
+    with contextlib.suppress(Exception), warnings.catch_warnings():
+        warnings.resetwarnings()
+        _add_filters({_FRONT: [told]})
+        if warnings.filters[0] == filter_:
+            return told
+    return None
+
+
+def _pattern(pattern: Any) -> str:
+    return pattern if isinstance(pattern, str) else getattr(pattern, "pattern", "")
+
+
+def _named_class(category: Any) -> str:
+    return f"{category.__module__}:{category.__qualname__}"
+
+
+def _add_filters(items: Mapping[str, Any]) -> None:
+    for action, message, category, module, line in reversed(items.get(_FRONT) or []):
+        home, _, name = category.partition(":")
+        kind = getattr(importlib.import_module(home), name)
+        warnings.filterwarnings(action, message, kind, module, line)
 
 
 def _signals() -> dict[int, Any]:
@@ -138,73 +279,43 @@ def _dialects() -> dict[str, Any]:
     }
 
 
-def _torch_settings(torch: Any) -> tuple[Any, ...]:
-    return (
-        str(torch.get_default_dtype()),
-        torch.is_grad_enabled(),
-        torch.are_deterministic_algorithms_enabled(),
-    )
-
-
-def _restore_torch_settings(torch: Any, value: tuple[Any, ...]) -> None:
-    dtype, grad, deterministic = value
-    torch.set_default_dtype(getattr(torch, dtype.removeprefix("torch.")))
-    torch.set_grad_enabled(grad)
-    torch.use_deterministic_algorithms(deterministic)
-
-
 SETTINGS: dict[str, Part] = {
-    "the decimal context": Part(_decimal, _restore_decimal),
-    "the environment variables": Part(lambda: dict(os.environ), _restore_environment),
+    "the decimal context": _named(_decimal, _change_decimal),
+    "the environment variables": _named(lambda: dict(os.environ), _change_environment),
     "the working directory": Part(os.getcwd, os.chdir),
     "the file mode mask": Part(_umask, os.umask),
     "sys.path": Part(lambda: list(sys.path), lambda v: sys.path.__setitem__(slice(None), v)),
-    "the recursion limit": Part(sys.getrecursionlimit, sys.setrecursionlimit),
-    "the thresholds of the garbage collector": Part(
-        gc.get_threshold, lambda v: gc.set_threshold(*v)
+    "the recursion limit": _named(
+        lambda: {"limit": sys.getrecursionlimit()}, lambda v: sys.setrecursionlimit(v["limit"])
     ),
+    "the garbage collector": _named(_collector, _change_collector),
     "the locale": Part(
         lambda: locale.setlocale(locale.LC_ALL), lambda v: locale.setlocale(locale.LC_ALL, v)
     ),
     "the filters of warnings": Part(
-        lambda: [repr(f) for f in warnings.filters[:50]],
+        lambda: list(warnings.filters), _restore_filters, _added_filters, _add_filters, False
     ),
-    "the timeout of sockets": Part(socket.getdefaulttimeout, socket.setdefaulttimeout),
+    "the timeout of sockets": _named(
+        lambda: {"seconds": socket.getdefaulttimeout()},
+        lambda v: socket.setdefaulttimeout(v["seconds"]),
+    ),
     "signal handlers": Part(_signals, _restore_signals),
     "entries of sys.modules": Part(MODULES.others),
-    "levels and handlers of loggers": Part(_loggers),
+    "levels of loggers": _named(_levels, _change_levels, is_ours=False)._replace(
+        changes=_changed_levels
+    ),
+    "handlers of loggers": Part(_handlers),
     "the default encoder of json": Part(_encoder),
     "dialects of csv": Part(_dialects),
     "types of files in mimetypes": of_library(
         "mimetypes", lambda m: (dict(m.types_map), dict(m.suffix_map))
     ),
-    "numpy's handling of errors": of_library(
-        "numpy", lambda np: np.geterr(), lambda np, v: np.seterr(**v)
-    ),
-    "numpy's print options": of_library(
-        "numpy",
-        lambda np: np.get_printoptions(),
-        lambda np, v: np.set_printoptions(**{k: w for k, w in v.items() if k != "override_repr"}),
-    ),
-    "pandas' options": of_library("pandas._config.config", lambda c: repr(c._global_config)),
-    "sklearn's configuration": of_library(
-        "sklearn", lambda s: s.get_config(), lambda s, v: s.set_config(**v)
-    ),
-    "torch's settings": of_library("torch", _torch_settings, _restore_torch_settings),
-    "dask's configuration": of_library("dask.config", lambda d: repr(d.config)),
-    "matplotlib's parameters": of_library("matplotlib", lambda m: repr(dict.items(m.rcParams))),
-}
-# Trainings set it, for speed, and the last digits of later sums depend on it. A node that is served
-# leaves it as it did when it ran; so it can be served.
-THREADS: dict[str, Part] = {
-    "the number of torch's threads": of_library(
-        "torch", lambda t: t.get_num_threads(), lambda t, v: t.set_num_threads(v)
-    ),
 }
 # Libraries change these when they are imported, as they are inside of a node.
 OF_IMPORTS = frozenset(
     {
-        *("the environment variables", "the filters of warnings", "levels and handlers of loggers"),
+        *("the environment variables", "the filters of warnings"),
+        *("levels of loggers", "handlers of loggers"),
         *("signal handlers", "types of files in mimetypes", "sys.path", "dask's configuration"),
         "entries of sys.modules",
         *("matplotlib's parameters", "pandas' options", "dialects of csv"),

@@ -8,21 +8,28 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib
+import json
+import re
 import sys
+import tempfile
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from kedro_eeipu.cache.identity.canonical import combine
+from kedro_eeipu.config.redaction import Redactor, is_secret
 from kedro_eeipu.hooks.dataset import warn_once
-from kedro_eeipu.hooks.process_parts import ABSENT, MODULES, OF_IMPORTS, SETTINGS, THREADS
+from kedro_eeipu.hooks.library_settings import LIBRARY_SETTINGS
+from kedro_eeipu.hooks.process_parts import ABSENT, MODULES, OF_IMPORTS, SETTINGS
 from kedro_eeipu.hooks.random_generators import GENERATORS, continues
 
 __all__ = [
+    "Beginning",
     "CarriedState",
     "NodeEffects",
     "ProcessState",
     "cannot_be_restored",
+    "changes_settings",
     "differences",
     "forget",
     "put_back",
@@ -31,7 +38,7 @@ __all__ = [
 ]
 
 ProcessState = Mapping[str, Any]
-_PARTS = {**SETTINGS, **THREADS, **GENERATORS}
+_PARTS = {**SETTINGS, **LIBRARY_SETTINGS, **GENERATORS}
 _SEEDERS = {
     "Python's random generator": ("random", "seed"),
     "numpy's random generator": ("numpy.random", "seed"),
@@ -39,9 +46,17 @@ _SEEDERS = {
 }
 _SEEDING = "seedings of "
 _seedings: dict[str, int] = {}
-# Settings that nodes of this process were seen to change, by node. What a node sets to what it is
-# already, because an earlier trial has left it so, cannot be seen.
-_changers: dict[str, set[str]] = {}
+# What nodes of this process were seen to change: by node and setting, the names in it. What a node
+# sets to what it is already cannot be seen.
+_changers: dict[str, dict[str, set[str]]] = {}
+# What nodes have changed since the settings were last put back, as it was before.
+_undone: dict[str, Any] = {}
+_ENVIRONMENT = "the environment variables"
+_ALL = "*"  # stands for a setting as a whole
+# Variables that are secrets, or hold for one process, or as long as something listens.
+_NOT_TOLD = re.compile(
+    r"(^|_)(KEY|AUTH|PWD|COOKIE|PORT|PID|PPID|FD|FDS|SOCK|SOCKET|SESSION)($|_)", re.IGNORECASE
+)
 _counted: set[str] = set()
 
 
@@ -85,12 +100,18 @@ def take() -> dict[str, Any]:
 
 def cannot_be_restored(settings: Iterable[str]) -> list[str]:
     """Those settings that stay in the process as a node has left them, from trial to trial."""
-    return sorted(n for n in settings if n in SETTINGS and SETTINGS[n].restore is None)
+    return sorted(name for name in settings if _PARTS[name].restore is None)
+
+
+def changes_settings(node: str) -> bool:
+    """Whether a node of this name was seen to change settings in this process."""
+    return bool(_changers.get(node))
 
 
 def forget() -> None:
     """Forget which nodes change settings, for code of another project."""
     _changers.clear()
+    _undone.clear()
 
 
 def put_back(state: ProcessState) -> None:
@@ -99,8 +120,10 @@ def put_back(state: ProcessState) -> None:
         part = _PARTS.get(name)
         if part is None or part.restore is None:
             continue
+        if value == ABSENT or not part.is_ours:
+            value = _undone.get(name, ABSENT)
         try:
-            if part.read() != value:
+            if value != ABSENT and part.read() != value:
                 part.restore(value)
         except Exception as error:
             warn_once(
@@ -108,6 +131,7 @@ def put_back(state: ProcessState) -> None:
                 name[:1].upper() + name[1:],
                 error,
             )
+    _undone.clear()
 
 
 def differences(before: ProcessState, after: ProcessState) -> set[str]:
@@ -115,31 +139,100 @@ def differences(before: ProcessState, after: ProcessState) -> set[str]:
 
     Where modules were imported meanwhile, what imports change is left out.
     """
-    passed_over = OF_IMPORTS if before.get("modules") != after.get("modules") else frozenset()
-    changed = set()
+    passed_over = _by_imports(before, after)
+    return {name for name in _changed(before, after) if name not in passed_over}
+
+
+def _by_imports(before: ProcessState, after: ProcessState) -> frozenset[str]:
+    """What imports may have changed: nothing where there were none."""
+    return OF_IMPORTS if before.get("modules") != after.get("modules") else frozenset()
+
+
+def _changed(before: ProcessState, after: ProcessState) -> dict[str, dict[str, Any] | None]:
+    """What has changed, each with what is to be set again for that; ``None`` if that is unknown."""
+    changed: dict[str, dict[str, Any] | None] = {}
     for name, value in before.items():
-        if name not in _PARTS or name in passed_over or value == ABSENT or name not in after:
+        if name not in _PARTS or value == ABSENT or name not in after or after[name] == value:
             continue
-        if name == "levels and handlers of loggers":
-            if any(after[name].get(log, was) != was for log, was in value.items()):
-                changed.add(name)
-        elif after[name] != value:
-            changed.add(name)
+        changes = _PARTS[name].changes
+        items = changes(value, after[name]) if changes is not None else None
+        is_same = items == {}
+        if name == "handlers of loggers":  # those of new loggers do not count
+            is_same = all(after[name].get(log, was) == was for log, was in value.items())
+        if not is_same:
+            changed[name] = items
     return changed
+
+
+def _can_be_told(setting: str, name: str, value: Any) -> bool:
+    """Whether a record may hold one of the values of a setting, and another process set it."""
+    try:
+        if json.loads(json.dumps(value, allow_nan=False)) != value:
+            return False
+    except (TypeError, ValueError):
+        return False
+    if setting != _ENVIRONMENT or value is None:
+        return True
+    is_private = is_secret(name) or _NOT_TOLD.search(name) or Redactor().text(value) != value
+    return not is_private and not value.startswith(tempfile.gettempdir())
+
+
+@dataclass
+class Beginning:
+    """The process in which a node begins, as far as that is known.
+
+    Attributes:
+        state: Settings and random generators.
+        seeded: Generators that have been seeded by then.
+        settings: What nodes before have changed in each setting, by name.
+    """
+
+    state: dict[str, Any]
+    seeded: set[str]
+    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def leave(self, left: Mapping[str, Any]) -> None:
+        """Count what a node before leaves behind."""
+        for name, value in left.items():
+            if name in GENERATORS:
+                self.state[name] = value
+                self.seeded.add(name)
+                continue
+            self.settings.setdefault(name, {}).update(value)
+            if isinstance(self.state.get(name), Mapping):
+                self.state[name] = {**self.state[name], **value}
+
+    def token(self, draws: Iterable[str], found: Mapping[str, Iterable[str]]) -> str:
+        """What a node's value depends on besides its key; empty where there is nothing.
+
+        Args:
+            draws: Generators that it draws from without seeding them.
+            found: What it changes in each setting: it may depend on what it has found there.
+        """
+        parts = {name: _digest(sorted(items.items())) for name, items in self.settings.items()}
+        for name in {*draws} & self.seeded & self.state.keys():
+            parts[name] = _digest(self.state[name])
+        for setting, names in found.items():
+            was = self.state.get(setting)
+            if isinstance(was, Mapping):
+                parts[f"found: {setting}"] = _digest([was.get(name) for name in sorted(names)])
+        return combine(state=parts) if parts else ""
 
 
 class NodeEffects(NamedTuple):
     """What a node did to the process.
 
     Attributes:
-        settings: What it has changed, in words.
+        settings: What it has changed and a node that is reused could not change, in words.
         draws: Generators that it drew from without seeding them.
-        left: States of seeded generators that it moved, and the number of threads if it has set
-            that, by name; they can be written as JSON.
+        found: What it has changed in other settings, by name.
+        left: States of seeded generators that it moved, and what it has left in the settings of
+            ``found`` and others; they can be written as JSON.
     """
 
     settings: frozenset[str]
     draws: tuple[str, ...]
+    found: dict[str, list[str]]
     left: dict[str, Any]
 
 
@@ -156,58 +249,93 @@ class CarriedState:
 
     Attributes:
         now: The state in which the first node begins.
-        seeded: Generators that have been seeded so far; and threads, if their number was set.
         resumed: Names of the served nodes whose effects have been had.
     """
 
     def __init__(self, start: ProcessState | None = None, seeded: Iterable[str] = ()) -> None:
         self.now = take()
-        self._changed: dict[str, str] = {}  # settings that nodes have changed
         by_hooks = GENERATORS if start is None else seeded_generators(start, self.now)
-        self.seeded = {*seeded, *by_hooks}
+        self._so_far = Beginning({}, {*seeded, *by_hooks})
         self.resumed: set[str] = set()
 
-    def token(self, draws: Iterable[str], state: ProcessState, seeded: set[str]) -> str:
-        """What a node's value depends on besides its key; empty where there is nothing.
-
-        Args:
-            draws: Generators that it draws from without seeding them.
-            state: The state in which it begins.
-            seeded: Generators that have been seeded by then.
-        """
-        drawn = {name for name in {*draws, *THREADS} if name in seeded and name in state}
-        parts = {**self._changed, **{name: _digest(state[name]) for name in sorted(drawn)}}
-        return combine(state=parts) if parts else ""
+    def beginning(self, state: ProcessState | None = None) -> Beginning:
+        """What a node finds that begins in this state, by default that of now."""
+        settings = {name: dict(items) for name, items in self._so_far.settings.items()}
+        state = take() if state is None else state
+        return Beginning(dict(state), set(self._so_far.seeded), settings)
 
     def effects(self, node: str, before: ProcessState, after: ProcessState) -> NodeEffects:
         """What a node that has just run did to the process."""
-        changed = differences(before, after)
-        settings = _changers.setdefault(node, set())
-        settings |= changed - set(GENERATORS) - set(THREADS)
-        changed |= settings
-        self._changed.update((n, _digest(after[n])) for n in sorted(settings))
-        moved = changed & set(GENERATORS)
+        changed = _changed(before, after)
+        moved = changed.keys() & GENERATORS.keys()
         draws = {
             n
             for n in moved
             if before.get(_SEEDING + n) == after.get(_SEEDING + n)
             and continues(n, before[n], after[n])
         }
-        threads = changed & set(THREADS)
-        self.seeded |= moved - draws | threads
-        left = {n: after[n] for n in sorted(moved & self.seeded | threads)}
-        return NodeEffects(frozenset(changed - moved - threads), tuple(sorted(draws)), left)
+        self._so_far.seeded |= moved - draws
+        left = {n: after[n] for n in sorted(moved & self._so_far.seeded)}
+        opaque, settings = _of_settings(node, changed, before, after)
+        for name in opaque:
+            self._so_far.settings[name] = {_ALL: _digest(after[name])}
+        self._so_far.leave(settings)
+        found = {n: sorted(i) for n, i in settings.items() if isinstance(before[n], Mapping)}
+        return NodeEffects(frozenset(opaque), tuple(sorted(draws)), found, {**left, **settings})
 
     def resume(self, node: str, left: Mapping[str, Any]) -> None:
-        """Leave generators, and the number of threads, as a node did that is served now."""
+        """Leave generators and settings as a node did that is served now."""
         self.resumed.add(node)
-        for name, state in left.items():
-            if name in THREADS:
-                importlib.import_module("torch")  # as the node has done
-            part = {**GENERATORS, **THREADS}.get(name)
-            if part is not None and part.restore is not None:
-                part.restore(state)
-                self.seeded.add(name)
+        for name, value in left.items():
+            part = _PARTS.get(name)
+            if part is None:
+                continue
+            try:
+                if name in GENERATORS and part.restore is not None:
+                    part.restore(value)
+                elif part.change is not None:
+                    part.change({})  # a library is imported, as the node has done
+                    _undone.setdefault(name, part.read())
+                    part.change(value)
+            except Exception as error:
+                warn_once(f"%s is reused, but cannot change {name} again: %s", node, error)
+        self._so_far.leave(left)
+
+
+def _of_settings(
+    node: str,
+    changed: Mapping[str, dict[str, Any] | None],
+    before: ProcessState,
+    after: ProcessState,
+) -> tuple[set[str], dict[str, dict[str, Any]]]:
+    """What a node has changed for good, in words, and what can be changed as it did, by setting.
+
+    Of the environment variables that were set while modules were imported, those count that can be
+    told: libraries set some, and so may the node.
+    """
+    opaque, told = set[str](), dict[str, dict[str, Any]]()
+    by_imports, known = _by_imports(before, after), _changers.get(node, {})
+    for name in sorted((changed.keys() | known.keys()) - GENERATORS.keys()):
+        if before.get(name, ABSENT) == ABSENT or name not in after:
+            continue
+        items = changed.get(name, {})
+        if name in by_imports and name not in known:
+            items = items if name == _ENVIRONMENT and items else {}
+            if items := {n: v for n, v in items.items() if _can_be_told(name, n, v)}:
+                told[name] = items
+            continue
+        if name in changed:
+            _undone.setdefault(name, before[name])
+        seen = _changers.setdefault(node, {}).setdefault(name, set())
+        if name not in by_imports:
+            seen.update([_ALL] if items is None else items)
+        if isinstance(after[name], Mapping) and _ALL not in seen:
+            items = {n: after[name].get(n) for n in sorted(seen)}
+        if items is None or _ALL in seen or not all(_can_be_told(name, *i) for i in items.items()):
+            opaque.add(name)
+        elif items:
+            told[name] = items
+    return opaque, told
 
 
 def seeded_generators(before: ProcessState, after: ProcessState) -> frozenset[str]:

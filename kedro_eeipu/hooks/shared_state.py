@@ -9,6 +9,7 @@ from kedro.pipeline.node import Node
 from kedro_eeipu.cache.identity.canonical import MovesOn, Unidentifiable
 from kedro_eeipu.cache.identity.code import CodeIdentity, code_identity
 from kedro_eeipu.hooks.dataset import warn_once
+from kedro_eeipu.hooks.library_settings import IN_CODE
 
 __all__ = ["changed", "forget", "is_noted", "names", "note", "reached", "refuse_touched"]
 
@@ -47,6 +48,7 @@ def changed(
         return names(before)
     then, now = _by_name(before.parts), _by_name(after.parts)
     other = {n for n, d in then.items() if now.get(n) != d and n not in before.lazy}
+    other -= IN_CODE  # looked at as settings
     kept = after.caches if with_caches else {}
     return other | {n for n, d in kept.items() if before.caches.get(n) != d}
 

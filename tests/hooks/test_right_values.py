@@ -412,8 +412,152 @@ def test_setting_that_a_node_changes_holds_for_those_after_it_only(project: Any)
     tuner = project.tuner()
     assert values(project, *POINTS[:4]) == [*plain, plain[0]]
     record = tuner.evaluate({"first.p": 1, "second.q": 1})
-    assert "decimal context" in record.nodes[0].why_not
-    assert {n.name.partition("__")[0]: n.status for n in record.nodes}["second"] == "reused"
+    assert {n.status for n in record.nodes} == {"reused"}
+
+
+# How a node sets it to p, and how another reads p.
+SETTINGS = {
+    "environment": ("os.environ['MODE'] = str(p)", "int(os.environ['MODE'])"),
+    "environment, by difference": (
+        "os.environ['MODE'] = os.environ.get('MODE', '') + 'a' * p",
+        "len(os.environ['MODE'])",
+    ),
+    "variable that is deleted": (
+        "os.environ['MODE'] = '1'\n    p == 1 or os.environ.pop('MODE')",
+        "2 - len(os.environ.get('MODE', ''))",
+    ),
+    "filters of warnings": (
+        "warnings.filterwarnings('ignore', message=f'p={p}')",
+        "int(warnings.filters[0][1].pattern[2:])",
+    ),
+    "levels of loggers": (
+        "logging.getLogger('kedro').setLevel(10 + p)",
+        "logging.getLogger('kedro').level - 10",
+    ),
+    "silence of loggers": (
+        "logging.disable(49 + p)",
+        "2 - logging.getLogger('kedro').isEnabledFor(51)",
+    ),
+    "socket": ("socket.setdefaulttimeout(p)", "int(socket.getdefaulttimeout())"),
+    "garbage": ("gc.disable() if p == 2 else gc.enable()", "2 - gc.isenabled()"),
+    "recursion limit": ("sys.setrecursionlimit(2000 + p)", "sys.getrecursionlimit() - 2000"),
+    "handling of errors": (
+        "np.seterr(all='ignore' if p == 1 else 'warn')",
+        "1 + (np.geterr()['over'] == 'warn')",
+    ),
+    "print options": (
+        "np.set_printoptions(precision=p)",
+        "np.get_printoptions()['precision']",
+    ),
+    "options of pandas": (
+        "pd.set_option('display.max_rows', p)",
+        "pd.get_option('display.max_rows')",
+    ),
+    "scikit-learn": (
+        "sklearn.set_config(working_memory=p)",
+        "sklearn.get_config()['working_memory']",
+    ),
+    "torch": (
+        "torch.use_deterministic_algorithms(p == 2)",
+        "1 + torch.are_deterministic_algorithms_enabled()",
+    ),
+    "precision": (
+        "torch.set_float32_matmul_precision('high' if p == 2 else 'highest')",
+        "1 + (torch.get_float32_matmul_precision() == 'high')",
+    ),
+    "device": (
+        "torch.set_default_device('meta' if p == 2 else 'cpu')",
+        "1 + torch.empty(1).is_meta",
+    ),
+    "cuDNN": (
+        "torch.backends.cudnn.benchmark = p == 2",
+        "1 + torch.backends.cudnn.benchmark",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SETTINGS)
+def test_setting_that_a_node_changes_is_changed_again_where_it_is_reused(
+    project: Any, case: str
+) -> None:
+    set_it, read_it = SETTINGS[case]
+    modules = ["gc", "logging", "os", "socket", "sys", "warnings"]
+    modules += ["numpy as np", "pandas as pd", "sklearn", "torch"]
+    imports = "\n".join(f"import {m}" for m in modules if f"{m.rpartition(' ')[2]}." in set_it)
+    write(
+        project,
+        f"{imports}\n"
+        f"def first(p):\n    print('first runs')\n    {set_it}\n    return 0\n\n"
+        f"def second(x, q):\n    print('second runs')\n    return x + 10 * q + {read_it}\n\n"
+        "def score(y):\n    return {'loss': float(y)}\n",
+        CHAIN,
+    )
+    points = (1, 1), (1, 2), (2, 2), (1, 3), (2, 4), (2, 1), (1, 1)
+    tuner = project.tuner()
+    records = [tuner.evaluate({"first.p": p, "second.q": q}) for p, q in points]
+    assert [r.value for r in records] == [10.0 * q + p for p, q in points]
+    assert {n.status for n in records[-1].nodes} == {"reused"}
+    first = [next(n.status for n in r.nodes if n.name.startswith("first")) for r in records]
+    assert first == ["ran", "reused", "ran", "reused", "reused", "reused", "reused"]
+
+    project.write_settings({"cache": {"runs": True}})
+    done = project.kedro("run", "--params", "first.p=2,second.q=7")
+    assert done.returncode == 0, done.stderr
+    assert yaml.safe_load((project.path / "data/metrics.json").read_text())["loss"] == 72.0
+    assert "second runs" in done.stdout
+    assert "first runs" not in done.stdout
+
+
+@pytest.mark.parametrize("variable", ["HF_TOKEN", "MY_KEY", "MASTER_PORT", "PID", "LOGIN"])
+def test_secret_in_the_environment_is_not_written_down(project: Any, variable: str) -> None:
+    value = "https://me:sesame@host" if variable == "LOGIN" else "sesame"
+    write(
+        project,
+        "import os\n\n"
+        f"def first(p):\n    os.environ['{variable}'] = '{value}' + str(p)\n    return 0\n\n"
+        f"def second(x, q):\n    return int(os.environ['{variable}'][-1]) + 10 * q\n\n"
+        "def score(y):\n    return {'loss': float(y)}\n",
+        CHAIN,
+    )
+    assert values(project, (1, 1), (1, 2), (2, 2), (1, 1)) == [11.0, 21.0, 22.0, 11.0]
+    record = project.tuner().evaluate({"first.p": 1, "second.q": 1})
+    assert "environment variables" in record.nodes[0].why_not
+    for path in (project.path / ".eeipu").rglob("*"):
+        assert not path.is_file() or b"sesame" not in path.read_bytes(), path
+
+
+def test_variable_is_set_again_that_was_set_while_modules_were_imported(project: Any) -> None:
+    """Libraries set some when they are imported; this one is the node's."""
+    write(
+        project,
+        "import os\n\n"
+        "def first(p):\n    import this_is_new\n    os.environ['MODE'] = str(p)\n    return 0\n\n"
+        "def second(x, q):\n    return 10 * q + int(os.environ['MODE'])\n\n"
+        "def score(y):\n    return {'loss': float(y)}\n",
+        CHAIN,
+    )
+    (project.path / "src" / "this_is_new.py").write_text("")
+    try:
+        points = (1, 1), (1, 2), (2, 2), (2, 3), (1, 3), (1, 1)
+        assert values(project, *points) == [10.0 * q + p for p, q in points]
+    finally:
+        sys.modules.pop("this_is_new", None)
+
+
+def test_node_that_sometimes_changes_a_setting_is_awaited_by_those_after_it(project: Any) -> None:
+    """The other does not depend on it, and was recorded where it had changed nothing."""
+    write(
+        project,
+        "import os\n\n"
+        "def first(p):\n    if p > 1:\n        os.environ['MODE'] = str(p)\n    return 0\n\n"
+        "def second(q):\n    return 10 * q + int(os.environ.get('MODE', '1'))\n\n"
+        "def score(x, y):\n    return {'loss': float(y)}\n",
+        "node(nodes.first, 'params:first.p', 'x', name='a'),"
+        "node(nodes.second, 'params:second.q', 'y', name='b'),"
+        "node(nodes.score, ['x', 'y'], 'metrics', name='c')",
+    )
+    points = (2, 3), (1, 1), (3, 1), (3, 2), (1, 2), (2, 1)
+    assert values(project, *points) == [10.0 * q + p for p, q in points]
 
 
 LEFT_BEHIND = {
