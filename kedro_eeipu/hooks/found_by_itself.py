@@ -1,21 +1,20 @@
 """What a node's function finds by itself while it runs: files that it opens, modules it imports.
 
-Its key sees neither, but the user can be told. Python tells an audit hook which files are opened
-(PEP 578).
+Its key sees neither, but the user can be told.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-import threading
+import tempfile
 from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from kedro_eeipu.cache.identity.origin import loaded_modules, origin_of
 from kedro_eeipu.hooks.dataset import warn_once
+from kedro_eeipu.hooks.file_events import listening
 
 __all__ = ["Findings", "findings", "warn_of_unseen"]
 
@@ -60,7 +59,7 @@ class Findings:
         places = [os.path.realpath(place) for place in known if place] if named else []
         files = [n for f, n in named.items() if os.path.isfile(f) and not _is_within(f, places)]
         found = [f"opens {_listed(files)}"] if files else []
-        modules = [m for m in self.imported if m not in reached and origin_of(m).is_project]
+        modules = [m for m in self.imported if m not in reached and _is_project(m, roots)]
         found += [f"imports {_listed(modules)} by a name that it computes"] if modules else []
         return " and ".join(found)
 
@@ -86,6 +85,15 @@ def _is_data(name: str) -> bool:
     )
 
 
+def _is_project(module: str, roots: Sequence[str]) -> bool:
+    """Whether a module is the project's; libraries write some to a temporary folder."""
+    if not origin_of(module).is_project:
+        return False
+    file = getattr(sys.modules.get(module), "__file__", None) or ""
+    temporary = os.path.realpath(tempfile.gettempdir())
+    return _named(file, roots) != file or not _is_within(file, [temporary])
+
+
 def _named(file: str, roots: Sequence[str]) -> str:
     """A file of the project by its path in it, others as they are."""
     for root in roots:
@@ -104,36 +112,18 @@ def _listed(found: Sequence[str]) -> str:
     return ", ".join(found[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
-class _Watched(threading.local):
-    """What is found in this thread, while a node's function runs in it."""
-
-    def __init__(self) -> None:
-        self.findings: Findings | None = None
-
-
-_watched = _Watched()
-_installed = threading.Lock()
-
-
 @contextmanager
 def findings() -> Iterator[Findings]:
     """Collect what is found in this thread; what threads of its own find is not seen."""
-    if _installed.acquire(blocking=False):  # for good: audit hooks cannot be removed
-        sys.addaudithook(_hook)
     found, modules = Findings(), loaded_modules()
-    outer, _watched.findings = _watched.findings, found
+
+    def listener(event: str, path: str, flags: int) -> None:
+        if event in ("open", "sqlite3.connect"):
+            with suppress(Exception):  # an error here would be the node's
+                found.opens(path, flags)
+
     try:
-        yield found
+        with listening(listener):
+            yield found
     finally:
-        _watched.findings = outer
         found.imported = [name for name in loaded_modules() if name not in modules]
-
-
-def _hook(event: str, arguments: tuple[Any, ...]) -> None:
-    found = _watched.findings
-    if found is None or event not in ("open", "sqlite3.connect"):
-        return
-    with suppress(Exception):  # an error here would be the node's
-        path, flags = arguments[0], arguments[2] if event == "open" else os.O_RDONLY
-        if isinstance(path, str | bytes | os.PathLike):
-            found.opens(os.fsdecode(path), int(flags))

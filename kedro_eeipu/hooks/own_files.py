@@ -1,18 +1,13 @@
 """A trial does not write the user's files: what a dataset class writes besides its own is refused.
 
 In a trial a dataset writes to a private place, because its ``filepath`` is replaced. A class of the
-project may have a second one, which nobody knows of until it is opened. Python tells an audit hook
-before a file is opened, and does not open it if the hook raises (PEP 578).
+project may have a second one, which nobody knows of until it is opened.
 """
 
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +17,7 @@ from kedro.utils import find_kedro_project
 from kedro_eeipu._kedro import location
 from kedro_eeipu.cache.identity.origin import is_project_object
 from kedro_eeipu.errors import ConfigurationError
+from kedro_eeipu.hooks.file_events import listening
 
 __all__ = ["save_privately"]
 
@@ -42,7 +38,7 @@ def save_privately(dataset: AbstractDataset[Any, Any], value: Any) -> None:
     if kind is None:
         dataset.save(value)
     else:
-        with _guarding(_Guard(kind, location(dataset))):
+        with listening(_Guard(kind, location(dataset)).listen):
             dataset.save(value)
 
 
@@ -52,13 +48,6 @@ def _project_kind(dataset: AbstractDataset[Any, Any]) -> type | None:
         if isinstance(kind, type) and any(map(is_project_object, kind.__mro__)):
             return kind
     return None
-
-
-class _Guarded(threading.local):
-    """What this thread must not write to, while a dataset saves."""
-
-    def __init__(self) -> None:
-        self.guard: _Guard | None = None
 
 
 class _Guard:
@@ -72,12 +61,17 @@ class _Guard:
         temporary = os.path.realpath(tempfile.gettempdir())
         self._free = (own, temporary) if _is_in(temporary, self._project) else (own,)
 
-    def check(self, path: str) -> None:
-        """Refuse a file that is about to be written or deleted.
+    def listen(self, event: str, path: str, flags: int) -> None:
+        """Refuse what is written, deleted or replaced; who appends keeps what is there, as logs do.
 
         Raises:
             ConfigurationError: It is the user's.
         """
+        is_written = flags & _WRITES and not flags & os.O_APPEND
+        if event in ("os.remove", "os.rename") or (event == "open" and is_written):
+            self._check(path)
+
+    def _check(self, path: str) -> None:
         # The folder may be a link; a link that is deleted or replaced is meant itself.
         folder, name = os.path.split(os.path.abspath(path))
         real = os.path.join(os.path.realpath(folder), name)
@@ -95,36 +89,3 @@ class _Guard:
 
 def _is_in(path: str, folder: str) -> bool:
     return path.startswith(folder.rstrip(os.sep) + os.sep)
-
-
-_guarded = _Guarded()
-_installed = threading.Lock()
-
-
-@contextmanager
-def _guarding(guard: _Guard) -> Iterator[None]:
-    if _installed.acquire(blocking=False):  # for good: audit hooks cannot be removed
-        sys.addaudithook(_hook)
-    outer, _guarded.guard = _guarded.guard, guard
-    try:
-        yield
-    finally:
-        _guarded.guard = outer
-
-
-def _hook(event: str, arguments: tuple[Any, ...]) -> None:
-    guard = _guarded.guard
-    if guard is None:
-        return
-    path: Any = None
-    if event == "open":
-        path, _, flags = arguments
-        # Who appends keeps what is there; logs are written so.
-        if not isinstance(flags, int) or not flags & _WRITES or flags & os.O_APPEND:
-            return
-    elif event == "os.remove":
-        path = arguments[0]
-    elif event == "os.rename":
-        path = arguments[1]
-    if isinstance(path, str | bytes | os.PathLike):
-        guard.check(os.fsdecode(path))

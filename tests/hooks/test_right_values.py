@@ -760,6 +760,36 @@ def test_files_and_modules_that_a_node_finds_by_itself_are_told(
     ]
 
 
+def test_module_that_a_library_has_generated_is_not_told(
+    project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As torch does it, the first time that a model is trained."""
+    write(
+        project,
+        "import importlib.util, pathlib, sys, tempfile\n\n"
+        "def load(p):\n"
+        "    with tempfile.TemporaryDirectory() as folder:\n"
+        "        file = pathlib.Path(folder) / 'generated_here.py'\n"
+        "        file.write_text('x = 1')\n"
+        "        spec = importlib.util.spec_from_file_location('generated_here', file)\n"
+        "        module = importlib.util.module_from_spec(spec)\n"
+        "        sys.modules['generated_here'] = module\n"
+        "        spec.loader.exec_module(module)\n"
+        "    return module.x\n\n"
+        "def score(x, p, q):\n    return {'loss': x + p + q}\n",
+        "node(nodes.load, 'params:first.p', 'x', name='load'),"
+        "node(nodes.score, ['x', 'params:first.p', 'params:second.q'], 'metrics', name='score')",
+    )
+    warnings: list[str] = []
+    monkeypatch.setattr(dataset, "_warned", set())
+    monkeypatch.setattr(dataset.logger, "warning", lambda text, *a: warnings.append(text % a))
+    try:
+        assert values(project, (1, 1), (1, 2)) == [3.0, 4.0]
+    finally:
+        sys.modules.pop("generated_here", None)
+    assert warnings == []
+
+
 SIDECAR = """
 import json
 from pathlib import Path

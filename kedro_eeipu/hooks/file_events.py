@@ -1,0 +1,62 @@
+"""Listen to the files that this thread opens, deletes and renames.
+
+Python tells an audit hook of each before it happens, and lets it be if the hook raises (PEP 578).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+__all__ = ["listening"]
+
+Listener = Callable[[str, str, int], None]
+
+
+class _Listening(threading.local):
+    """Who listens in this thread."""
+
+    def __init__(self) -> None:
+        self.listeners: tuple[Listener, ...] = ()
+
+
+_here = _Listening()
+_installed = threading.Lock()
+
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Call a listener with each event, path and flags of ``os.open``; renaming has that of the new.
+
+    The events are Python's: ``open``, ``os.remove``, ``os.rename`` and ``sqlite3.connect``. Who
+    listens within another is called, too. What the listener raises is raised where the file is
+    opened.
+    """
+    if _installed.acquire(blocking=False):  # for good: audit hooks cannot be removed
+        sys.addaudithook(_hook)
+    outer = _here.listeners
+    _here.listeners = (*outer, listener)
+    try:
+        yield
+    finally:
+        _here.listeners = outer
+
+
+def _hook(event: str, arguments: tuple[Any, ...]) -> None:
+    if not _here.listeners:
+        return
+    if event == "open":
+        path, _, flags = arguments
+    elif event in ("os.remove", "sqlite3.connect"):
+        path, flags = arguments[0], os.O_RDONLY
+    elif event == "os.rename":
+        path, flags = arguments[1], os.O_RDONLY
+    else:
+        return
+    if isinstance(path, str | bytes | os.PathLike) and isinstance(flags, int):
+        for listener in _here.listeners:
+            listener(event, os.fsdecode(path), flags)
