@@ -80,6 +80,16 @@ def _named(
     return Part(read, restore, _changed_items, change, is_ours)
 
 
+def _number(read: Callable[[], Any], write: Callable[[Any], Any]) -> Part:
+    """One number."""
+
+    def change(items: dict[str, Any]) -> None:
+        for number in items.values():
+            write(number)
+
+    return _named(lambda: {"number": read()}, change)
+
+
 def named_in_library(
     module: str, read: Callable[[Any], Any], write: Any, *, is_ours: bool = True
 ) -> Part:
@@ -285,9 +295,7 @@ SETTINGS: dict[str, Part] = {
     "the working directory": Part(os.getcwd, os.chdir),
     "the file mode mask": Part(_umask, os.umask),
     "sys.path": Part(lambda: list(sys.path), lambda v: sys.path.__setitem__(slice(None), v)),
-    "the recursion limit": _named(
-        lambda: {"limit": sys.getrecursionlimit()}, lambda v: sys.setrecursionlimit(v["limit"])
-    ),
+    "the recursion limit": _number(sys.getrecursionlimit, sys.setrecursionlimit),
     "the garbage collector": _named(_collector, _change_collector),
     "the locale": Part(
         lambda: locale.setlocale(locale.LC_ALL), lambda v: locale.setlocale(locale.LC_ALL, v)
@@ -295,10 +303,7 @@ SETTINGS: dict[str, Part] = {
     "the filters of warnings": Part(
         lambda: list(warnings.filters), _restore_filters, _added_filters, _add_filters, False
     ),
-    "the timeout of sockets": _named(
-        lambda: {"seconds": socket.getdefaulttimeout()},
-        lambda v: socket.setdefaulttimeout(v["seconds"]),
-    ),
+    "the timeout of sockets": _number(socket.getdefaulttimeout, socket.setdefaulttimeout),
     "signal handlers": Part(_signals, _restore_signals),
     "entries of sys.modules": Part(MODULES.others),
     "levels of loggers": _named(_levels, _change_levels, is_ours=False)._replace(
