@@ -415,86 +415,70 @@ def test_setting_that_a_node_changes_holds_for_those_after_it_only(project: Any)
     assert {n.status for n in record.nodes} == {"reused"}
 
 
-# How a node sets it to p, and how another reads p.
+# How a node sets it to p, which is 1 or 2, and how another reads that.
 SETTINGS = {
-    "environment": ("os.environ['MODE'] = str(p)", "int(os.environ['MODE'])"),
-    "environment, by difference": (
-        "os.environ['MODE'] = os.environ.get('MODE', '') + 'a' * p",
-        "len(os.environ['MODE'])",
-    ),
-    "variable that is deleted": (
-        "os.environ['MODE'] = '1'\n    p == 1 or os.environ.pop('MODE')",
-        "2 - len(os.environ.get('MODE', ''))",
-    ),
-    "filters of warnings": (
-        "warnings.filterwarnings('ignore', message=f'p={p}')",
-        "int(warnings.filters[0][1].pattern[2:])",
-    ),
-    "levels of loggers": (
-        "logging.getLogger('kedro').setLevel(10 + p)",
-        "logging.getLogger('kedro').level - 10",
-    ),
-    "silence of loggers": (
-        "logging.disable(49 + p)",
-        "2 - logging.getLogger('kedro').isEnabledFor(51)",
-    ),
-    "socket": ("socket.setdefaulttimeout(p)", "int(socket.getdefaulttimeout())"),
-    "garbage": ("gc.disable() if p == 2 else gc.enable()", "2 - gc.isenabled()"),
-    "recursion limit": ("sys.setrecursionlimit(2000 + p)", "sys.getrecursionlimit() - 2000"),
-    "handling of errors": (
-        "np.seterr(all='ignore' if p == 1 else 'warn')",
-        "1 + (np.geterr()['over'] == 'warn')",
-    ),
-    "print options": (
-        "np.set_printoptions(precision=p)",
-        "np.get_printoptions()['precision']",
-    ),
-    "options of pandas": (
-        "pd.set_option('display.max_rows', p)",
-        "pd.get_option('display.max_rows')",
-    ),
-    "scikit-learn": (
-        "sklearn.set_config(working_memory=p)",
-        "sklearn.get_config()['working_memory']",
-    ),
-    "torch": (
-        "torch.use_deterministic_algorithms(p == 2)",
-        "1 + torch.are_deterministic_algorithms_enabled()",
-    ),
-    "precision": (
-        "torch.set_float32_matmul_precision('high' if p == 2 else 'highest')",
-        "1 + (torch.get_float32_matmul_precision() == 'high')",
-    ),
-    "device": (
-        "torch.set_default_device('meta' if p == 2 else 'cpu')",
-        "1 + torch.empty(1).is_meta",
-    ),
-    "cuDNN": (
-        "torch.backends.cudnn.benchmark = p == 2",
-        "1 + torch.backends.cudnn.benchmark",
-    ),
+    "Python": {
+        "os.environ['MODE'] = str(p)": "int(os.environ['MODE'])",
+        "os.environ['MORE'] = os.environ.get('MORE', '') + 'a' * p": "len(os.environ['MORE'])",
+        "os.environ['LESS'] = '1'; p == 1 or os.environ.pop('LESS')": (
+            "2 - len(os.environ.get('LESS', ''))"
+        ),
+        "warnings.filterwarnings('ignore', message=f'p={p}')": (
+            "int(warnings.filters[0][1].pattern[2:])"
+        ),
+        "logging.getLogger('kedro').setLevel(10 + p)": "logging.getLogger('kedro').level - 10",
+        "logging.disable(49 + p)": "2 - logging.getLogger('kedro').isEnabledFor(51)",
+        "socket.setdefaulttimeout(p)": "int(socket.getdefaulttimeout())",
+        "gc.disable() if p == 2 else gc.enable()": "2 - gc.isenabled()",
+        "sys.setrecursionlimit(2000 + p)": "sys.getrecursionlimit() - 2000",
+    },
+    "libraries": {
+        "np.seterr(all='ignore' if p == 1 else 'warn')": "1 + (np.geterr()['over'] == 'warn')",
+        "np.set_printoptions(precision=p)": "np.get_printoptions()['precision']",
+        "pd.set_option('display.max_rows', p)": "pd.get_option('display.max_rows')",
+        "sklearn.set_config(working_memory=p)": "sklearn.get_config()['working_memory']",
+        "plt.style.use('ggplot' if p == 2 else 'default')": (
+            "1 + ('#E24A33' in str(plt.rcParams['axes.prop_cycle']))"
+        ),
+        "plt.rcParams['figure.dpi'] = p": "plt.rcParams['figure.dpi']",
+    },
+    "torch": {
+        "torch.set_num_threads(1 + p)": "torch.get_num_threads() - 1",
+        "torch.use_deterministic_algorithms(p == 2)": (
+            "1 + torch.are_deterministic_algorithms_enabled()"
+        ),
+        "torch.backends.cudnn.benchmark = p == 2": "1 + torch.backends.cudnn.benchmark",
+        "torch.set_float32_matmul_precision('high' if p == 2 else 'highest')": (
+            "1 + (torch.get_float32_matmul_precision() == 'high')"
+        ),
+        "torch.set_default_device('meta' if p == 2 else 'cpu')": "1 + torch.empty(1).is_meta",
+    },
 }
 
 
-@pytest.mark.parametrize("case", SETTINGS)
-def test_setting_that_a_node_changes_is_changed_again_where_it_is_reused(
-    project: Any, case: str
+@pytest.mark.parametrize("of", SETTINGS)
+def test_settings_that_a_node_changes_are_changed_again_where_it_is_reused(
+    project: Any, of: str
 ) -> None:
-    set_it, read_it = SETTINGS[case]
+    cases = SETTINGS[of]
     modules = ["gc", "logging", "os", "socket", "sys", "warnings"]
-    modules += ["numpy as np", "pandas as pd", "sklearn", "torch"]
-    imports = "\n".join(f"import {m}" for m in modules if f"{m.rpartition(' ')[2]}." in set_it)
+    modules += ["matplotlib.pyplot as plt", "numpy as np", "pandas as pd", "sklearn", "torch"]
+    code = "".join(cases)
+    imports = [f"import {m}" for m in modules if f"{m.rpartition(' ')[2]}." in code]
+    change, read = "\n    ".join(cases), ", ".join(cases.values())
     write(
         project,
-        f"{imports}\n"
-        f"def first(p):\n    print('first runs')\n    {set_it}\n    return 0\n\n"
-        f"def second(x, q):\n    print('second runs')\n    return x + 10 * q + {read_it}\n\n"
+        "\n".join(imports) + "\n\n"
+        f"def first(p):\n    print('first runs')\n    {change}\n    return p\n\n"
+        f"def second(x, q):\n    print('second runs')\n    found = [{read}]\n"
+        "    assert found == [x] * len(found), found\n    return x + 10 * q\n\n"
         "def score(y):\n    return {'loss': float(y)}\n",
         CHAIN,
     )
     points = (1, 1), (1, 2), (2, 2), (1, 3), (2, 4), (2, 1), (1, 1)
     tuner = project.tuner()
     records = [tuner.evaluate({"first.p": p, "second.q": q}) for p, q in points]
+    assert [r.error for r in records] == [None] * len(points)
     assert [r.value for r in records] == [10.0 * q + p for p, q in points]
     assert {n.status for n in records[-1].nodes} == {"reused"}
     first = [next(n.status for n in r.nodes if n.name.startswith("first")) for r in records]
@@ -508,7 +492,7 @@ def test_setting_that_a_node_changes_is_changed_again_where_it_is_reused(
     assert "first runs" not in done.stdout
 
 
-@pytest.mark.parametrize("variable", ["HF_TOKEN", "MY_KEY", "MASTER_PORT", "PID", "LOGIN"])
+@pytest.mark.parametrize("variable", ["HF_TOKEN", "MY_KEY", "MASTER_PORT", "LOGIN"])
 def test_secret_in_the_environment_is_not_written_down(project: Any, variable: str) -> None:
     value = "https://me:sesame@host" if variable == "LOGIN" else "sesame"
     write(
@@ -903,26 +887,3 @@ def test_dataset_that_adds_to_its_file_is_named(project: Any, adds: bool) -> Non
     done = project.kedro("eeipu", "tune", "--trials", "1")
     assert done.returncode == 0
     assert ("total adds to its file" in " ".join(done.stderr.split())) is adds
-
-
-def test_number_of_threads_that_a_node_sets_is_set_where_it_is_reused(project: Any) -> None:
-    """Trainings set it: they would never be reused if that were a setting like others."""
-    torch = pytest.importorskip("torch")
-    threads = torch.get_num_threads()
-    write(
-        project,
-        "import torch\n"
-        "def train(p):\n    torch.set_num_threads(threads(p))\n    return 0\n"
-        "def threads(p):\n    return 2 + p\n"
-        "def score(model, q):\n    return {'loss': 10.0 * torch.get_num_threads() + model + q}\n",
-        "node(nodes.train, ['params:first.p'], 'model'),"
-        "node(nodes.score, ['model', 'params:second.q'], 'metrics')",
-    )
-    tuner = project.tuner()
-    trials = [(1, 1), (1, 2), (2, 2), (2, 3), (1, 3), (1, 2)]
-    records = [tuner.evaluate({"first.p": p, "second.q": q}) for p, q in trials]
-    assert [r.value for r in records] == [31.0, 32.0, 42.0, 43.0, 33.0, 32.0]
-    of_train, of_score = zip(*([n.status for n in r.nodes] for r in records), strict=True)
-    assert of_train == ("ran", "reused", "ran", "reused", "reused", "reused")
-    assert of_score == ("ran", "ran", "ran", "ran", "ran", "reused")
-    torch.set_num_threads(threads)
