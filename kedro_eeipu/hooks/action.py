@@ -133,6 +133,11 @@ class NodeAction:
         """What the key is made of, shortened, to tell why two runs of a node differ."""
         return {} if self.identity is None else key_parts(self.identity, self.inputs)
 
+    def _all_parts(self) -> dict[str, str]:
+        """With the state in which it began; that is only known of a run."""
+        parts = self.parts()
+        return parts and {**parts, **self._state.parts()}
+
     def bypass(self, reason: str) -> None:
         """Neither look up nor record this node in this run."""
         self.identity, self.why_not = None, reason
@@ -363,7 +368,7 @@ class NodeAction:
         if self._key is None or self.identity is None or is_partial or self._is_in_doubt():
             return
         blobs = [self._saved[name].blob for name in self.node.outputs]
-        meta = record_meta(self.node, self.identity, self.meta, self.call, blobs, self.parts())
+        meta = record_meta(self.node, self.identity, self.meta, self.call, blobs, self._all_parts())
         meta |= self._state.meta() | ({"unseen": self._unseen} if self._unseen else {})
         key = self._state.key_of_record(self._key)
         if key != self._key and (parts := self._state.key_meta()):  # to be looked for by its state
@@ -394,7 +399,7 @@ class NodeAction:
             status,
             call=self.call,
             key=self._key,
-            parts={} if status == NodeState.RUNNING else self.parts(),
+            parts={} if status == NodeState.RUNNING else self._all_parts(),
             meta=self.meta,
             record=record,
             outputs=[self._saved[name].blob for name in names],

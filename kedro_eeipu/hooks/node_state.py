@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kedro_eeipu.cache.identity.canonical import combine
 from kedro_eeipu.cache.store.store import Record, Store
 from kedro_eeipu.hooks.dataset import warn_once
 from kedro_eeipu.hooks.key import key_in_state
@@ -20,6 +21,8 @@ from kedro_eeipu.hooks.process_state import (
 from kedro_eeipu.hooks.random_generators import GENERATORS
 
 __all__ = ["StateOfNode"]
+
+STATE = "state: "
 
 
 class StateOfNode:
@@ -39,6 +42,7 @@ class StateOfNode:
         self._carried = carried
         self._began = Beginning({}, set())
         self._after: ProcessState = {}
+        self._parts: dict[str, str] = {}
         self.effects: NodeEffects | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -98,8 +102,8 @@ class StateOfNode:
         draws, found = ((), {}) if record is None else _depends_on(record.meta)
         if (draws or found) and not is_certain:
             return None
-        token = begins.token(draws, found)
-        return store.get(key_in_state(key, token)) if token else record
+        self._parts = begins.parts(draws, found)
+        return store.get(self._in_state(key)) if self._parts else record
 
     def find_now(self, store: Store, key: str) -> Record | None:
         """The record of the node if it begins now."""
@@ -110,8 +114,15 @@ class StateOfNode:
         """The key under which a record is found in the state in which the node began."""
         if self._carried is None or self.effects is None:
             return key
-        token = self._began.token(self.effects.draws, self.effects.found)
-        return key_in_state(key, token) if token else key
+        self._parts = self._began.parts(self.effects.draws, self.effects.found)
+        return self._in_state(key) if self._parts else key
+
+    def _in_state(self, key: str) -> str:
+        return key_in_state(key, combine(state=self._parts))
+
+    def parts(self) -> dict[str, str]:
+        """What the key of its record is made of besides its key, to tell why two runs differ."""
+        return {f"{STATE}{name}": digest[:12] for name, digest in self._parts.items()}
 
     def meta(self) -> dict[str, Any]:
         """What the record says about random generators and settings."""

@@ -16,7 +16,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from kedro_eeipu.cache.identity.canonical import combine
 from kedro_eeipu.config.redaction import Redactor, is_secret
 from kedro_eeipu.hooks.dataset import warn_once
 from kedro_eeipu.hooks.library_settings import LIBRARY_SETTINGS
@@ -202,8 +201,8 @@ class Beginning:
             if isinstance(self.state.get(name), Mapping):
                 self.state[name] = {**self.state[name], **value}
 
-    def token(self, draws: Iterable[str], found: Mapping[str, Iterable[str]]) -> str:
-        """What a node's value depends on besides its key; empty where there is nothing.
+    def parts(self, draws: Iterable[str], found: Mapping[str, Iterable[str]]) -> dict[str, str]:
+        """Digests of what a node's value depends on besides its key, by name.
 
         Args:
             draws: Generators that it draws from without seeding them.
@@ -215,8 +214,9 @@ class Beginning:
         for setting, names in found.items():
             was = self.state.get(setting)
             if isinstance(was, Mapping):
-                parts[f"found: {setting}"] = _digest([was.get(name) for name in sorted(names)])
-        return combine(state=parts) if parts else ""
+                now = [was.get(name) for name in sorted(names)]
+                parts[setting] = _digest([parts.get(setting), now])
+        return parts
 
 
 class NodeEffects(NamedTuple):

@@ -27,6 +27,7 @@ _WORDS = {
     "validators": "a validator of its data changed",
     "world": "the project changed, and its key holds all of it since a wrong record was reused",
 }
+_STATE = "state: "  # of settings and random generators
 _AGAIN = {NodeState.FAILED: "it failed then", NodeState.STOPPED: "it was stopped then"}
 
 
@@ -158,6 +159,8 @@ class History:
             return (
                 f"{f'parameter {keys}' if keys else 'a parameter'} changed (it takes all of them)"
             )
+        if part.startswith(_STATE):
+            return f"{part.removeprefix(_STATE)} differed when it began"
         if not part.startswith("params:"):
             is_input = not part.endswith(" leaves behind")
             return f"input {part} changed" if is_input else f"{part} changed"

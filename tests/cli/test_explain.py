@@ -101,6 +101,23 @@ def test_explain_never_shows_a_value(project: Any, shell: Any) -> None:
     assert "47.1123" not in shell("explain", "--trial", "0", "--format", "json").stdout
 
 
+def test_explain_names_the_setting_that_a_node_before_has_changed(
+    project: Any, shell: Any
+) -> None:
+    setting = "__import__('os').environ['WEIGHT'] = str(weight)\n    return [weight * x for"
+    edit(project, "return [weight * x for", setting)
+    tuner = project.tuner()
+    for weight in (2.0, 4.0, 2.0):
+        tuner.evaluate({**DEFAULTS, "left.weight": weight})
+    nodes = by_name(document(shell("explain", "--trial", "1", "--format", "json")))
+    assert nodes["left"]["reason"] == "against trial 0: parameter left.weight changed"
+    differed = "the environment variables differed when it began"
+    assert nodes["right"]["reason"] == f"against trial 0: {differed}"
+    assert nodes["right"]["changed"] == ["state: the environment variables"]
+    nodes = by_name(document(shell("explain", "--trial", "2", "--format", "json")))
+    assert {n["status"] for n in nodes.values()} == {"reused"}
+
+
 @pytest.mark.parametrize("arguments", [("--trial", "7"), ("--trial", "0", "--node", "nobody")])
 def test_explain_refuses_what_is_not_there(
     project: Any, shell: Any, arguments: tuple[str, ...]
