@@ -101,9 +101,7 @@ def test_explain_never_shows_a_value(project: Any, shell: Any) -> None:
     assert "47.1123" not in shell("explain", "--trial", "0", "--format", "json").stdout
 
 
-def test_explain_names_the_setting_that_a_node_before_has_changed(
-    project: Any, shell: Any
-) -> None:
+def test_explain_names_the_setting_that_a_node_before_has_changed(project: Any, shell: Any) -> None:
     setting = "__import__('os').environ['WEIGHT'] = str(weight)\n    return [weight * x for"
     edit(project, "return [weight * x for", setting)
     tuner = project.tuner()
