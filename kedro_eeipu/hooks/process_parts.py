@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 import sys
+import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
@@ -104,6 +105,15 @@ def named_in_library(
     return _named(reading, change, is_ours=is_ours)._replace(
         restore=lambda value: writing(_changed_items(reading(), value))
     )
+
+
+def _time_zone() -> dict[str, Any]:
+    return {"names": list(time.tzname), "seconds": [time.timezone, time.altzone]}
+
+
+def _change_time_zone(items: Mapping[str, Any]) -> None:
+    if items and hasattr(time, "tzset"):
+        time.tzset()
 
 
 def _changed_items(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
@@ -292,6 +302,9 @@ def _dialects() -> dict[str, Any]:
 SETTINGS: dict[str, Part] = {
     "the decimal context": _named(_decimal, _change_decimal),
     "the environment variables": _named(lambda: dict(os.environ), _change_environment),
+    # Python reads TZ once, and again when it is told to: `restore` and `change` come after those of
+    # the variables.
+    "the time zone": _named(_time_zone, _change_time_zone),
     "the working directory": Part(os.getcwd, os.chdir),
     "the file mode mask": Part(_umask, os.umask),
     "sys.path": Part(lambda: list(sys.path), lambda v: sys.path.__setitem__(slice(None), v)),

@@ -423,6 +423,7 @@ SETTINGS = {
         "os.environ['LESS'] = '1'; p == 1 or os.environ.pop('LESS')": (
             "2 - len(os.environ.get('LESS', ''))"
         ),
+        "os.environ['TZ'] = f'ABC{p}'; time.tzset()": "time.timezone // 3600",
         "warnings.filterwarnings('ignore', message=f'p={p}')": (
             "int(warnings.filters[0][1].pattern[2:])"
         ),
@@ -461,7 +462,7 @@ def test_settings_that_a_node_changes_are_changed_again_where_it_is_reused(
     project: Any, of: str
 ) -> None:
     cases = SETTINGS[of]
-    modules = ["gc", "logging", "os", "socket", "sys", "warnings"]
+    modules = ["gc", "logging", "os", "socket", "sys", "time", "warnings"]
     modules += ["matplotlib.pyplot as plt", "numpy as np", "pandas as pd", "sklearn", "torch"]
     code = "".join(cases)
     imports = [f"import {m}" for m in modules if f"{m.rpartition(' ')[2]}." in code]
