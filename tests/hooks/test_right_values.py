@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
 import statistics
 import sys
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -34,6 +36,15 @@ from kedro.framework.hooks import hook_impl
 class Hooks:
     {body}
 """
+
+
+@pytest.fixture(autouse=True)
+def _environment() -> Iterator[None]:
+    """Let what the last trial of a test has set be nothing to other tests."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
 
 
 def write(project: Any, nodes: str, pipeline: str, catalog: dict[str, Any] | None = None) -> None:
