@@ -27,6 +27,7 @@ from kedro_eeipu.config.settings import CacheSettings
 from kedro_eeipu.hooks.data_hooks import DataHooks
 from kedro_eeipu.hooks.dataset import MemoizedDataset
 from kedro_eeipu.hooks.inputs import FileToken, free_input, validators_token
+from kedro_eeipu.hooks.library_settings import settings_that_were_made
 from kedro_eeipu.hooks.shared_state import refuse_touched
 
 __all__ = [
@@ -55,6 +56,7 @@ class Identity:
         extra: What ``eeipu.yml`` adds: a version, files, environment variables.
         validators: Token of what validates, and may change, what it loads and saves.
         hooks: Token of the hooks that see its data.
+        made: Token of settings of libraries that imports and hooks have made.
         world: Digest of the project's world, for a node that once reused a wrong record.
         project: The folder of the project.
         files: Files and folders that its key sees: free inputs and what ``eeipu.yml`` names.
@@ -66,6 +68,7 @@ class Identity:
     extra: str = ""
     validators: str = ""
     hooks: str = ""
+    made: str = ""
     world: str = ""
     project: Path = Path()
     files: tuple[str, ...] = ()
@@ -112,6 +115,7 @@ def identify(
         settings_token(node, settings, project),
         validators_token(node, catalog),
         hooks.token(node),
+        _made_token(code),
         project=project,
         files=(
             *(location(d) for d in map(wrapped_dataset, inputs.values())),
@@ -144,6 +148,8 @@ def node_key(node: Node, identity: Identity, inputs: Mapping[str, Any]) -> str |
         validators=identity.validators,
         hooks=identity.hooks,
     )
+    if identity.made:
+        key = combine(key=key, made=identity.made)
     return combine(key=key, world=identity.world) if identity.world else key
 
 
@@ -167,6 +173,7 @@ def key_parts(identity: Identity, inputs: Mapping[str, Any]) -> dict[str, str]:
         "settings": identity.extra,
         "validators": identity.validators,
         "hooks": identity.hooks,
+        "made": identity.made,
         "world": identity.world,
     }
     parts.update(identity.tokens)
@@ -187,6 +194,11 @@ def _static_reason(node: Node, settings: CacheSettings) -> str | None:
     if not settings.of_node(node.name).cache:
         return "eeipu.yml says cache: false"
     return None
+
+
+def _made_token(code: CodeIdentity) -> str:
+    made = settings_that_were_made(code.parts)
+    return combine(made={name: repr(values) for name, values in made.items()}) if made else ""
 
 
 def settings_token(node: Node, settings: CacheSettings, project: Path) -> str:

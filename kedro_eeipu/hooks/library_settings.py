@@ -1,14 +1,16 @@
-"""Settings of libraries in the process: what reads each of them, and puts it back."""
+"""Settings of libraries in the process, what reads each and puts it back, and their defaults."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from kedro_eeipu.hooks.process_parts import Part, named_in_library, of_library
+from kedro_eeipu.hooks.dataset import warn_once
+from kedro_eeipu.hooks.process_parts import ABSENT, SETTINGS, Part, named_in_library, of_library
 
-__all__ = ["IN_CODE", "LIBRARY_SETTINGS"]
+__all__ = ["IN_CODE", "LIBRARY_SETTINGS", "settings_that_were_made"]
 
 
 def _flat(options: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -105,3 +107,86 @@ LIBRARY_SETTINGS: dict[str, Part] = {
 }
 # Settings that are variables of a module, as code names them.
 IN_CODE = frozenset(f"torch.backends.cudnn.{name}:" for name in _CUDNN)
+
+# The number of threads is none of them: by default it is the machine's.
+_TORCH = {
+    "dtype": "torch.float32",
+    "grad": True,
+    "anomalies": False,
+    "deterministic": [False, False],
+    "precision": "highest",
+    "device": "cpu",
+}
+_NUMPY_ERRORS = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
+_NUMPY_PRINT = {
+    "edgeitems": 3,
+    "threshold": 1000,
+    "floatmode": "maxprec",
+    "precision": 8,
+    "suppress": False,
+    "linewidth": 75,
+    "nanstr": "nan",
+    "infstr": "inf",
+    "sign": "-",
+    "formatter": None,
+    "legacy": False,
+}
+
+
+def _pandas_defaults(pandas: Any) -> dict[str, Any]:
+    return {n: o.defval for n, o in pandas._config.config._registered_options.items()}
+
+
+def _matplotlib_defaults(matplotlib: Any) -> dict[str, Any]:
+    """Without what says how figures are shown, which a notebook sets."""
+    values = dict.items(matplotlib.rcParamsDefault)
+    told = {n: repr(v) if type(v).__name__ == "Cycler" else v for n, v in values}
+    return {n: v for n, v in told.items() if not n.startswith(("backend", "interactive"))}
+
+
+def _decimal_defaults(decimal: Any) -> dict[str, Any]:
+    context = decimal.DefaultContext
+    return {n: getattr(context, n) for n in ("prec", "rounding", "Emin", "Emax", "capitals")}
+
+
+# The module, what its settings are before anybody changes them, and whether they count only for
+# nodes whose code uses the library, since a notebook changes them for its plots.
+_DEFAULTS: dict[str, tuple[str, Callable[[Any], Mapping[str, Any]], bool]] = {
+    "the decimal context": ("decimal", _decimal_defaults, False),
+    "numpy's handling of errors": ("numpy", lambda _: _NUMPY_ERRORS, False),
+    "numpy's print options": ("numpy", lambda _: _NUMPY_PRINT, False),
+    "pandas' options": ("pandas", _pandas_defaults, False),
+    "sklearn's configuration": ("sklearn", lambda s: s._config._global_config, False),
+    "torch's settings": ("torch", lambda _: _TORCH, False),
+    "torch's settings of cuDNN": (
+        "torch",
+        lambda _: {"enabled": True, "benchmark": False, "deterministic": False},
+        False,
+    ),
+    "matplotlib's parameters": ("matplotlib", _matplotlib_defaults, True),
+}
+
+
+def settings_that_were_made(reached: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Settings that are not as libraries have them, as imports and hooks of a project make them.
+
+    Args:
+        reached: Parts of the code of a node, as `CodeIdentity` names them.
+    """
+    made = {}
+    for name, (module, defaults, is_of_users) in _DEFAULTS.items():
+        library = sys.modules.get(module)
+        labels = {f"library {module}", f"required {module}"}
+        if library is None or (is_of_users and labels.isdisjoint(reached)):
+            continue
+        try:
+            now, default = {**SETTINGS, **LIBRARY_SETTINGS}[name].read(), defaults(library)
+            if now != ABSENT and (other := _other(now, default)):
+                made[name] = other
+        except Exception as error:
+            warn_once("Whether the project changes %s is not seen: %s", name, error)
+    return made
+
+
+def _other(now: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, Any]:
+    return {n: v for n, v in sorted(now.items()) if n in default and v != default[n]}

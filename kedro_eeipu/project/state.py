@@ -126,7 +126,9 @@ def _graph(
                 inputs[name] = digest_of([source, kind_token])
                 if kind_token:
                     words[f"how `{name}` is saved and loaded"] = kind_token[:12]
-        own = {p: parts[p] for p in ("code", "settings", "validators", "hooks") if p in parts}
+        own = {
+            p: parts[p] for p in ("code", "settings", "validators", "hooks", "made") if p in parts
+        }
         words |= {part_of_node(node.name, part): token for part, token in own.items()}
         token = digest_of([own, connections(node, inputs)])
         tokens.append(token)

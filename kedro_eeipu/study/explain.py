@@ -25,6 +25,7 @@ _WORDS = {
     "code": "its code changed",
     "settings": "its settings in eeipu.yml changed",
     "validators": "a validator of its data changed",
+    "made": "settings of libraries that imports or hooks make changed",
     "world": "the project changed, and its key holds all of it since a wrong record was reused",
 }
 _STATE = "state: "  # of settings and random generators

@@ -243,7 +243,7 @@ def _is_within(path: str, own: frozenset[str]) -> bool:
 def _part_in_words(node: str, part: str) -> str:
     if part.startswith("params:"):
         return f"parameter `{part.removeprefix('params:')}`"
-    if part in ("code", "settings", "validators", "hooks"):
+    if part in ("code", "settings", "validators", "hooks", "made"):
         return part_of_node(node, part)
     return f"input `{part}`"
 
@@ -255,4 +255,5 @@ def part_of_node(node: str, part: str) -> str:
         "settings": f"node `{node}`'s settings in eeipu.yml",
         "validators": f"a validator of node `{node}`'s data",
         "hooks": f"a hook that sees node `{node}`'s data",
+        "made": "settings of libraries that imports or hooks make",
     }[part]

@@ -504,6 +504,55 @@ def test_settings_that_a_node_changes_are_changed_again_where_it_is_reused(
     assert "first runs" not in done.stdout
 
 
+def test_settings_that_code_makes_when_it_is_imported_are_in_the_key(project: Any) -> None:
+    made = """
+import decimal
+import numpy as np
+import pandas as pd
+import sklearn
+import torch
+from matplotlib import pyplot
+
+decimal.getcontext().prec = 5
+np.seterr(over="warn")
+pd.set_option("display.max_rows", 20)
+sklearn.set_config(working_memory=64)
+torch.set_default_dtype(torch.float32)
+pyplot.rcParams["figure.dpi"] = 90
+
+def first(p):
+    settings = [decimal.getcontext().prec, np.geterr()["over"], pd.get_option("display.max_rows")]
+    settings += [sklearn.get_config()["working_memory"], torch.get_default_dtype()]
+    return [*map(str, settings), str(pyplot.rcParams["figure.dpi"])]
+
+def second(x, q):
+    return x
+
+def score(y):
+    return {"loss": 0.0, "settings": y}
+"""
+    edits = [
+        ("prec = 5", "prec = 6"),
+        ('over="warn"', 'over="ignore"'),
+        ('_rows", 20', '_rows", 30'),
+        ("memory=64", "memory=32"),
+        ("torch.float32)", "torch.float64)"),
+        ("= 90", "= 80.0"),
+    ]
+    expected = ["5", "warn", "20", "64", "torch.float32", "90.0"]
+    project.write_settings({"cache": {"runs": True}})
+    for number in range(-1, len(edits)):
+        if number >= 0:
+            old, new = edits[number]
+            assert old in made
+            made = made.replace(old, new)
+            expected[number] = ["6", "ignore", "30", "32", "torch.float64", "80.0"][number]
+        write(project, made, CHAIN)
+        assert project.kedro("run").returncode == 0
+        found = yaml.safe_load((project.path / "data/metrics.json").read_text())["settings"]
+        assert found == expected
+
+
 @pytest.mark.parametrize("variable", ["HF_TOKEN", "MY_KEY", "MASTER_PORT", "LOGIN"])
 def test_secret_in_the_environment_is_not_written_down(project: Any, variable: str) -> None:
     value = "https://me:sesame@host" if variable == "LOGIN" else "sesame"

@@ -1444,7 +1444,6 @@ code(
     "import decimal\ndecimal.getcontext().prec = 5\ndef f(k):\n    return float(decimal.Decimal(1) / decimal.Decimal(3))\n",
     "prec = 5",
     "prec = 6",
-    documented="settings of libraries that project code makes when it is imported",
 )
 code(
     "library settings",
@@ -1452,7 +1451,6 @@ code(
     "import pandas as pd\npd.set_option('display.max_rows', 20)\ndef f(k):\n    return pd.get_option('display.max_rows') + k\n",
     "20)",
     "30)",
-    documented="settings of libraries that project code makes when it is imported",
 )
 code(
     "library settings",
@@ -1468,7 +1466,7 @@ code(
     "import sys\nsys.setrecursionlimit(2000)\ndef f(k):\n    return sys.getrecursionlimit() + k\n",
     "2000",
     "3000",
-    documented="settings of libraries that project code makes when it is imported",
+    documented="settings of Python that project code makes when it is imported",
 )
 
 # --- modules --------------------------------------------------------------------------------------
