@@ -28,6 +28,7 @@ from kedro_eeipu.hooks.data_hooks import DataHooks
 from kedro_eeipu.hooks.dataset import MemoizedDataset
 from kedro_eeipu.hooks.inputs import FileToken, free_input, validators_token
 from kedro_eeipu.hooks.library_settings import settings_that_were_made
+from kedro_eeipu.hooks.process_parts import may_be_recorded
 from kedro_eeipu.hooks.shared_state import refuse_touched
 
 __all__ = [
@@ -38,7 +39,9 @@ __all__ = [
     "identify",
     "key_in_state",
     "key_parts",
+    "made_token",
     "node_key",
+    "variable_tokens",
 ]
 
 KEY_SCHEMA = 3
@@ -56,6 +59,7 @@ class Identity:
         extra: What ``eeipu.yml`` adds: a version, files, environment variables.
         validators: Token of what validates, and may change, what it loads and saves.
         hooks: Token of the hooks that see its data.
+        variables: Digests of the environment variables that its code names, by name.
         made: Token of settings of libraries that imports and hooks have made.
         world: Digest of the project's world, for a node that once reused a wrong record.
         project: The folder of the project.
@@ -68,6 +72,7 @@ class Identity:
     extra: str = ""
     validators: str = ""
     hooks: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict)
     made: str = ""
     world: str = ""
     project: Path = Path()
@@ -115,7 +120,8 @@ def identify(
         settings_token(node, settings, project),
         validators_token(node, catalog),
         hooks.token(node),
-        _made_token(code),
+        variable_tokens(code),
+        made_token(code),
         project=project,
         files=(
             *(location(d) for d in map(wrapped_dataset, inputs.values())),
@@ -148,6 +154,8 @@ def node_key(node: Node, identity: Identity, inputs: Mapping[str, Any]) -> str |
         validators=identity.validators,
         hooks=identity.hooks,
     )
+    if identity.variables:
+        key = combine(key=key, variables=identity.variables)
     if identity.made:
         key = combine(key=key, made=identity.made)
     return combine(key=key, world=identity.world) if identity.world else key
@@ -176,6 +184,7 @@ def key_parts(identity: Identity, inputs: Mapping[str, Any]) -> dict[str, str]:
         "made": identity.made,
         "world": identity.world,
     }
+    parts.update({f"${name}": token for name, token in identity.variables.items()})
     parts.update(identity.tokens)
     for name, dataset in inputs.items():
         if isinstance(dataset, MemoizedDataset):
@@ -196,7 +205,17 @@ def _static_reason(node: Node, settings: CacheSettings) -> str | None:
     return None
 
 
-def _made_token(code: CodeIdentity) -> str:
+def variable_tokens(code: CodeIdentity) -> dict[str, str]:
+    """Tokens of the environment variables that are set and that code names, by name.
+
+    A secret is left out: its digest could be guessed from.
+    """
+    names = sorted(name for name in code.variables & os.environ.keys() if may_be_recorded(name))
+    return {name: combine(variable=name, value=os.environ[name]) for name in names}
+
+
+def made_token(code: CodeIdentity) -> str:
+    """Token of settings of libraries that imports and hooks have made, empty for none."""
     made = settings_that_were_made(code.parts)
     return combine(made={name: repr(values) for name, values in made.items()}) if made else ""
 

@@ -11,6 +11,7 @@ import json
 import locale
 import logging
 import os
+import re
 import signal
 import socket
 import sys
@@ -21,9 +22,24 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from kedro_eeipu.cache.identity.origin import loaded_modules
+from kedro_eeipu.config.redaction import is_secret
 
-__all__ = ["ABSENT", "MODULES", "OF_IMPORTS", "SETTINGS", "Part", "named_in_library", "of_library"]
+__all__ = [
+    "ABSENT",
+    "MODULES",
+    "OF_IMPORTS",
+    "SETTINGS",
+    "Part",
+    "may_be_recorded",
+    "named_in_library",
+    "of_library",
+]
 
+# Variables that are secrets, or hold for one process or shell, or as long as something listens.
+_NOT_RECORDED = re.compile(
+    r"(^|_)(KEY|AUTH|PWD|OLDPWD|COOKIE|PORT|PID|PPID|FD|FDS|SOCK|SOCKET|SESSION|TERM|SHLVL)($|_)",
+    re.IGNORECASE,
+)
 ABSENT = "the library is not loaded"
 # Those with names, and not those that end a study: they are ours.
 _SIGNALS = [s for s in signal.Signals if s.name not in ("SIGINT", "SIGTERM", "SIGHUP")]
@@ -154,6 +170,11 @@ def _umask() -> int:
     mask = os.umask(0o077)
     os.umask(mask)
     return mask
+
+
+def may_be_recorded(variable: str) -> bool:
+    """Whether an environment variable is neither a secret nor one process's, by its name."""
+    return not is_secret(variable) and _NOT_RECORDED.search(variable) is None
 
 
 def _change_environment(items: Mapping[str, str | None]) -> None:

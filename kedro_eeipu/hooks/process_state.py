@@ -9,17 +9,22 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import re
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from kedro_eeipu.config.redaction import Redactor, is_secret
+from kedro_eeipu.config.redaction import Redactor
 from kedro_eeipu.hooks.dataset import warn_once
 from kedro_eeipu.hooks.library_settings import LIBRARY_SETTINGS
-from kedro_eeipu.hooks.process_parts import ABSENT, MODULES, OF_IMPORTS, SETTINGS
+from kedro_eeipu.hooks.process_parts import (
+    ABSENT,
+    MODULES,
+    OF_IMPORTS,
+    SETTINGS,
+    may_be_recorded,
+)
 from kedro_eeipu.hooks.random_generators import GENERATORS, continues
 
 __all__ = [
@@ -52,10 +57,6 @@ _changers: dict[str, dict[str, set[str]]] = {}
 _undone: dict[str, Any] = {}
 _ENVIRONMENT = "the environment variables"
 _ALL = "*"  # stands for a setting as a whole
-# Variables that are secrets, or hold for one process, or as long as something listens.
-_NOT_TOLD = re.compile(
-    r"(^|_)(KEY|AUTH|PWD|COOKIE|PORT|PID|PPID|FD|FDS|SOCK|SOCKET|SESSION)($|_)", re.IGNORECASE
-)
 _counted: set[str] = set()
 
 
@@ -172,7 +173,7 @@ def _can_be_told(setting: str, name: str, value: Any) -> bool:
         return False
     if setting != _ENVIRONMENT or value is None:
         return True
-    is_private = is_secret(name) or _NOT_TOLD.search(name) or Redactor().text(value) != value
+    is_private = not may_be_recorded(name) or Redactor().text(value) != value
     return not is_private and not value.startswith(tempfile.gettempdir())
 
 

@@ -15,12 +15,18 @@ from kedro.pipeline.node import Node
 
 from kedro_eeipu._kedro import input_structure, output_structure
 from kedro_eeipu.cache.identity.canonical import Unidentifiable
-from kedro_eeipu.cache.identity.code import code_identity
+from kedro_eeipu.cache.identity.code import CodeIdentity, code_identity
 from kedro_eeipu.cache.identity.fingerprint import fingerprint
 from kedro_eeipu.config.settings import CacheSettings
 from kedro_eeipu.hooks.data_hooks import DataHooks
 from kedro_eeipu.hooks.inputs import free_input, validators_token
-from kedro_eeipu.hooks.key import in_input_structure, settings_token, structure_of_outputs
+from kedro_eeipu.hooks.key import (
+    in_input_structure,
+    made_token,
+    settings_token,
+    structure_of_outputs,
+    variable_tokens,
+)
 
 __all__ = ["connections", "parameter_token", "parts_without_key"]
 
@@ -61,11 +67,17 @@ def parts_without_key(
         manager: Pluggy's manager of the session's hooks.
     """
 
+    try:
+        code = code_identity(node.func)
+    except Unidentifiable:
+        code = CodeIdentity("", {})
     parts = {
-        "code": _or_empty(lambda: code_identity(node.func).digest),
+        "code": code.digest[:_LENGTH],
+        "made": made_token(code)[:_LENGTH],
         "settings": _or_empty(lambda: settings_token(node, settings, project)),
         "validators": _or_empty(lambda: validators_token(node, catalog)),
         "hooks": _or_empty(lambda: DataHooks(manager, catalog).token(node)),
+        **{f"${name}": token[:_LENGTH] for name, token in variable_tokens(code).items()},
     }
     for name, dataset in inputs.items():
         if not is_parameter(name):

@@ -25,7 +25,7 @@ from kedro_eeipu.search import SearchSpace
 from kedro_eeipu.search.block import is_block
 from kedro_eeipu.search.paths import key_chains, value_at
 from kedro_eeipu.search.stages import holds
-from kedro_eeipu.study.pipeline_state import PipelineState, digest_of, part_of_node
+from kedro_eeipu.study.pipeline_state import PipelineState, digest_of, is_own, part_of_node
 
 __all__ = ["fixed_parts", "pipeline_state"]
 
@@ -126,9 +126,7 @@ def _graph(
                 inputs[name] = digest_of([source, kind_token])
                 if kind_token:
                     words[f"how `{name}` is saved and loaded"] = kind_token[:12]
-        own = {
-            p: parts[p] for p in ("code", "settings", "validators", "hooks", "made") if p in parts
-        }
+        own = {part: token for part, token in parts.items() if is_own(part)}
         words |= {part_of_node(node.name, part): token for part, token in own.items()}
         token = digest_of([own, connections(node, inputs)])
         tokens.append(token)

@@ -160,6 +160,8 @@ class History:
             return (
                 f"{f'parameter {keys}' if keys else 'a parameter'} changed (it takes all of them)"
             )
+        if part.startswith("$"):
+            return f"environment variable {part[1:]} changed"
         if part.startswith(_STATE):
             return f"{part.removeprefix(_STATE)} differed when it began"
         if not part.startswith("params:"):

@@ -24,6 +24,7 @@ __all__ = [
     "PipelineState",
     "digest_of",
     "in_few_words",
+    "is_own",
     "part_of_node",
     "states_in",
 ]
@@ -243,17 +244,27 @@ def _is_within(path: str, own: frozenset[str]) -> bool:
 def _part_in_words(node: str, part: str) -> str:
     if part.startswith("params:"):
         return f"parameter `{part.removeprefix('params:')}`"
-    if part in ("code", "settings", "validators", "hooks", "made"):
+    if is_own(part):
         return part_of_node(node, part)
     return f"input `{part}`"
 
 
+_OF_NODES = {
+    "code": "node `{}`'s code",
+    "settings": "node `{}`'s settings in eeipu.yml",
+    "validators": "a validator of node `{}`'s data",
+    "hooks": "a hook that sees node `{}`'s data",
+    "made": "settings of libraries that node `{}` begins with",
+}
+
+
+def is_own(part: str) -> bool:
+    """Whether a part of a node's key is neither a parameter nor an input."""
+    return part in _OF_NODES or part.startswith("$")
+
+
 def part_of_node(node: str, part: str) -> str:
-    """A part of a node's key that is neither a parameter nor an input, in words."""
-    return {
-        "code": f"node `{node}`'s code",
-        "settings": f"node `{node}`'s settings in eeipu.yml",
-        "validators": f"a validator of node `{node}`'s data",
-        "hooks": f"a hook that sees node `{node}`'s data",
-        "made": "settings of libraries that imports or hooks make",
-    }[part]
+    """Such a part in words."""
+    if part.startswith("$"):
+        return f"environment variable `{part[1:]}`, which node `{node}` names"
+    return _OF_NODES[part].format(node)

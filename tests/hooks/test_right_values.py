@@ -16,6 +16,7 @@ import yaml
 from kedro_eeipu import beginning
 from kedro_eeipu.hooks import dataset
 from kedro_eeipu.hooks.random_generators import seeded_by_now
+from kedro_eeipu.study.explain import History
 
 SPACE = {
     "first.p": {"low": 0, "high": 100},
@@ -551,6 +552,47 @@ def score(y):
         assert project.kedro("run").returncode == 0
         found = yaml.safe_load((project.path / "data/metrics.json").read_text())["settings"]
         assert found == expected
+
+
+READERS = {
+    "named": "import os\n\ndef read():\n    return os.environ.get('SCALE', '1')\n",
+    "through a helper": (
+        "import os\n\ndef get(name):\n    return os.getenv(name, '1')\n\n"
+        "def read():\n    return get('SCALE')\n"
+    ),
+    "by a global": (
+        "from os import environ\nNAME = 'SCALE'\n\ndef read():\n    return environ.get(NAME, '1')\n"
+    ),
+    "in a path": (
+        "import os.path\n\ndef read():\n"
+        "    return os.path.expandvars('${SCALE}').replace('${SCALE}', '1')\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("how", READERS)
+def test_environment_variable_that_code_names_is_in_the_key(
+    project: Any, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(
+        project,
+        f"{READERS[how]}\n"
+        "def first(p):\n    return int(read()) * p\n\n"
+        "def second(x, q):\n    return x + q\n\n"
+        "def score(y):\n    return {'loss': float(y)}\n",
+        CHAIN,
+    )
+    monkeypatch.delenv("SCALE", raising=False)
+    assert values(project, (1, 1), (1, 2)) == [2.0, 3.0]
+    monkeypatch.setenv("SCALE", "10")
+    assert values(project, (1, 1), (1, 2)) == [11.0, 12.0]
+    monkeypatch.setenv("SCALE", "20")
+    tuner = project.tuner()
+    trials = [tuner.evaluate({"first.p": 1, "second.q": q}) for q in (1, 2)]
+    assert [t.value for t in trials] == [21.0, 22.0]
+    assert [n.status for n in trials[1].nodes] == ["reused", "ran", "ran"]
+    reason = History(project.tuner().study.trials()).reason(trials[0].number, trials[0].nodes[0])
+    assert reason == "against trial 3: environment variable SCALE changed"
 
 
 @pytest.mark.parametrize("variable", ["HF_TOKEN", "MY_KEY", "MASTER_PORT", "LOGIN"])

@@ -73,7 +73,6 @@ def way(
 
 
 OWN_FILES = "files, databases and services that a function opens by itself"
-ENVIRONMENT = "environment variables"
 
 # --- objects behind a cache -------------------------------------------------------------------------
 MODEL = "class Model:\n    def __init__(self):\n        self.w = 0\n    def fit(self, p):\n        self.w = p\n"
@@ -447,7 +446,6 @@ way(
     "process",
     "os.environ",
     "import os\ndef a(p):\n    os.environ['MINI'] = str(p)\n    return 0\ndef b(m, q):\n    return int(os.environ.get('MINI', 0)) * 10 + q\n",
-    documented=ENVIRONMENT,
 )
 way(
     "process",
@@ -494,7 +492,6 @@ way(
     "process",
     "time zone",
     "import os, time\ndef a(p):\n    os.environ['TZ'] = f'UTC-{p}'\n    time.tzset()\n    return 0\ndef b(m, q):\n    return time.localtime(0).tm_hour * 10 + q\n",
-    documented=ENVIRONMENT,
 )
 way(
     "process",

@@ -1458,7 +1458,6 @@ code(
     "import os\nos.environ['MINI_N'] = '2'\ndef f(k):\n    return int(os.environ['MINI_N']) * k\n",
     "'2'",
     "'3'",
-    documented="environment variables",
 )
 code(
     "library settings",

@@ -1482,7 +1482,6 @@ edit(
     ),
     "'2'",
     "'3'",
-    documented="environment variables",
 )
 edit(
     "settings.py",

@@ -31,7 +31,7 @@ from kedro_eeipu.cache.identity.instructions import (
 from kedro_eeipu.cache.identity.nested_hints import without_hints
 from kedro_eeipu.cache.identity.reflection import SIGNS
 
-__all__ = ["CodeFacts", "Use", "assignments", "code_facts"]
+__all__ = ["CodeFacts", "Use", "assignments", "code_facts", "is_capital"]
 
 # Code that looks names up in strings sees more than its instructions say.
 _SEES_LOCALS = frozenset({"locals", "vars", "dir", "eval", "exec", "currentframe", "_getframe"})
@@ -56,6 +56,7 @@ _MEANINGFUL_FLAGS = (
 )
 _CHANGES = frozenset({"STORE_ATTR", "DELETE_ATTR", "STORE_SUBSCR", "DELETE_SUBSCR"})
 _WORD = re.compile(r"[^\W\d]\w*")
+_CAPITAL = re.compile("[A-Z][A-Z0-9_]*")
 
 
 class Use(NamedTuple):
@@ -88,7 +89,8 @@ class CodeFacts:
         hint_uses: what the annotations of functions defined inside it look up.
         sees: what else it may look at: ``"docs"`` (docstrings), ``"hints"`` (annotations),
             ``"source"`` (its own text), ``"order"`` (in which attributes were set),
-            ``"subclasses"`` (of a class).
+            ``"subclasses"`` (of a class), ``"environment"`` (variables of the process).
+        words: capital words in its strings, which may name such variables.
     """
 
     digest: bytes
@@ -96,6 +98,7 @@ class CodeFacts:
     uses: tuple[Use, ...]
     hint_uses: tuple[Use, ...]
     sees: frozenset[str]
+    words: frozenset[str]
 
 
 _facts_by_id: dict[int, tuple[CodeType, CodeFacts]] = {}
@@ -144,6 +147,7 @@ def _facts(code: CodeType) -> CodeFacts:
     constants = [op.value for ops in tree.values() for op in ops if op.kind == "const"]
     texts = list(_strings(constants))
     words = {word for text in texts for word in _WORD.findall(text)}
+    capitals = frozenset(filter(is_capital, words))
     mentioned = names | {word for word in words if word.startswith("__")}
     reader = _Reader(tree, words, bool(names & _SEES_LOCALS))
     scope = _Scope(reader, None)
@@ -165,7 +169,13 @@ def _facts(code: CodeType) -> CodeFacts:
         uses=tuple(uses),
         hint_uses=tuple(dict.fromkeys(reader.hint_uses)),
         sees=frozenset(what for what, signs in SIGNS.items() if not signs.isdisjoint(mentioned)),
+        words=capitals,
     )
+
+
+def is_capital(word: str) -> bool:
+    """Whether a word is spelled as environment variables are."""
+    return _CAPITAL.fullmatch(word) is not None
 
 
 def _strings(constants: Iterable[Any]) -> Iterator[str]:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kedro_eeipu.cache.identity.bytecode import CodeFacts, Use, code_facts
+from kedro_eeipu.cache.identity.bytecode import CodeFacts, Use, code_facts, is_capital
 from kedro_eeipu.cache.identity.canonical import (
     Unidentifiable,
     canonical_digest,
@@ -59,12 +59,15 @@ class CodeIdentity:
         caches: digests by ``"module:qualname"`` of what functions under ``lru_cache`` and objects
             with a ``cached_property`` keep, as far as that can be changed; no part of `digest`,
             since it is computed from the rest, but one node may change what another one uses.
+        variables: names of environment variables that it may read; no part of `digest`, for the
+            same reason.
     """
 
     digest: str
     parts: dict[str, str]
     lazy: frozenset[str] = frozenset()
     caches: Mapping[str, str] = field(default_factory=dict)
+    variables: frozenset[str] = frozenset()
 
 
 def code_identity(func: Callable[..., Any] | type, *, with_caches: bool = False) -> CodeIdentity:
@@ -115,6 +118,7 @@ class _Walk(ClassWriter):
         self.has_imported = False
         self._lazy: dict[str, bool] = {}  # by variable that is written to
         self._sees: set[str] = set()
+        self._words: set[str] = set()
 
     def start(self, obj: Any) -> None:
         root = Unit("callable", obj)
@@ -164,7 +168,8 @@ class _Walk(ClassWriter):
                 state.update(b"#%d" % item if isinstance(item, int) else item)
         lazy = frozenset(variable for variable, lazy in self._lazy.items() if lazy)
         caches = self._caches() if with_caches else {}
-        return CodeIdentity(state.hexdigest(), self._parts(), lazy, caches)
+        variables = frozenset(self._words if self._reads("environment") else ())
+        return CodeIdentity(state.hexdigest(), self._parts(), lazy, caches, variables)
 
     def _caches(self) -> dict[str, str]:
         caches: dict[str, list[Any]] = {}
@@ -212,6 +217,8 @@ class _Walk(ClassWriter):
         elif isinstance(obj, types.ModuleType):
             self._module(obj, unit)
         elif isinstance(obj, _Global):
+            if isinstance(obj.value, str) and is_capital(obj.value):
+                self._words.add(obj.value)
             self.value(obj.value, unit)
         else:
             self.instance(obj, unit)
@@ -230,6 +237,7 @@ class _Walk(ClassWriter):
             self.owners.append(function)
             facts = code_facts(function.__code__)
             self._sees |= facts.sees
+            self._words |= facts.words
             unit.add("code", facts.digest.hex())
             self._uses(function, facts, unit)
             return

@@ -22,12 +22,14 @@ _SEES_HINTS = frozenset(
 )
 _SEES_SOURCE = frozenset({"getsource", "getsourcelines", "findsource", "getcomments"})
 _SEES_ORDER = frozenset({"__dict__", "vars", "globals"})
+_SEES_ENVIRONMENT = frozenset({"environ", "environb", "getenv", "getenvb", "expandvars"})
 SIGNS = {
     "docs": _SEES_DOCS,
     "hints": _SEES_HINTS,
     "source": _SEES_SOURCE,
     "order": _SEES_ORDER,
     "subclasses": frozenset({"__subclasses__"}),
+    "environment": _SEES_ENVIRONMENT,
 }
 # Libraries that act on the annotations of functions they are given.
 _READ_HINTS = frozenset(
@@ -44,4 +46,6 @@ _READ_DOCS = frozenset(
         *("outlines", "pydantic_ai", "smolagents", "typer"),
     }
 )
-READERS = {"hints": _READ_HINTS, "docs": _READ_DOCS}
+# Libraries that are asked for environment variables by name.
+_READ_ENVIRONMENT = frozenset({"decouple", "dynaconf", "environ", "environs", "pydantic_settings"})
+READERS = {"hints": _READ_HINTS, "docs": _READ_DOCS, "environment": _READ_ENVIRONMENT}
