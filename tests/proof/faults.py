@@ -180,7 +180,7 @@ def _no_sharing() -> None:
 def _no_settings() -> None:
     from kedro_eeipu.hooks import process_state
 
-    process_state.differences = lambda before, after: set()
+    process_state._changed = lambda before, after: {}
     process_state.put_back = lambda state: None
 
 
@@ -255,7 +255,7 @@ FAULTS = [
     ),
     Fault(
         "settings of the process are passed on", _no_settings,
-        nodes=_passing("import os; os.environ['LEFT'] = str(p)", "int(__import__('os').environ.get('LEFT', '0'))"),
+        nodes=_passing("import sys; sys.setrecursionlimit(2000 + p)", "__import__('sys').getrecursionlimit()"),
         guilty=("b",),
     ),
     Fault(
