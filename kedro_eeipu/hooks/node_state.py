@@ -16,6 +16,7 @@ from kedro_eeipu.hooks.process_state import (
     ProcessState,
     cannot_be_restored,
     differences,
+    put_back,
     take,
 )
 from kedro_eeipu.hooks.random_generators import GENERATORS
@@ -43,11 +44,11 @@ class StateOfNode:
         self._began = Beginning({}, set())
         self._after: ProcessState = {}
         self._parts: dict[str, str] = {}
+        self._is_apart = False
         self.effects: NodeEffects | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        # Another process has its own settings and generators.
-        return {**self.__dict__, "_carried": None}
+        return {**self.__dict__, "_is_apart": True}
 
     def begin(self) -> None:
         """Take note of the state in which the node begins."""
@@ -61,6 +62,8 @@ class StateOfNode:
         self._carried.resumed.add(self._node)
         self._after = take()
         self.effects = self._carried.effects(self._node, self._began.state, self._after)
+        if self._is_apart:  # in a process of Kedro's ParallelRunner, which gets another node next
+            put_back(self._began.state)
         return ", ".join(sorted(self.effects.settings))
 
     def warn_of_what_stays(self) -> None:

@@ -259,6 +259,10 @@ class CarriedState:
         self._so_far = Beginning({}, {*seeded, *by_hooks})
         self.resumed: set[str] = set()
 
+    def __getstate__(self) -> dict[str, Any]:
+        # A process of Kedro's ParallelRunner has its own settings and generators.
+        return {**self.__dict__, "now": {}}
+
     def beginning(self, state: ProcessState | None = None) -> Beginning:
         """What a node finds that begins in this state, by default that of now."""
         settings = {name: dict(items) for name, items in self._so_far.settings.items()}

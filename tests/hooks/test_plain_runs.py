@@ -204,6 +204,43 @@ def test_case_33_every_runner_delivers_the_same(cached: Any, runner: Any) -> Non
     assert cached.executions() == []
 
 
+LEAVING = {
+    "variable": (
+        "__import__('os').environ['WEIGHT'] = str(weight)",
+        "float(__import__('os').environ.get('WEIGHT', 0))",
+    ),
+    "generator": (
+        "__import__('random').seed(weight)",
+        "__import__('random').random()",
+    ),
+    "working directory": (
+        "__import__('os').chdir('data')",
+        "__import__('os').getcwd().count('data')",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", LEAVING)
+def test_what_a_node_leaves_is_known_of_nodes_in_processes_of_their_own(
+    cached: Any, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They leave nothing for others there, but do in runs that reuse them later."""
+    leave, find = LEAVING[what]
+    nodes = cached.source / "nodes.py"
+    text = nodes.read_text().replace('    ran("left")\n', f'    ran("left")\n    {leave}\n')
+    nodes.write_text(text.replace('    ran("score")\n', f'    ran("score")\n    shift += {find}\n'))
+    assert text != nodes.read_text()
+    monkeypatch.chdir(cached.path)
+    run(cached, runner=ParallelRunner())
+    cached.executions()
+    assert cached.kedro("run").returncode == 0
+    found, executed = metrics(cached), cached.executions()
+    cached.write_settings({})
+    assert cached.kedro("run").returncode == 0
+    assert found == metrics(cached)
+    assert ("left" in executed) is (what == "working directory")
+
+
 def test_node_error_is_unchanged_and_nothing_is_left(cached: Any) -> None:
     nodes = cached.source / "nodes.py"
     nodes.write_text(nodes.read_text().replace('    ran("join")\n', '    raise OSError("no")\n'))
