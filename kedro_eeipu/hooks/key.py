@@ -208,7 +208,7 @@ def _static_reason(node: Node, settings: CacheSettings) -> str | None:
 def variable_tokens(code: CodeIdentity) -> dict[str, str]:
     """Tokens of the environment variables that are set and that code names, by name.
 
-    A secret is left out: its digest could be guessed from.
+    Secrets are left out: a short one could be guessed from its digest.
     """
     names = sorted(name for name in code.variables & os.environ.keys() if may_be_recorded(name))
     return {name: combine(variable=name, value=os.environ[name]) for name in names}

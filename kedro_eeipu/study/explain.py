@@ -25,7 +25,7 @@ _WORDS = {
     "code": "its code changed",
     "settings": "its settings in eeipu.yml changed",
     "validators": "a validator of its data changed",
-    "made": "settings of libraries that imports or hooks make changed",
+    "made": "an import or a hook made another setting of a library",
     "world": "the project changed, and its key holds all of it since a wrong record was reused",
 }
 _STATE = "state: "  # of settings and random generators
