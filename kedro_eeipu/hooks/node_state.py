@@ -53,7 +53,7 @@ class StateOfNode:
     def begin(self) -> None:
         """Take note of the state in which the node begins."""
         if self._carried is not None:
-            self._began = self._carried.beginning()
+            self._began = self._carried.begin(self._node)
 
     def end(self) -> str:
         """Take note of what the node has done; why it is not to be recorded, or nothing."""

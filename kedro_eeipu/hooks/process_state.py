@@ -258,6 +258,8 @@ class CarriedState:
         by_hooks = GENERATORS if start is None else seeded_generators(start, self.now)
         self._so_far = Beginning({}, {*seeded, *by_hooks})
         self.resumed: set[str] = set()
+        self._running: set[str] = set()
+        self._overlapping: set[str] = set()
 
     def __getstate__(self) -> dict[str, Any]:
         # A process of Kedro's ParallelRunner has its own settings and generators.
@@ -269,8 +271,19 @@ class CarriedState:
         state = take() if state is None else state
         return Beginning(dict(state), set(self._so_far.seeded), settings)
 
+    def begin(self, node: str) -> Beginning:
+        """What a node finds that is about to be called."""
+        self._running.add(node)
+        if len(self._running) > 1:  # in threads, as Kedro's ThreadRunner calls them
+            self._overlapping |= self._running
+        return self.beginning()
+
     def effects(self, node: str, before: ProcessState, after: ProcessState) -> NodeEffects:
-        """What a node that has just run did to the process."""
+        """What a node that has just run did to the process.
+
+        What it or another one has changed that ran at the same time is nobody's.
+        """
+        self._running.discard(node)
         changed = _changed(before, after)
         moved = changed.keys() & GENERATORS.keys()
         draws = {
@@ -282,6 +295,8 @@ class CarriedState:
         self._so_far.seeded |= moved - draws
         left = {n: after[n] for n in sorted(moved & self._so_far.seeded)}
         opaque, settings = _of_settings(node, changed, before, after)
+        if node in self._overlapping:
+            opaque, left, settings = opaque | left.keys() | settings.keys(), {}, {}
         for name in opaque:
             self._so_far.settings[name] = {_ALL: _digest(after[name])}
         self._so_far.leave(settings)

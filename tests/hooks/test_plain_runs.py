@@ -241,6 +241,48 @@ def test_what_a_node_leaves_is_known_of_nodes_in_processes_of_their_own(
     assert ("left" in executed) is (what == "working directory")
 
 
+TOGETHER = """
+import os, random, time
+
+def wait_for(name):
+    while not os.path.exists(name):
+        time.sleep(0.01)
+
+def seed(weight):
+    if os.path.exists("together"):
+        wait_for("right has begun")
+    random.seed(weight)
+    open("left has seeded", "w").close()
+
+def overlap():
+    open("right has begun", "w").close()
+    wait_for("left has seeded")
+"""
+
+
+def test_what_nodes_do_at_the_same_time_is_not_put_down_to_one(cached: Any) -> None:
+    """Else `right`, reused, would undo what `left` does."""
+    nodes = cached.source / "nodes.py"
+    text = nodes.read_text()
+    for name, line in (
+        ("left", "seed(weight)"),
+        ("right", "overlap()"),
+        ("score", "shift += random.random()"),
+    ):
+        text = text.replace(f'    ran("{name}")\n', f'    ran("{name}")\n    {line}\n')
+    nodes.write_text(TOGETHER + text)
+    (cached.path / "together").touch()
+    assert cached.kedro("run", "--runner", "ThreadRunner").returncode == 0
+    (cached.path / "together").unlink()
+    cached.executions()
+    assert cached.kedro("run", "--params", "left.weight=5.0").returncode == 0
+    found, executed = metrics(cached), cached.executions()
+    assert "clean" not in executed
+    cached.write_settings({})
+    assert cached.kedro("run", "--params", "left.weight=5.0").returncode == 0
+    assert found == metrics(cached)
+
+
 def test_node_error_is_unchanged_and_nothing_is_left(cached: Any) -> None:
     nodes = cached.source / "nodes.py"
     nodes.write_text(nodes.read_text().replace('    ran("join")\n', '    raise OSError("no")\n'))
