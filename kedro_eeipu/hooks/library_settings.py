@@ -27,11 +27,17 @@ def _change_options(pandas: Any, items: Mapping[str, Any]) -> None:
         pandas.set_option(name, value)
 
 
-def _matplotlib(matplotlib: Any) -> dict[str, Any]:
-    # Not by rcParams' own items, which choose a backend. A cycler is told as text, by which it can
-    # be set.
-    values = dict.items(matplotlib.rcParams)
-    return {n: repr(v) if type(v).__name__ == "Cycler" else v for n, v in values}
+def _matplotlib(parameters: Any) -> dict[str, Any]:
+    """Parameters without those of how figures are shown, which the first figure sets.
+
+    Not by their own items, which choose a backend. A cycler is told as text, by which it can be
+    set.
+    """
+    return {
+        name: repr(value) if type(value).__name__ == "Cycler" else value
+        for name, value in dict.items(parameters)
+        if not name.startswith(("backend", "interactive"))
+    }
 
 
 def _torch_settings(torch: Any) -> dict[str, Any]:
@@ -102,7 +108,10 @@ LIBRARY_SETTINGS: dict[str, Part] = {
     "torch's settings of cuDNN": named_in_library("torch", _cudnn, _change_cudnn),
     "dask's configuration": of_library("dask.config", lambda d: repr(d.config)),
     "matplotlib's parameters": named_in_library(
-        "matplotlib", _matplotlib, lambda m, v: m.rcParams.update(v), is_ours=False
+        "matplotlib",
+        lambda m: _matplotlib(m.rcParams),
+        lambda m, v: m.rcParams.update(v),
+        is_ours=False,
     ),
 }
 # Settings that are variables of a module, as code names them.
@@ -137,13 +146,6 @@ def _pandas_defaults(pandas: Any) -> dict[str, Any]:
     return {n: o.defval for n, o in pandas._config.config._registered_options.items()}
 
 
-def _matplotlib_defaults(matplotlib: Any) -> dict[str, Any]:
-    """Without what says how figures are shown, which a notebook sets."""
-    values = dict.items(matplotlib.rcParamsDefault)
-    told = {n: repr(v) if type(v).__name__ == "Cycler" else v for n, v in values}
-    return {n: v for n, v in told.items() if not n.startswith(("backend", "interactive"))}
-
-
 def _decimal_defaults(decimal: Any) -> dict[str, Any]:
     context = decimal.DefaultContext
     return {n: getattr(context, n) for n in ("prec", "rounding", "Emin", "Emax", "capitals")}
@@ -163,7 +165,7 @@ _DEFAULTS: dict[str, tuple[str, Callable[[Any], Mapping[str, Any]], bool]] = {
         lambda _: {"enabled": True, "benchmark": False, "deterministic": False},
         False,
     ),
-    "matplotlib's parameters": ("matplotlib", _matplotlib_defaults, True),
+    "matplotlib's parameters": ("matplotlib", lambda m: _matplotlib(m.rcParamsDefault), True),
 }
 
 

@@ -330,8 +330,8 @@ def _of_settings(
 ) -> tuple[set[str], dict[str, dict[str, Any]]]:
     """What a node has changed for good, in words, and what can be changed as it did, by setting.
 
-    Of the environment variables that were set while modules were imported, those count that can be
-    told: libraries set some, and so may the node.
+    While modules were imported, changes count that can be told, except of what is new: libraries
+    add options and loggers. Variables that they set are as good as the node's.
     """
     opaque, told = set[str](), dict[str, dict[str, Any]]()
     by_imports, known = _by_imports(before, after), _changers.get(node, {})
@@ -339,10 +339,17 @@ def _of_settings(
         if before.get(name, ABSENT) == ABSENT or name not in after:
             continue
         items = changed.get(name, {})
+        also = {}
+        if name in by_imports and isinstance(before[name], Mapping):
+            also = {
+                n: v
+                for n, v in (items or {}).items()
+                if (n in before[name] or name == _ENVIRONMENT) and _can_be_told(name, n, v)
+            }
         if name in by_imports and name not in known:
-            items = items if name == _ENVIRONMENT and items else {}
-            if items := {n: v for n, v in items.items() if _can_be_told(name, n, v)}:
-                told[name] = items
+            if also:
+                told[name] = also
+                _undone.setdefault(name, before[name])
             continue
         if name in changed:
             _undone.setdefault(name, before[name])
@@ -350,7 +357,7 @@ def _of_settings(
         if name not in by_imports:
             seen.update([_ALL] if items is None else items)
         if isinstance(after[name], Mapping) and _ALL not in seen:
-            items = {n: after[name].get(n) for n in sorted(seen)}
+            items = {**also, **{n: after[name].get(n) for n in sorted(seen)}}
         if items is None or _ALL in seen or not all(_can_be_told(name, *i) for i in items.items()):
             opaque.add(name)
         elif items:

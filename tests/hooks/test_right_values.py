@@ -613,22 +613,31 @@ def test_secret_in_the_environment_is_not_written_down(project: Any, variable: s
         assert not path.is_file() or b"sesame" not in path.read_bytes(), path
 
 
-def test_variable_is_set_again_that_was_set_while_modules_were_imported(project: Any) -> None:
-    """Libraries set some when they are imported; this one is the node's."""
+def test_setting_is_made_again_that_was_made_while_modules_were_imported(project: Any) -> None:
+    """Libraries make some when they are imported; these are the node's."""
     write(
         project,
-        "import os\n\n"
-        "def first(p):\n    import this_is_new\n    os.environ['MODE'] = str(p)\n    return 0\n\n"
-        "def second(x, q):\n    return 10 * q + int(os.environ['MODE'])\n\n"
+        "import os\nimport pandas as pd\n\n"
+        "def first(p):\n    import tabnanny\n    os.environ['MODE'] = str(p)\n"
+        "    pd.set_option('display.max_rows', p)\n    return 0\n\n"
+        "def second(x, q):\n    mode = int(os.environ['MODE'])\n"
+        "    assert mode == pd.get_option('display.max_rows')\n    return 10 * q + mode\n\n"
         "def score(y):\n    return {'loss': float(y)}\n",
         CHAIN,
     )
-    (project.path / "src" / "this_is_new.py").write_text("")
+    sys.modules.pop("tabnanny", None)
+    points = (1, 1), (1, 2), (2, 2), (2, 3), (1, 3), (1, 1)
+    tuner = project.tuner()
     try:
-        points = (1, 1), (1, 2), (2, 2), (2, 3), (1, 3), (1, 1)
-        assert values(project, *points) == [10.0 * q + p for p, q in points]
+        records = [tuner.evaluate({"first.p": p, "second.q": q}) for p, q in points]
     finally:
-        sys.modules.pop("this_is_new", None)
+        sys.modules.pop("tabnanny", None)
+    assert [r.value for r in records] == [10.0 * q + p for p, q in points]
+    first = [r.nodes[0].status for r in records]
+    assert first == ["ran", "reused", "ran", "reused", "reused", "reused"]
+    project.write_settings({"cache": {"runs": True}})
+    done = project.kedro("run", "--params", "first.p=1,second.q=7")
+    assert done.returncode == 0, done.stdout
 
 
 def test_node_that_sometimes_changes_a_setting_is_awaited_by_those_after_it(project: Any) -> None:
