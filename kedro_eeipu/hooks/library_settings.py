@@ -10,7 +10,7 @@ from typing import Any
 from kedro_eeipu.hooks.dataset import warn_once
 from kedro_eeipu.hooks.process_parts import ABSENT, SETTINGS, Part, named_in_library, of_library
 
-__all__ = ["IN_CODE", "LIBRARY_SETTINGS", "settings_that_were_made"]
+__all__ = ["IN_CODE", "LIBRARY_SETTINGS", "note_settings", "settings_that_were_made"]
 
 
 def _flat(options: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -169,25 +169,42 @@ _DEFAULTS: dict[str, tuple[str, Callable[[Any], Mapping[str, Any]], bool]] = {
 }
 
 
+_made: dict[str, dict[str, Any]] | None = None
+
+
+def note_settings() -> None:
+    """Take note of the settings that imports and hooks have made, before nodes are called.
+
+    Libraries that are imported later make some, too, and the keys of nodes do not depend on when.
+    """
+    global _made
+    _made = {}
+    for name, (module, defaults, _) in _DEFAULTS.items():
+        library = sys.modules.get(module)
+        if library is None:
+            continue
+        try:
+            now, default = {**SETTINGS, **LIBRARY_SETTINGS}[name].read(), defaults(library)
+            if now != ABSENT and (other := _other(now, default)):
+                _made[name] = other
+        except Exception as error:
+            warn_once("Whether the project changes %s is not seen: %s", name, error)
+
+
 def settings_that_were_made(reached: Collection[str]) -> dict[str, dict[str, Any]]:
     """Settings that are not as libraries have them, as imports and hooks of a project make them.
 
     Args:
         reached: Parts of the code of a node, as `CodeIdentity` names them.
     """
-    made = {}
-    for name, (module, defaults, is_of_users) in _DEFAULTS.items():
-        library = sys.modules.get(module)
-        labels = {f"library {module}", f"required {module}"}
-        if library is None or (is_of_users and labels.isdisjoint(reached)):
-            continue
-        try:
-            now, default = {**SETTINGS, **LIBRARY_SETTINGS}[name].read(), defaults(library)
-            if now != ABSENT and (other := _other(now, default)):
-                made[name] = other
-        except Exception as error:
-            warn_once("Whether the project changes %s is not seen: %s", name, error)
-    return made
+    if _made is None:
+        note_settings()
+    return {name: values for name, values in (_made or {}).items() if _concerns(name, reached)}
+
+
+def _concerns(setting: str, reached: Collection[str]) -> bool:
+    module, _, is_of_users = _DEFAULTS[setting]
+    return not is_of_users or not {f"library {module}", f"required {module}"}.isdisjoint(reached)
 
 
 def _other(now: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, Any]:

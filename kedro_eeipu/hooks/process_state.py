@@ -109,9 +109,9 @@ def changes_settings(node: str) -> bool:
 
 
 def forget() -> None:
-    """Forget which nodes change settings, for code of another project."""
+    """Forget which nodes change settings, and undo it, for code of another project."""
+    put_back(dict.fromkeys(_undone, ABSENT))
     _changers.clear()
-    _undone.clear()
 
 
 def put_back(state: ProcessState) -> None:

@@ -12,6 +12,7 @@ from kedro.pipeline import Pipeline
 
 from kedro_eeipu._kedro import pipeline_in_order, replace_content, replace_dataset
 from kedro_eeipu.cache.store.size_limit import SizeLimit
+from kedro_eeipu.hooks.library_settings import note_settings
 from kedro_eeipu.hooks.mlflow import MlflowRun
 from kedro_eeipu.hooks.plan import Planner, RunPlan
 from kedro_eeipu.hooks.process_state import CarriedState, ProcessState
@@ -66,6 +67,8 @@ class PlannedRun:
             catalog: The catalog of the run.
             manager: Pluggy's manager of the hooks of the session.
         """
+        if self.start is None:
+            note_settings()
         self.plan = self.planner.plan(
             pipeline,
             catalog,

@@ -31,6 +31,7 @@ from kedro_eeipu.config.settings import Settings
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.hooks import process_state
 from kedro_eeipu.hooks.fresh_run import FreshRun
+from kedro_eeipu.hooks.library_settings import note_settings
 from kedro_eeipu.hooks.mlflow import active_mlflow_run, end_mlflow_runs
 from kedro_eeipu.hooks.plan import Planner, RunPlan
 from kedro_eeipu.hooks.plugin import hooks
@@ -150,6 +151,7 @@ class Project:
         check_pipeline(pipeline_name, pipelines)
         registered = pipelines[pipeline_name]
         started = process_state.take()  # as a plain run has it once its code is imported
+        note_settings()
         block = block_of(pipeline_name, parameters)
         if parameters.get(block) is None:
             raise NoBlockError(proposed_block(context, parameters, registered, pipeline_name, env))

@@ -222,7 +222,7 @@ LEAVING = {
 
 @pytest.mark.parametrize("what", LEAVING)
 def test_what_a_node_leaves_is_known_of_nodes_in_processes_of_their_own(
-    cached: Any, what: str, monkeypatch: pytest.MonkeyPatch
+    cached: Any, what: str
 ) -> None:
     """They leave nothing for others there, but do in runs that reuse them later."""
     leave, find = LEAVING[what]
@@ -230,8 +230,7 @@ def test_what_a_node_leaves_is_known_of_nodes_in_processes_of_their_own(
     text = nodes.read_text().replace('    ran("left")\n', f'    ran("left")\n    {leave}\n')
     nodes.write_text(text.replace('    ran("score")\n', f'    ran("score")\n    shift += {find}\n'))
     assert text != nodes.read_text()
-    monkeypatch.chdir(cached.path)
-    run(cached, runner=ParallelRunner())
+    assert cached.kedro("run", "--runner", "ParallelRunner").returncode == 0
     cached.executions()
     assert cached.kedro("run").returncode == 0
     found, executed = metrics(cached), cached.executions()
