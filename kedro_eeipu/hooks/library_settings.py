@@ -143,7 +143,9 @@ _NUMPY_PRINT = {
 
 
 def _pandas_defaults(pandas: Any) -> dict[str, Any]:
-    return {n: o.defval for n, o in pandas._config.config._registered_options.items()}
+    """Without what says how pandas computes: dask sets that when it is imported, by whoever."""
+    options = pandas._config.config._registered_options
+    return {n: o.defval for n, o in options.items() if not n.startswith("compute.")}
 
 
 def _decimal_defaults(decimal: Any) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from .nodes_before import *  # noqa
 
 def left(cleaned, weight):
     ran("left")
-    return [weight * x + float(os.environ.get("FLAVOUR", "0")) for x in cleaned["rows"]]
+    return [weight * x + float(os.environ.get("flavour", "0")) for x in cleaned["rows"]]
 """
 
 
@@ -85,7 +85,7 @@ def test_wrong_record_is_named_with_its_node(
     project.write_nodes(FLAVOURED)
     tuner = project.tuner(limits=Limits(trials=1))
     tuner.run()
-    monkeypatch.setenv("FLAVOUR", "1")  # which no key knows
+    monkeypatch.setenv("flavour", "1")  # which no key knows
     result = confirmed(tuner)
     assert not result.confirmed
     assert result.differing == ("left", "join", "score")
@@ -117,12 +117,12 @@ def test_objective_may_differ_within_the_tolerance(
     project.write_nodes(FLAVOURED)
     tuner = project.tuner(limits=Limits(trials=1))
     tuner.run()
-    monkeypatch.setenv("FLAVOUR", "0.1")
+    monkeypatch.setenv("flavour", "0.1")
     result = confirmed(tuner)
     assert result.confirmed
     assert result.value != result.expected
     assert "within the tolerance" in result.words
-    monkeypatch.setenv("FLAVOUR", "1")
+    monkeypatch.setenv("flavour", "1")
     assert not confirmed(tuner).confirmed
 
 
@@ -133,7 +133,7 @@ def test_failure_is_told_and_leaves_the_trial(
     project.write_nodes(FLAVOURED)
     tuner = project.tuner(limits=Limits(trials=1))
     tuner.run()
-    monkeypatch.setenv("FLAVOUR", "sweet")
+    monkeypatch.setenv("flavour", "sweet")
     result = confirmed(tuner)
     assert not result.confirmed
     assert "left: ValueError" in result.error
