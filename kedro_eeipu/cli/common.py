@@ -124,12 +124,17 @@ def interrupt_on_signals() -> Callable[[], bool]:
 
     Returns:
         Tells whether either has come. Where Python calls a finalizer or a callback of its garbage
-        collector, it swallows the exception that a signal raises.
+        collector, it swallows the exception that a signal raises; in a finalizer, which would also
+        print it, none is raised.
     """
     came = threading.Event()
 
     def interrupt(number: int, frame: Any) -> None:
         came.set()
+        while frame is not None:
+            if frame.f_code.co_name == "__del__":
+                return
+            frame = frame.f_back
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, interrupt)
