@@ -14,6 +14,7 @@ from kedro_eeipu.cli.common import interrupt_on_signals
 @pytest.fixture(autouse=True)
 def _handlers() -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # commands before have their own
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
