@@ -8,7 +8,14 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from kedro_eeipu.hooks.dataset import warn_once
-from kedro_eeipu.hooks.process_parts import ABSENT, SETTINGS, Part, named_in_library, of_library
+from kedro_eeipu.hooks.process_parts import (
+    ABSENT,
+    SETTINGS,
+    Part,
+    decimal_settings,
+    named_in_library,
+    of_library,
+)
 
 __all__ = ["IN_CODE", "LIBRARY_SETTINGS", "note_settings", "settings_that_were_made"]
 
@@ -148,15 +155,10 @@ def _pandas_defaults(pandas: Any) -> dict[str, Any]:
     return {n: o.defval for n, o in options.items() if not n.startswith("compute.")}
 
 
-def _decimal_defaults(decimal: Any) -> dict[str, Any]:
-    context = decimal.DefaultContext
-    return {n: getattr(context, n) for n in ("prec", "rounding", "Emin", "Emax", "capitals")}
-
-
 # The module, what its settings are before anybody changes them, and whether they count only for
 # nodes whose code uses the library, since a notebook changes them for its plots.
 _DEFAULTS: dict[str, tuple[str, Callable[[Any], Mapping[str, Any]], bool]] = {
-    "the decimal context": ("decimal", _decimal_defaults, False),
+    "the decimal context": ("decimal", lambda d: decimal_settings(d.DefaultContext), False),
     "numpy's handling of errors": ("numpy", lambda _: _NUMPY_ERRORS, False),
     "numpy's print options": ("numpy", lambda _: _NUMPY_PRINT, False),
     "pandas' options": ("pandas", _pandas_defaults, False),
@@ -180,7 +182,7 @@ def note_settings() -> None:
     Libraries that are imported later make some, too, and the keys of nodes do not depend on when.
     """
     global _made
-    _made = {}
+    made = {}
     for name, (module, defaults, _) in _DEFAULTS.items():
         library = sys.modules.get(module)
         if library is None:
@@ -188,9 +190,10 @@ def note_settings() -> None:
         try:
             now, default = {**SETTINGS, **LIBRARY_SETTINGS}[name].read(), defaults(library)
             if now != ABSENT and (other := _other(now, default)):
-                _made[name] = other
+                made[name] = other
         except Exception as error:
             warn_once("Whether the project changes %s is not seen: %s", name, error)
+    _made = made
 
 
 def settings_that_were_made(reached: Collection[str]) -> dict[str, dict[str, Any]]:

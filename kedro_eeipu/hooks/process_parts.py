@@ -30,6 +30,7 @@ __all__ = [
     "OF_IMPORTS",
     "SETTINGS",
     "Part",
+    "decimal_settings",
     "may_be_recorded",
     "named_in_library",
     "of_library",
@@ -138,8 +139,8 @@ def _changed_items(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[
     return {n: after.get(n) for n in names if before.get(n, missing) != after.get(n, missing)}
 
 
-def _decimal() -> dict[str, Any]:
-    context = decimal.getcontext()
+def decimal_settings(context: decimal.Context) -> dict[str, Any]:
+    """Settings of a decimal context, by name."""
     names = ("prec", "rounding", "Emin", "Emax", "capitals")
     traps = sorted(s.__name__ for s, on in context.traps.items() if on)
     return {**{name: getattr(context, name) for name in names}, "traps": traps}
@@ -321,7 +322,7 @@ def _dialects() -> dict[str, Any]:
 
 
 SETTINGS: dict[str, Part] = {
-    "the decimal context": _named(_decimal, _change_decimal),
+    "the decimal context": _named(lambda: decimal_settings(decimal.getcontext()), _change_decimal),
     "the environment variables": _named(lambda: dict(os.environ), _change_environment),
     # Python reads TZ once, and again when it is told to: `restore` and `change` come after those of
     # the variables.
