@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from enum import Enum
 
-__all__ = ["NodeState"]
+__all__ = ["STATE_PART", "NodeState"]
+
+# With it begin the parts of a key that are settings or random generators.
+STATE_PART = "state: "
 
 
 class NodeState(str, Enum):

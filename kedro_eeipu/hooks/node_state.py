@@ -20,10 +20,9 @@ from kedro_eeipu.hooks.process_state import (
     take,
 )
 from kedro_eeipu.hooks.random_generators import GENERATORS
+from kedro_eeipu.states import STATE_PART
 
 __all__ = ["StateOfNode"]
-
-STATE = "state: "
 
 
 class StateOfNode:
@@ -125,7 +124,7 @@ class StateOfNode:
 
     def parts(self) -> dict[str, str]:
         """What the key of its record is made of besides its key, to tell why two runs differ."""
-        return {f"{STATE}{name}": digest[:12] for name, digest in self._parts.items()}
+        return {f"{STATE_PART}{name}": digest[:12] for name, digest in self._parts.items()}
 
     def meta(self) -> dict[str, Any]:
         """What the record says about random generators and settings."""

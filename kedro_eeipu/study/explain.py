@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.search.paths import scalar_paths
-from kedro_eeipu.states import NodeState
+from kedro_eeipu.states import STATE_PART, NodeState
 from kedro_eeipu.study.records import NodeRecord, TrialRecord
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ _WORDS = {
     "made": "an import or a hook made another setting of a library",
     "world": "the project changed, and its key holds all of it since a wrong record was reused",
 }
-_STATE = "state: "  # of settings and random generators
 _AGAIN = {NodeState.FAILED: "it failed then", NodeState.STOPPED: "it was stopped then"}
 
 
@@ -162,8 +161,8 @@ class History:
             )
         if part.startswith("$"):
             return f"environment variable {part[1:]} changed"
-        if part.startswith(_STATE):
-            return f"{part.removeprefix(_STATE)} differed when it began"
+        if part.startswith(STATE_PART):
+            return f"{part.removeprefix(STATE_PART)} differed when it began"
         if not part.startswith("params:"):
             is_input = not part.endswith(" leaves behind")
             return f"input {part} changed" if is_input else f"{part} changed"
