@@ -462,7 +462,7 @@ def _start_slow_study(project: Any) -> subprocess.Popen[bytes]:
 def test_stopped_study_goes_on_where_it_was(project: Any, number: int) -> None:
     process = _start_slow_study(project)
     process.send_signal(number)
-    said = process.communicate(timeout=60)[1].decode()
+    said = process.communicate(timeout=240)[1].decode()
     if number != signal.SIGKILL:
         assert process.returncode == 1
         assert "the same command resumes" in said
@@ -500,7 +500,7 @@ def test_second_driver_is_refused(project: Any) -> None:
         second = project.kedro("eeipu", "tune", "--trials", "3")
     finally:
         process.kill()
-        process.communicate(timeout=60)
+        process.communicate(timeout=240)
     assert second.returncode == 2
     assert f"is being tuned by process {process.pid}" in second.stderr
     assert "--study" in second.stderr

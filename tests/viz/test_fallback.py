@@ -98,7 +98,7 @@ def test_trial_is_served_and_its_server_ends_with_the_command(
         told = {n["name"]: asked(f"nodes/{n['id']}") for n in graph["nodes"]}
     finally:
         process.send_signal(end)
-        output = process.communicate(timeout=60)[0]
+        output = process.communicate(timeout=240)[0]
     assert "was not tested (tested: <1)" in output
     assert "without a picker" in output
     assert "Traceback" not in output
