@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from enum import Enum
 
-__all__ = ["STATE_PART", "NodeState"]
+__all__ = ["FILE_PART", "STATE_PART", "NodeState"]
 
 # With it begin the parts of a key that are settings or random generators.
 STATE_PART = "state: "
+# And those that are files of the project which the function opens by itself.
+FILE_PART = "opens "
 
 
 class NodeState(str, Enum):

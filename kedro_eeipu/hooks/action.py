@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 from kedro.io import CatalogProtocol
@@ -19,9 +21,10 @@ from kedro_eeipu.curves import Thresholds
 from kedro_eeipu.errors import error_text
 from kedro_eeipu.hooks.calling import NodeCall
 from kedro_eeipu.hooks.dataset import MemoizedDataset
-from kedro_eeipu.hooks.found_by_itself import warn_of_unseen
+from kedro_eeipu.hooks.found_by_itself import in_words, warn_of_unseen
 from kedro_eeipu.hooks.key import Identity, in_output_structure, key_parts, node_key
 from kedro_eeipu.hooks.node_state import StateOfNode
+from kedro_eeipu.hooks.opened_files import note_files, noted_files
 from kedro_eeipu.hooks.process_state import Beginning, CarriedState
 from kedro_eeipu.hooks.pruning import Pruned
 from kedro_eeipu.hooks.recipes import (
@@ -99,13 +102,14 @@ class NodeAction:
         self.why_not = why_not
         self.meta = dict(meta or {})
         self.peers = peers
-        self._state = StateOfNode(node.name, carried)
+        self._state = StateOfNode(node.name, carried, identity.project if identity else Path())
         self._on_finished = on_finished
         self._key: str | None = None
         self.call = NodeCall(node, self.meta, thresholds)
         self._saved: dict[str, Output] = {}
         self._served: Record | None = None
         self._unseen = ""
+        self._planned = time.time()
         self._finished = self._is_recalled = False
         self._kept = 0
         self._prepare()
@@ -317,10 +321,22 @@ class NodeAction:
         bypass_what_shares_state(self, self.peers.values(), before)
         bypass_what_shares_inputs(self, self.peers.values())
         if self.identity is not None:
-            known = (*self.identity.files, str(self.store.root))
-            modules = {label.partition(":")[0] for label in self.identity.code.parts}
-            self._unseen = self.call.found.unseen(self.identity.project, known, modules)
+            self._unseen = self._find_files(self.identity)
             warn_of_unseen(self.node.name, self._unseen)
+
+    def _find_files(self, identity: Identity) -> str:
+        """Note the files that the function has opened by itself; what is not seen, in words."""
+        opened = self.call.found.files(
+            identity.project,
+            (*identity.files, str(self.store.root)),
+            outputs=identity.outputs,
+            began=self._planned,
+            are_noted=lambda names: noted_files(self.store, names),
+        )
+        note_files(self.store, self.node.name, opened.by_others)
+        self._state.files = opened.parts
+        reached = {label.partition(":")[0] for label in identity.code.parts}
+        return in_words(opened.unseen, self.call.found.modules(identity.project, reached))
 
     @property
     def is_decided(self) -> bool:

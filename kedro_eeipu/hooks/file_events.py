@@ -1,4 +1,4 @@
-"""Listen to the files that this thread opens, deletes and renames.
+"""Listen to the files that this thread opens, deletes and renames, and the folders it lists.
 
 Python tells an audit hook of each before it happens, and lets it be if the hook raises (PEP 578).
 """
@@ -15,6 +15,8 @@ from typing import Any
 __all__ = ["listening"]
 
 Listener = Callable[[str, str, int], None]
+# They list the folders in which modules may be.
+_SEARCHERS = frozenset({"_frozen_importlib_external", "importlib._bootstrap_external", "pkgutil"})
 
 
 class _Listening(threading.local):
@@ -32,7 +34,8 @@ _installed = threading.Lock()
 def listening(listener: Listener) -> Iterator[None]:
     """Call a listener with each event, path and flags of ``os.open``; renaming has that of the new.
 
-    The events are Python's: ``open``, ``os.remove``, ``os.rename`` and ``sqlite3.connect``. Who
+    The events are Python's: ``open``, ``os.remove``, ``os.rename``, ``sqlite3.connect`` and
+    ``os.listdir``, which stands for ``os.scandir``, too, but not for the search for modules. Who
     listens within another is called, too. What the listener raises is raised where the file is
     opened.
     """
@@ -55,6 +58,12 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
         path, flags = arguments[0], os.O_RDONLY
     elif event == "os.rename":
         path, flags = arguments[1], os.O_RDONLY
+    elif event in ("os.listdir", "os.scandir"):
+        caller = sys._getframe(1).f_globals.get("__name__")
+        if caller in _SEARCHERS:
+            return
+        event, path, flags = "os.listdir", arguments[0], os.O_RDONLY
+        path = os.curdir if path is None else path
     else:
         return
     if isinstance(path, str | bytes | os.PathLike) and isinstance(flags, int):

@@ -1,67 +1,199 @@
 """What a node's function finds by itself while it runs: files that it opens, modules it imports.
 
-Its key sees neither, but the user can be told.
+Its key sees neither. Of files its record says which they were, and what cannot be said the user is
+told.
 """
 
 from __future__ import annotations
 
 import os
+import stat
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager, suppress
+from enum import Enum
 from pathlib import Path
+from typing import NamedTuple
 
+from kedro_eeipu.cache.files.status import version_of
 from kedro_eeipu.cache.identity.origin import loaded_modules, origin_of
 from kedro_eeipu.hooks.dataset import warn_once
 from kedro_eeipu.hooks.file_events import listening
+from kedro_eeipu.hooks.opened_files import few_names, file_parts, is_small
 
-__all__ = ["Findings", "findings", "warn_of_unseen"]
+__all__ = ["Findings", "Opened", "findings", "in_words", "warn_of_unseen"]
 
-_MOST_FINDINGS = 1000
+_MOST_FINDINGS = 10_000
 _MOST_NAMED = 3
+_WRITES = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 # Code is known by what is loaded of it, and Python opens it for tracebacks, too.
 _CODE = frozenset({".py", ".pyc", ".pyi", *(".so", ".pyd", ".dylib", ".dll")})
 _INSTALLED = frozenset({"site-packages", "dist-packages", "__pycache__", "mlruns"})
+_CLOCK_SECONDS = 0.02  # by which the clock of a filesystem may be behind
+
+
+class _Become(Enum):
+    """What has become of a file since it was opened."""
+
+    SAME = "nothing"
+    WRITTEN = "it was written after the run began"
+    OTHER = "it is another, or may be"
+
+
+class Opened(NamedTuple):
+    """The files of the project that one call has opened.
+
+    Attributes:
+        parts: Tokens of those that its record can depend on, by the name of the part.
+        unseen: The others, by name.
+        by_others: Of these, those that something else has written since the run began.
+    """
+
+    parts: dict[str, str]
+    unseen: list[str]
+    by_others: list[str]
 
 
 class Findings:
     """What one call has found.
 
     Attributes:
-        opened: files that were opened for reading, and had not been written before.
+        opened: files that were opened for reading and had not been written before, with what tells
+            whether they have changed since; ``None`` for one that was not there.
+        listed: folders of which the content was listed.
         imported: modules that were imported meanwhile, in their order.
     """
 
     def __init__(self) -> None:
-        self.opened: dict[str, None] = {}
+        self.opened: dict[str, tuple[int, ...] | None] = {}
+        self.listed: dict[str, None] = {}
         self.imported: list[str] = []
+        self._databases: dict[str, None] = {}
         self._written: set[str] = set()
 
-    def opens(self, path: str, flags: int) -> None:
-        """A file is about to be opened."""
+    def notice(self, event: str, path: str, flags: int) -> None:
+        """Something is about to be done to a file or a folder."""
         path = os.path.abspath(path)
-        if flags & (os.O_WRONLY | os.O_CREAT | os.O_TRUNC) or not os.path.exists(path):
+        if event == "os.listdir":
+            self.listed[path] = None
+        elif event == "sqlite3.connect":
+            self._databases[path] = None
+        elif event == "os.rename" or (event == "open" and flags & _WRITES):
             self._written.add(path)
-        elif path not in self._written and len(self.opened) < _MOST_FINDINGS:
-            self.opened[path] = None
+            if self.opened.get(path, ()) is None:  # looked for, and then made
+                del self.opened[path]
+        elif event == "open" and not self._is_settled(path):
+            self.opened[path] = _version(path)
 
-    def unseen(self, project: Path, known: Sequence[str], reached: Set[str]) -> str:
-        """What of this the key of a node does not see, in words; empty for nothing.
+    def _is_settled(self, path: str) -> bool:
+        is_known = path in self.opened or path in self._written
+        return is_known or len(self.opened) >= _MOST_FINDINGS
+
+    def files(
+        self,
+        project: Path,
+        known: Sequence[str],
+        *,
+        outputs: Sequence[str] = (),
+        began: float = 0.0,
+        are_noted: Callable[[Sequence[str]], Set[str]] = lambda names: frozenset(),
+    ) -> Opened:
+        """The files of the project among what was opened.
 
         Args:
             project: Only files in its folder count; those outside are libraries', as a rule.
             known: Files and folders that the key sees.
-            reached: Modules that it sees; another process may import them late.
+            outputs: Files and folders in which nodes of the pipeline save theirs.
+            began: When the run began, in seconds since the epoch. What was written since may be the
+                work of another node, and another node's record does not write it.
+            are_noted: Which of these names nodes were once seen to open after such a change.
+        """
+        named = self._named(project, known)
+        if not named:
+            return Opened({}, [], [])
+        outputs = [os.path.realpath(place) for place in outputs if place]
+        noted = are_noted([*named.values()])
+        names, unseen, by_others = list[str](), list[str](), list[str]()
+        for path, name in named.items():
+            become = self._become(path, began)
+            if become is None:
+                continue
+            if become is _Become.WRITTEN:
+                by_others.append(name)
+            if become is _Become.SAME and name not in noted and not _is_within(path, outputs):
+                names.append(name)
+            else:
+                unseen.append(name)
+        few = few_names(names) if len(self.opened) < _MOST_FINDINGS else None
+        parts = file_parts(project, few) if few is not None and is_small(project, few) else {"": ""}
+        if not all(parts.values()):
+            return Opened({}, [*unseen, *names], by_others)
+        return Opened(parts, unseen, by_others)
+
+    def _named(self, project: Path, known: Sequence[str]) -> dict[str, str]:
+        """The names of what was opened, by path, without what the key sees."""
+        roots = (str(project), os.path.realpath(project))
+        paths = {**self.opened, **self._databases, **self.listed}
+        named = {path: name for path in paths if _is_data(name := _named(path, roots))}
+        places = [os.path.realpath(place) for place in known if place] if named else []
+        return {
+            path: f"{name}/" if path in self.listed else name
+            for path, name in named.items()
+            if not _is_within(path, places)
+        }
+
+    def _become(self, path: str, began: float) -> _Become | None:
+        """What has become of something since it was opened; ``None`` if it does not count."""
+        now = _status(path)
+        if path in self.listed:
+            is_own = path in map(os.path.dirname, self._written)
+            if now is None or is_own:
+                return None
+            return _Become.WRITTEN if _changed(now) >= began - _CLOCK_SECONDS else _Become.SAME
+        if path in self._databases:
+            return None if now is None else _Become.OTHER
+        before = self.opened[path]
+        if before is None or now is None:
+            return _Become.SAME if before is now else _Become.OTHER
+        if not stat.S_ISREG(now.st_mode):
+            return None
+        if _changed(now) >= began - _CLOCK_SECONDS:
+            return _Become.WRITTEN
+        return _Become.SAME if version_of(now) == before else _Become.OTHER
+
+    def modules(self, project: Path, reached: Set[str]) -> list[str]:
+        """The modules of the project among what was imported by a name that is computed.
+
+        Args:
+            project: The folder of the project.
+            reached: Modules that the key sees; another process may import them late.
         """
         roots = (str(project), os.path.realpath(project))
-        named = {f: name for f in self.opened if _is_data(name := _named(f, roots))}
-        places = [os.path.realpath(place) for place in known if place] if named else []
-        files = [n for f, n in named.items() if os.path.isfile(f) and not _is_within(f, places)]
-        found = [f"opens {_listed(files)}"] if files else []
-        modules = [m for m in self.imported if m not in reached and _is_project(m, roots)]
-        found += [f"imports {_listed(modules)} by a name that it computes"] if modules else []
-        return " and ".join(found)
+        return [m for m in self.imported if m not in reached and _is_project(m, roots)]
+
+
+def in_words(files: Sequence[str], modules: Sequence[str]) -> str:
+    """What a key does not see of what was found; empty for nothing."""
+    found = [f"opens {_listed(files)}"] if files else []
+    found += [f"imports {_listed(modules)} by a name that it computes"] if modules else []
+    return " and ".join(found)
+
+
+def _status(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except (OSError, ValueError):
+        return None
+
+
+def _version(path: str) -> tuple[int, ...] | None:
+    status = _status(path)
+    return None if status is None else version_of(status)
+
+
+def _changed(status: os.stat_result) -> float:
+    return max(status.st_mtime, status.st_ctime)
 
 
 def warn_of_unseen(node: str, unseen: str) -> None:
@@ -118,9 +250,8 @@ def findings() -> Iterator[Findings]:
     found, modules = Findings(), loaded_modules()
 
     def listener(event: str, path: str, flags: int) -> None:
-        if event in ("open", "sqlite3.connect"):
-            with suppress(Exception):  # an error here would be the node's
-                found.opens(path, flags)
+        with suppress(Exception):  # an error here would be the node's
+            found.notice(event, path, flags)
 
     try:
         with listening(listener):

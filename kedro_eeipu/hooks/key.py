@@ -64,6 +64,7 @@ class Identity:
         world: Digest of the project's world, for a node that once reused a wrong record.
         project: The folder of the project.
         files: Files and folders that its key sees: free inputs and what ``eeipu.yml`` names.
+        outputs: Files and folders in which nodes of the run save their outputs.
     """
 
     code: CodeIdentity
@@ -77,6 +78,7 @@ class Identity:
     world: str = ""
     project: Path = Path()
     files: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
 
 
 def identify(

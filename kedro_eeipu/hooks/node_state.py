@@ -1,14 +1,19 @@
-"""The state of the process in which a node begins, what it leaves there, and its key in that."""
+"""The state in which a node begins, what it leaves in the process, and its key in that state.
+
+The state is that of the process, and of the files of the project that its function opens by itself.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from kedro_eeipu.cache.identity.canonical import combine
 from kedro_eeipu.cache.store.store import Record, Store
 from kedro_eeipu.hooks.dataset import warn_once
 from kedro_eeipu.hooks.key import key_in_state
+from kedro_eeipu.hooks.opened_files import file_parts
 from kedro_eeipu.hooks.process_state import (
     Beginning,
     CarriedState,
@@ -20,7 +25,7 @@ from kedro_eeipu.hooks.process_state import (
     take,
 )
 from kedro_eeipu.hooks.random_generators import GENERATORS
-from kedro_eeipu.states import STATE_PART
+from kedro_eeipu.states import FILE_PART, STATE_PART
 
 __all__ = ["StateOfNode"]
 
@@ -32,19 +37,23 @@ class StateOfNode:
         node: Name of the node.
         carried: What the nodes of the run leave in the process for each other, ``None`` where that
             is not followed.
+        project: The folder of the project.
 
     Attributes:
         effects: What the node did to the process, once it has run.
+        files: Tokens of the files that it has opened by itself, by the name of the part.
     """
 
-    def __init__(self, node: str, carried: CarriedState | None) -> None:
+    def __init__(self, node: str, carried: CarriedState | None, project: Path) -> None:
         self._node = node
         self._carried = carried
+        self._project = project
         self._began = Beginning({}, set())
         self._after: ProcessState = {}
         self._parts: dict[str, str] = {}
         self._is_apart = False
         self.effects: NodeEffects | None = None
+        self.files: dict[str, str] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_is_apart": True}
@@ -99,13 +108,15 @@ class StateOfNode:
             is_certain: Whether it will be in this state.
         """
         record = store.get(key)
-        if self._carried is None or begins is None:
-            return record
-        draws, found = ((), {}) if record is None else _depends_on(record.meta)
-        if (draws or found) and not is_certain:
+        on = _depends_on({} if record is None else record.meta)
+        if any(on) and not is_certain:
             return None
-        self._parts = begins.parts(draws, found)
-        return store.get(self._in_state(key)) if self._parts else record
+        self.files = file_parts(self._project, on.opened)
+        if self._carried is not None and begins is not None:
+            self._parts = begins.parts(on.draws, on.found)
+        elif on.draws or on.found:
+            return record
+        return store.get(self._in_state(key)) if self._parts or self.files else record
 
     def find_now(self, store: Store, key: str) -> Record | None:
         """The record of the node if it begins now."""
@@ -114,29 +125,28 @@ class StateOfNode:
 
     def key_of_record(self, key: str) -> str:
         """The key under which a record is found in the state in which the node began."""
-        if self._carried is None or self.effects is None:
-            return key
-        self._parts = self._began.parts(self.effects.draws, self.effects.found)
-        return self._in_state(key) if self._parts else key
+        if self._carried is not None and self.effects is not None:
+            self._parts = self._began.parts(self.effects.draws, self.effects.found)
+        return self._in_state(key) if self._parts or self.files else key
 
     def _in_state(self, key: str) -> str:
-        return key_in_state(key, combine(state=self._parts))
+        return key_in_state(key, combine(state={**self._parts, **self.files}))
 
     def parts(self) -> dict[str, str]:
         """What the key of its record is made of besides its key, to tell why two runs differ."""
-        return {f"{STATE_PART}{name}": digest[:12] for name, digest in self._parts.items()}
+        state = {f"{STATE_PART}{name}": digest for name, digest in self._parts.items()}
+        return {name: digest[:12] for name, digest in {**state, **self.files}.items()}
 
     def meta(self) -> dict[str, Any]:
         """What the record says about random generators and settings."""
-        if self.effects is None:
-            return {}
-        return {**self.key_meta(), "left": self.effects.left}
+        left = {} if self.effects is None else {"left": self.effects.left}
+        return {**self.key_meta(), **left}
 
     def key_meta(self) -> dict[str, Any]:
         """What says on which parts of the state its value depends; empty for none."""
-        if self.effects is None:
-            return {}
-        parts = {"draws": list(self.effects.draws), "found": self.effects.found}
+        parts: dict[str, Any] = {"opened": [p.removeprefix(FILE_PART) for p in self.files]}
+        if self.effects is not None:
+            parts |= {"draws": list(self.effects.draws), "found": self.effects.found}
         return {name: part for name, part in parts.items() if part}
 
     def resume(self, record: Record) -> None:
@@ -145,8 +155,16 @@ class StateOfNode:
             self._carried.resume(self._node, left_by(record))
 
 
-def _depends_on(meta: Mapping[str, Any]) -> tuple[Sequence[str], Mapping[str, Sequence[str]]]:
-    return meta.get("draws", ()), meta.get("found", {})
+class _DependsOn(NamedTuple):
+    """On which parts of the state the value of a node depends, as the record at its key says."""
+
+    draws: Sequence[str]
+    found: Mapping[str, Sequence[str]]
+    opened: Sequence[str]
+
+
+def _depends_on(meta: Mapping[str, Any]) -> _DependsOn:
+    return _DependsOn(meta.get("draws", ()), meta.get("found", {}), meta.get("opened", ()))
 
 
 def left_by(record: Record) -> Mapping[str, Any]:

@@ -15,7 +15,7 @@ from kedro.io.core import is_parameter
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 
-from kedro_eeipu._kedro import strip_transcoding
+from kedro_eeipu._kedro import location, strip_transcoding, wrapped_dataset
 from kedro_eeipu.cache.identity.canonical import Unidentifiable, combine
 from kedro_eeipu.cache.store.store import Store
 from kedro_eeipu.config.settings import CacheSettings
@@ -192,9 +192,16 @@ class StandIns:
                 if self._world is None:
                     raise Unidentifiable(doubt.reason)
                 identity = replace(identity, world=self._world.whole)
+            identity = replace(identity, outputs=self._places)
         except Unidentifiable as reason:
             return None, str(reason)
         return identity, None
+
+    @functools.cached_property
+    def _places(self) -> tuple[str, ...]:
+        """Where the catalog says that outputs lie; a trial saves them elsewhere."""
+        declared = map(wrapped_dataset, map(self._declared, self._producers.values()))
+        return tuple(filter(None, map(location, declared)))
 
     @functools.cached_property
     def _hooks(self) -> DataHooks:

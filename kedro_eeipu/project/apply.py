@@ -21,6 +21,7 @@ from kedro_eeipu.config.loading import searches_in
 from kedro_eeipu.config.redaction import Redactor, without_hidden
 from kedro_eeipu.errors import ConfigurationError, EEIPUError
 from kedro_eeipu.hooks.kept_files import kept_value
+from kedro_eeipu.hooks.opened_files import ChangedFiles
 from kedro_eeipu.hooks.process_state import CarriedState
 from kedro_eeipu.project.parameters import read_parameters
 from kedro_eeipu.project.project import Project
@@ -297,7 +298,12 @@ class Adoption:
         if self.changes:  # they may be of a node that has no key, and is not known to have changed
             return {}
         project = self.project
-        since = SinceTrial(project.pipeline, project.fixed_parts, project.parameters)
+        since = SinceTrial(
+            project.pipeline,
+            project.fixed_parts,
+            project.parameters,
+            ChangedFiles(project.path),
+        )
         outdated = since.outdated_nodes(self.trial)
         names = {n.name: n.outputs for n in project.pipeline.nodes}
         return {

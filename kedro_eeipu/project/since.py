@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -22,6 +22,8 @@ class SinceTrial:
         pipeline: The nodes that trials run.
         fixed_parts: Of each node, the parts of its key that no trial changes.
         parameters: The project's parameters.
+        changed_files: Of the parts of a node in a trial, the files that it opened and that are
+            others now.
     """
 
     def __init__(
@@ -29,10 +31,12 @@ class SinceTrial:
         pipeline: Pipeline,
         fixed_parts: Mapping[str, Mapping[str, str]],
         parameters: Mapping[str, Any],
+        changed_files: Callable[[str, Mapping[str, str]], list[str]],
     ) -> None:
         self._pipeline = pipeline
         self._fixed_parts = fixed_parts
         self._parameters = parameters
+        self._changed_files = changed_files
 
     def outdated_nodes(
         self, trial: TrialRecord, changed: Collection[str] = (), *, edited: bool = False
@@ -59,9 +63,10 @@ class SinceTrial:
         return outdated
 
     def is_outdated(self, node: NodeRecord) -> bool:
-        """Whether the code, the settings or the fixed inputs of a node have changed since."""
+        """Whether the code, settings, fixed inputs or files of a node have changed since."""
         fixed = self._fixed_parts.get(node.name, {})
-        return any(node.parts.get(name) != part for name, part in fixed.items())
+        is_edited = any(node.parts.get(name) != part for name, part in fixed.items())
+        return is_edited or bool(self._changed_files(node.name, node.parts))
 
     @cached_property
     def _parents(self) -> dict[Node, list[str]]:

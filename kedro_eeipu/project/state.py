@@ -17,6 +17,7 @@ from kedro.pipeline.node import Node
 from kedro_eeipu._kedro import strip_transcoding
 from kedro_eeipu.hooks.action import NodeAction
 from kedro_eeipu.hooks.doubts import Doubts
+from kedro_eeipu.hooks.opened_files import ChangedFiles
 from kedro_eeipu.hooks.plan import Planner, RunPlan
 from kedro_eeipu.hooks.state_parts import connections, parameter_token, parts_without_key
 from kedro_eeipu.hooks.units import UnitAction
@@ -92,7 +93,8 @@ def pipeline_state(
     actions = [plan.actions[node.name] for node in pipeline.nodes]
     units = {a.node.name: a.part for a in actions if isinstance(a, UnitAction) and a.part}
     keys = fixed_parts(plan, space, parameters)
-    return PipelineState(graph, parts, fixed, tuned, keys, doubted, units)
+    files = ChangedFiles(planner.project, frozenset(node.name for node in pipeline.nodes))
+    return PipelineState(graph, parts, fixed, tuned, keys, doubted, units, files)
 
 
 def _graph(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from kedro_eeipu.errors import ConfigurationError
 from kedro_eeipu.search.paths import scalar_paths
-from kedro_eeipu.states import STATE_PART, NodeState
+from kedro_eeipu.states import FILE_PART, STATE_PART, NodeState
 from kedro_eeipu.study.records import NodeRecord, TrialRecord
 
 if TYPE_CHECKING:
@@ -163,6 +163,8 @@ class History:
             return f"environment variable {part[1:]} changed"
         if part.startswith(STATE_PART):
             return f"{part.removeprefix(STATE_PART)} differed when it began"
+        if part.startswith(FILE_PART):
+            return f"{part.removeprefix(FILE_PART)}, which it opens, changed"
         if not part.startswith("params:"):
             is_input = not part.endswith(" leaves behind")
             return f"input {part} changed" if is_input else f"{part} changed"

@@ -55,6 +55,8 @@ class PipelineState:
             trials hold it; empty for a node that is never served again. Not stored either.
         units: Of each node that depends on what another leaves behind, the part of its key that
             stands for that. Not stored either.
+        changed_files: Of the parts of a node in a trial, the files of the project that it opened
+            and that are others now; ``None`` where nobody looks. Not stored either.
     """
 
     graph: str
@@ -64,6 +66,9 @@ class PipelineState:
     key_parts: Mapping[str, Mapping[str, str]] = field(default_factory=dict, compare=False)
     doubted: Mapping[str, str] = field(default_factory=dict, compare=False)
     units: Mapping[str, str] = field(default_factory=dict, compare=False)
+    changed_files: Callable[[str, Mapping[str, str]], list[str]] | None = field(
+        default=None, compare=False
+    )
 
     @cached_property
     def digest(self) -> str:
@@ -156,6 +161,9 @@ class Comparison:
 
         Empty for a trial of the present state, and for one of which nothing is known.
         """
+        return self._state_changes(trial) or self._changed_files(trial)
+
+    def _state_changes(self, trial: TrialRecord) -> tuple[str, ...]:
         digest = trial.pipeline_state
         if digest == self.now.digest:
             return self._doubted(trial)
@@ -170,6 +178,16 @@ class Comparison:
                 else self.now.changes_since(then, [*trial.params, *self._unknown])
             )
         return self._changes[key]
+
+    def _changed_files(self, trial: TrialRecord) -> tuple[str, ...]:
+        """The files that its nodes opened by themselves and that are others now, in words."""
+        if self.now.changed_files is None:
+            return ()
+        return tuple(
+            f"file `{name}`, which node `{node.name}` opens"
+            for node in trial.nodes
+            for name in self.now.changed_files(node.name, node.parts)
+        )
 
     def _doubted(self, trial: TrialRecord) -> tuple[str, ...]:
         """What the audit says about the records that a trial has used, in words.

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Set
 from functools import cached_property
 from operator import attrgetter
 
+from kedro_eeipu.hooks.opened_files import ChangedFiles
 from kedro_eeipu.project.project import Project
 from kedro_eeipu.project.since import SinceTrial
 from kedro_eeipu.states import NodeState
@@ -85,7 +86,8 @@ class Observer:
     @cached_property
     def _since(self) -> SinceTrial:
         project = self._project
-        return SinceTrial(project.pipeline, project.fixed_parts, project.parameters)
+        files = ChangedFiles(project.path)
+        return SinceTrial(project.pipeline, project.fixed_parts, project.parameters, files)
 
 
 def _is_kept(node: NodeRecord, kept: Set[str]) -> bool:

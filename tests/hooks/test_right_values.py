@@ -851,7 +851,7 @@ def test_files_and_modules_that_a_node_finds_by_itself_are_told(
             del sys.modules[name]
     assert told == reused
     assert told == [
-        "load opens data/rates.json, data/table.db",
+        "load opens data/table.db",
         "score imports demo_found, demo_found.impl1 by a name that it computes",
     ]
 

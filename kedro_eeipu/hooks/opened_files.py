@@ -1,0 +1,160 @@
+"""Files of the project that a node's function opens by itself, as parts of what its value is of.
+
+Which they are is known once it has run. Its record names them, and serves only while they are as
+they were. A name is a path in the project; ``folder/`` stands for the names of what is in a folder,
+``folder/*`` for all that is in it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import fsspec
+
+from kedro_eeipu.cache.identity.canonical import Unidentifiable, combine
+from kedro_eeipu.cache.identity.contents import content_token
+from kedro_eeipu.cache.store.store import Store
+from kedro_eeipu.states import FILE_PART
+
+__all__ = [
+    "ChangedFiles",
+    "few_names",
+    "file_parts",
+    "is_small",
+    "note_files",
+    "noted_files",
+    "token_of_file",
+]
+
+_WRITTEN = "written"  # notes of files that a node has opened after a run had written them
+
+_MOST_NAMES = 50
+_LEAST_IN_FOLDER = 3  # of one folder, before all of it counts in their place
+_MOST_BYTES = 1 << 30
+
+
+def token_of_file(project: Path, name: str) -> str:
+    """Token of what a name stands for, as it is now.
+
+    Raises:
+        Unidentifiable: It cannot be read.
+    """
+    path = project / name.rstrip("*")
+    if not path.exists():
+        return combine(absent=name)
+    if name.endswith("/"):
+        try:
+            return combine(names=sorted(n for n in os.listdir(path) if _counts(n)))
+        except OSError as error:
+            raise Unidentifiable(f"{name} cannot be read: {type(error).__name__}") from error
+    return combine(content=content_token(fsspec.filesystem("file"), str(path)))
+
+
+def _counts(name: str) -> bool:
+    return not name.startswith(".") and name != "__pycache__"
+
+
+def file_parts(project: Path, names: Iterable[str]) -> dict[str, str]:
+    """Tokens of what these names stand for, by the name of the part; empty if unreadable."""
+    parts = {}
+    for name in names:
+        try:
+            parts[FILE_PART + name] = token_of_file(project, name)
+        except Unidentifiable:
+            parts[FILE_PART + name] = ""
+    return parts
+
+
+def few_names(names: Sequence[str]) -> list[str] | None:
+    """The same files, with whole folders in place of many that are in one.
+
+    ``None`` if that would be a folder in which everything of the project is.
+    """
+    few = list(dict.fromkeys(names))
+    while len(few) > _MOST_NAMES:
+        folders = Counter(_folder(name) for name in few)
+        deepest = max(folder.count("/") for folder in folders)
+        crowded = {f for f, n in folders.items() if n >= _LEAST_IN_FOLDER and f.count("/") > 1}
+        crowded = crowded or {f for f in folders if f.count("/") == deepest > 1}
+        if not crowded:
+            return None
+        kept = [n for n in few if not any(n.startswith(folder) for folder in crowded)]
+        few = [*kept, *(f"{folder}*" for folder in sorted(crowded))]
+    return few
+
+
+def _folder(name: str) -> str:
+    """The folder that a file or folder is in, with a slash; empty for the project's own."""
+    above, _, _ = name.removesuffix("*").rstrip("/").rpartition("/")
+    return f"{above}/" if above else ""
+
+
+def is_small(project: Path, names: Iterable[str]) -> bool:
+    """Whether all of it can be read each time that a process looks a record up."""
+    left = _MOST_BYTES
+    for name in names:
+        path = project / name.rstrip("*")
+        files = path.rglob("*") if name.endswith("*") else [path]
+        for file in files:
+            if file.is_file():
+                left -= file.stat().st_size
+            if left < 0:
+                return False
+    return True
+
+
+class ChangedFiles:
+    """Tells which of the files that nodes of a trial opened are others now.
+
+    A file is read again when a trial has another token of it than any before.
+
+    Args:
+        project: The folder of the project.
+        nodes: Names of the nodes that count, by default all.
+    """
+
+    def __init__(self, project: Path, nodes: Collection[str] | None = None) -> None:
+        self._project = project
+        self._nodes = nodes
+        self._now: dict[str, str] = {}
+        self._others: dict[str, set[str]] = {}
+
+    def __call__(self, node: str, parts: Mapping[str, str]) -> list[str]:
+        """Names among the parts of a node that stand for something else now."""
+        if self._nodes is not None and node not in self._nodes:
+            return []
+        return [
+            part.removeprefix(FILE_PART)
+            for part, token in parts.items()
+            if part.startswith(FILE_PART) and self._is_other(part, token)
+        ]
+
+    def _is_other(self, part: str, then: str) -> bool:
+        others = self._others.setdefault(part, set())
+        if then not in others and not self._now.get(part, "").startswith(then):
+            now = file_parts(self._project, [part.removeprefix(FILE_PART)])[part]
+            if now != self._now.get(part):
+                others.clear()
+            self._now[part] = now
+        if self._now[part].startswith(then):
+            return False
+        others.add(then)
+        return True
+
+
+def note_files(store: Store, node: str, names: Iterable[str]) -> None:
+    """Note for all who share the store that runs write these files, and that a node opens them.
+
+    Later the node that writes one may be reused, and then the file is not what it would write.
+    """
+    for name in names:
+        store.notes.put(_WRITTEN, combine(file=name), {"node": node})
+
+
+def noted_files(store: Store, names: Iterable[str]) -> frozenset[str]:
+    """Those of these names that are noted."""
+    keys = store.notes.keys(_WRITTEN)
+    return frozenset(name for name in names if combine(file=name) in keys) if keys else frozenset()

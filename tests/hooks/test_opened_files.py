@@ -1,0 +1,270 @@
+"""Files of the project that nodes open by themselves: a record serves while they are as they were."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kedro_eeipu.hooks import dataset
+from kedro_eeipu.hooks.opened_files import ChangedFiles, few_names, file_parts
+from kedro_eeipu.states import FILE_PART
+from kedro_eeipu.study.explain import History
+
+SPACE = {"first.p": {"low": 0, "high": 100}, "second.q": {"low": 0, "high": 100}}
+NODES = """
+from pathlib import Path
+
+DATA = Path(__file__).parents[2] / "data"
+EXECUTIONS = DATA.parent / "executions.log"
+
+def ran(name):
+    with EXECUTIONS.open("a") as log:
+        log.write(name + "\\n")
+
+def number(file):
+    return int(file.read_text()) if file.exists() else 0
+
+def load(p):
+    ran("load")
+    {load}
+
+def score(x, q):
+    ran("score")
+    {score}
+"""
+
+
+@pytest.fixture
+def warned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Warnings as they are written, each time."""
+    texts: list[str] = []
+    monkeypatch.setattr(dataset, "_warned", set())
+    monkeypatch.setattr(dataset.logger, "warning", lambda text, *a: texts.append(text % a))
+    return texts
+
+
+def write(project: Any, load: str, score: str = "return {'loss': x + q}") -> None:
+    text = NODES.replace("{load}", load.replace("\n", "\n    ")).replace("{score}", score)
+    project.write_nodes(text)
+    project.write_pipeline(
+        "from kedro.pipeline import Pipeline, node\nfrom . import nodes\n\n"
+        "def create_pipeline(**kwargs):\n    return Pipeline([\n"
+        "        node(nodes.load, 'params:first.p', 'x', name='load'),\n"
+        "        node(nodes.score, ['x', 'params:second.q'], 'metrics', name='score'),\n    ])\n"
+    )
+    objective = {"dataset": "metrics", "key": "loss", "direction": "minimize"}
+    project.write_parameters(
+        {
+            "first": {"p": 1},
+            "second": {"q": 1},
+            "eeipu": {"objective": objective, "space": SPACE, "trials": 4},
+        }
+    )
+    project.write_catalog(
+        {
+            "x": {"type": "json.JSONDataset", "filepath": "data/x.json"},
+            "metrics": {"type": "json.JSONDataset", "filepath": "data/metrics.json"},
+        }
+    )
+    (project.path / "data").mkdir(exist_ok=True)
+
+
+def evaluate(project: Any, p: int, q: int) -> float:
+    """The value of one trial of a tuner of its own."""
+    record = project.tuner().evaluate({"first.p": p, "second.q": q})
+    assert record.error is None
+    return record.value
+
+
+def tuner_of_today(project: Any) -> Any:
+    """A tuner that counts the trials of the pipeline as it is, as the commands do."""
+    tuner = project.tuner()
+    tuner.study.compare_with(tuner.project.state)
+    return tuner
+
+
+def executed(project: Any) -> list[str]:
+    return list(project.executions())
+
+
+def test_edit_of_an_opened_file_is_seen_and_undone(project: Any, warned: list[str]) -> None:
+    write(project, "return p + number(DATA / 'rate.txt')")
+    rate = project.path / "data" / "rate.txt"
+    rate.write_text("10")
+    assert evaluate(project, 1, 2) == 13
+    executed(project)
+    assert evaluate(project, 1, 3) == 14
+    assert executed(project) == ["score"]
+    rate.write_text("20")
+    assert evaluate(project, 1, 2) == 23
+    assert executed(project) == ["load", "score"]
+    rate.write_text("10")
+    assert evaluate(project, 1, 2) == 13
+    assert executed(project) == []
+    assert warned == []
+
+
+def test_trials_of_another_content_are_not_of_today(project: Any) -> None:
+    write(project, "return p + number(DATA / 'rate.txt')")
+    rate = project.path / "data" / "rate.txt"
+    rate.write_text("10")
+    evaluate(project, 1, 2)
+    rate.write_text("20")
+    tuner = tuner_of_today(project)
+    (before,) = tuner.study.trials()
+    assert tuner.study.changes(before) == ("file `data/rate.txt`, which node `load` opens",)
+    assert tuner.study.current() == []
+    now = tuner.evaluate({"first.p": 1, "second.q": 2})
+    history = History(tuner.study.trials())
+    reasons = [history.reason(1, node) for node in now.nodes]
+    assert reasons[0] == "against trial 0: data/rate.txt, which it opens, changed"
+    assert [t.number for t in tuner.study.current()] == [1]
+    rate.write_text("10")
+    assert [t.number for t in tuner_of_today(project).study.current()] == [0]
+
+
+def test_what_a_trial_may_reuse_is_known_before_it_runs(project: Any) -> None:
+    write(project, "return p + number(DATA / 'rate.txt')")
+    rate = project.path / "data" / "rate.txt"
+    rate.write_text("10")
+    tuner = project.tuner()
+    trial = tuner.evaluate({"first.p": 1, "second.q": 2})
+    kept = {digest for node in trial.nodes for digest, _ in node.outputs}
+    assert tuner.proposer.observer.observation(trial, kept).available
+    rate.write_text("20")
+    assert not project.tuner().proposer.observer.observation(trial, kept).available
+
+
+def test_file_that_is_looked_for_and_comes(project: Any, warned: list[str]) -> None:
+    write(
+        project,
+        "try:\n    more = (DATA / 'more.txt').read_text()\n"
+        "except FileNotFoundError:\n    more = '0'\nreturn p + int(more)",
+    )
+    assert evaluate(project, 1, 2) == 3
+    assert evaluate(project, 1, 2) == 3
+    assert executed(project) == ["load", "score"]
+    (project.path / "data" / "more.txt").write_text("5")
+    assert evaluate(project, 1, 2) == 8
+    assert warned == []
+
+
+def test_folder_that_is_listed(project: Any, warned: list[str]) -> None:
+    write(project, "return p + sum(map(number, (DATA / 'parts').glob('*.txt')))")
+    parts = project.path / "data" / "parts"
+    parts.mkdir()
+    (parts / "a.txt").write_text("1")
+    assert evaluate(project, 0, 0) == 1
+    (parts / "b.txt").write_text("2")
+    assert evaluate(project, 0, 0) == 3
+    (parts / "a.txt").unlink()
+    assert evaluate(project, 0, 0) == 2
+    assert warned == []
+
+
+def test_many_files_count_as_their_folder(project: Any, warned: list[str]) -> None:
+    write(project, "return p + sum(number(DATA / 'parts' / f'{i}.txt') for i in range(80))")
+    parts = project.path / "data" / "parts"
+    parts.mkdir()
+    for i in range(80):
+        (parts / f"{i}.txt").write_text("1")
+    assert evaluate(project, 0, 0) == 80
+    tuner = project.tuner()
+    names = [p for n in tuner.study.trials()[0].nodes for p in n.parts if p.startswith(FILE_PART)]
+    assert names == [f"{FILE_PART}data/parts/*"]
+    (parts / "79.txt").write_text("2")
+    assert evaluate(project, 0, 0) == 81
+    assert warned == []
+
+
+TELLS = "score opens data/weight.txt. Its key does not see that"
+
+
+def test_file_that_another_node_writes_is_told_in_later_processes_too(
+    project: Any, warned: list[str]
+) -> None:
+    write(
+        project,
+        "(DATA / 'weight.txt').write_text(str(p))\nreturn 0",
+        "return {'loss': number(DATA / 'weight.txt') * 10 + q}",
+    )
+    assert evaluate(project, 1, 2) == 12
+    assert [text.partition(": after")[0] for text in warned] == [TELLS]
+    warned.clear()
+    dataset._warned.clear()
+    assert evaluate(project, 1, 3) == 13  # the node that writes it is served now
+    assert [text.partition(": after")[0] for text in warned] == [TELLS]
+
+
+def test_file_of_an_intermediate_dataset_is_told(project: Any, warned: list[str]) -> None:
+    """A trial saves it elsewhere, so what lies there is of an earlier run."""
+    write(project, "return p", "return {'loss': number(DATA / 'x.json') * 10 + q}")
+    (project.path / "data" / "x.json").write_text("1")
+    evaluate(project, 1, 2)
+    told = [text.partition(". Its key")[0] for text in warned]
+    assert told == ["score opens data/x.json"]
+
+
+def test_file_that_the_node_makes_itself_is_its_own(project: Any, warned: list[str]) -> None:
+    write(
+        project,
+        "file = DATA / 'memo.txt'\nif number(file) == 0:\n    file.write_text('7')\n"
+        "return p + number(file)",
+    )
+    assert evaluate(project, 1, 2) == 10
+    assert evaluate(project, 1, 2) == 10
+    assert executed(project) == ["load", "score"]
+    assert warned == []
+
+
+def test_plain_runs_see_it_too(project: Any) -> None:
+    write(project, "return p + number(DATA / 'rate.txt')")
+    project.write_settings({"cache": {"runs": True}})
+    rate = project.path / "data" / "rate.txt"
+    values = []
+    for text in ("10", "20", "10"):
+        rate.write_text(text)
+        assert project.kedro("run").returncode == 0
+        values.append(json.loads((project.path / "data/metrics.json").read_text())["loss"])
+    assert values == [12, 22, 12]
+    assert executed(project) == ["load", "score", "load", "score"]
+
+
+NAMES = st.lists(
+    st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=4).map("/".join), max_size=300
+)
+
+
+@given(NAMES)
+def test_few_names_stand_for_all_files(names: list[str]) -> None:
+    few = few_names(names)
+    if few is None:
+        return
+    assert len(few) <= 50
+    for name in names:
+        assert name in few or any(
+            f.endswith("*") and name.startswith(f.removesuffix("*")) for f in few
+        )
+    assert all(f.count("/") > 1 for f in few if f.endswith("*"))
+
+
+def test_changed_files_are_read_again_for_a_trial_that_knows_more(tmp_path: Path) -> None:
+    file = tmp_path / "a.txt"
+    file.write_text("1")
+    first = {n: t[:12] for n, t in file_parts(tmp_path, ["a.txt"]).items()}
+    changed = ChangedFiles(tmp_path)
+    assert changed("node", first) == []
+    file.write_text("22")
+    second = {n: t[:12] for n, t in file_parts(tmp_path, ["a.txt"]).items()}
+    assert changed("node", second) == []
+    assert changed("node", first) == ["a.txt"]
+    assert ChangedFiles(tmp_path, {"other"})("node", first) == []
+    file.unlink()
+    third = {n: t[:12] for n, t in file_parts(tmp_path, ["a.txt"]).items()}
+    assert changed("node", third) == []
+    assert changed("node", second) == ["a.txt"]
