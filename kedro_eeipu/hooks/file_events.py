@@ -15,8 +15,11 @@ from typing import Any
 __all__ = ["listening"]
 
 Listener = Callable[[str, str, int], None]
-# They list the folders in which modules may be.
-_SEARCHERS = frozenset({"_frozen_importlib_external", "importlib._bootstrap_external", "pkgutil"})
+# They list the folders in which modules may be, and read the code of modules.
+_IMPORTERS = frozenset({"_frozen_importlib_external", "importlib._bootstrap_external", "pkgutil"})
+# And these show it, in tracebacks for example.
+_READERS_OF_CODE = _IMPORTERS | {"tokenize", "linecache", "zipimport"}
+_CODE = (".py", ".pyc", ".pyi")
 
 
 class _Listening(threading.local):
@@ -35,9 +38,9 @@ def listening(listener: Listener) -> Iterator[None]:
     """Call a listener with each event, path and flags of ``os.open``; renaming has that of the new.
 
     The events are Python's: ``open``, ``os.remove``, ``os.rename``, ``sqlite3.connect`` and
-    ``os.listdir``, which stands for ``os.scandir``, too, but not for the search for modules. Who
-    listens within another is called, too. What the listener raises is raised where the file is
-    opened.
+    ``os.listdir``, which stands for ``os.scandir``, too. What imports open and list is left out.
+    Who listens within another is called, too. What the listener raises is raised where the file
+    is opened.
     """
     if _installed.acquire(blocking=False):  # for good: audit hooks cannot be removed
         sys.addaudithook(_hook)
@@ -49,18 +52,24 @@ def listening(listener: Listener) -> Iterator[None]:
         _here.listeners = outer
 
 
+def _caller() -> str:
+    """The module that has done what the audit hook is called for."""
+    return str(sys._getframe(2).f_globals.get("__name__"))
+
+
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     if not _here.listeners:
         return
     if event == "open":
         path, _, flags = arguments
+        if str(path).endswith(_CODE) and _caller() in _READERS_OF_CODE:
+            return
     elif event in ("os.remove", "sqlite3.connect"):
         path, flags = arguments[0], os.O_RDONLY
     elif event == "os.rename":
         path, flags = arguments[1], os.O_RDONLY
     elif event in ("os.listdir", "os.scandir"):
-        caller = sys._getframe(1).f_globals.get("__name__")
-        if caller in _SEARCHERS:
+        if _caller() in _IMPORTERS:
             return
         event, path, flags = "os.listdir", arguments[0], os.O_RDONLY
         path = os.curdir if path is None else path

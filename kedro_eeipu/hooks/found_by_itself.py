@@ -6,9 +6,11 @@ told.
 
 from __future__ import annotations
 
+import functools
 import os
 import stat
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager, suppress
@@ -27,9 +29,14 @@ __all__ = ["Findings", "Opened", "findings", "in_words", "warn_of_unseen"]
 _MOST_FINDINGS = 10_000
 _MOST_NAMED = 3
 _WRITES = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-# Code is known by what is loaded of it, and Python opens it for tracebacks, too.
-_CODE = frozenset({".py", ".pyc", ".pyi", *(".so", ".pyd", ".dylib", ".dll")})
+_COMPILED = frozenset({".pyc", ".so", ".pyd", ".dylib", ".dll"})
 _INSTALLED = frozenset({"site-packages", "dist-packages", "__pycache__", "mlruns"})
+# What is here belongs to the system or to Python, not to anybody's data.
+_OF_SYSTEM = (
+    *("/proc", "/sys", "/dev", "/run", "/etc", "/usr", "/bin", "/sbin", "/lib", "/lib64", "/boot"),
+    *("/var/cache", "/var/lib", "/var/log", "/var/run", "/nix", "/snap"),
+    *("/System", "/Library", "/Applications"),
+)
 _CLOCK_SECONDS = 0.02  # by which the clock of a filesystem may be behind
 
 
@@ -42,7 +49,7 @@ class _Become(Enum):
 
 
 class Opened(NamedTuple):
-    """The files of the project that one call has opened.
+    """The files that one call has opened.
 
     Attributes:
         parts: Tokens of those that its record can depend on, by the name of the part.
@@ -99,10 +106,11 @@ class Findings:
         began: float = 0.0,
         are_noted: Callable[[Sequence[str]], Set[str]] = lambda names: frozenset(),
     ) -> Opened:
-        """The files of the project among what was opened.
+        """The files among what was opened that may be the user's data.
 
         Args:
-            project: Only files in its folder count; those outside are libraries', as a rule.
+            project: Its folder. Outside of it, what belongs to the system or to libraries does not
+                count, nor does what is temporary.
             known: Files and folders that the key sees.
             outputs: Files and folders in which nodes of the pipeline save theirs.
             began: When the run began, in seconds since the epoch. What was written since may be the
@@ -116,7 +124,7 @@ class Findings:
         noted = are_noted([*named.values()])
         names, unseen, by_others = list[str](), list[str](), list[str]()
         for path, name in named.items():
-            become = self._become(path, began)
+            become = self._become(path, not os.path.isabs(name), began)
             if become is None:
                 continue
             if become is _Become.WRITTEN:
@@ -143,7 +151,7 @@ class Findings:
             if not _is_within(path, places)
         }
 
-    def _become(self, path: str, began: float) -> _Become | None:
+    def _become(self, path: str, is_inside: bool, began: float) -> _Become | None:
         """What has become of something since it was opened; ``None`` if it does not count."""
         now = _status(path)
         if path in self.listed:
@@ -154,6 +162,8 @@ class Findings:
         if path in self._databases:
             return None if now is None else _Become.OTHER
         before = self.opened[path]
+        if before is None and not is_inside:  # libraries look for files in many places
+            return None
         if before is None or now is None:
             return _Become.SAME if before is now else _Become.OTHER
         if not stat.S_ISREG(now.st_mode):
@@ -209,12 +219,21 @@ def warn_of_unseen(node: str, unseen: str) -> None:
 
 
 def _is_data(name: str) -> bool:
-    """Whether a file is the project's and no code; hidden folders are those of tools."""
-    return (
-        not os.path.isabs(name)
-        and not any(part.startswith(".") or part in _INSTALLED for part in Path(name).parts)
-        and Path(name).suffix not in _CODE
-    )
+    """Whether a file may be somebody's data; hidden folders are those of tools."""
+    parts = Path(name).parts
+    if not name.isprintable():  # such as what is no text
+        return False
+    if any(part.startswith(".") or part in _INSTALLED for part in parts):
+        return False
+    if Path(name).suffix in _COMPILED:
+        return False
+    return not os.path.isabs(name) or not _is_within(name, _places_of_system())
+
+
+@functools.cache
+def _places_of_system() -> list[str]:
+    own = (sys.prefix, sys.base_prefix, *sysconfig.get_paths().values(), tempfile.gettempdir())
+    return [*_OF_SYSTEM, *(os.path.realpath(place) for place in own if place != os.sep)]
 
 
 def _is_project(module: str, roots: Sequence[str]) -> bool:
@@ -228,6 +247,8 @@ def _is_project(module: str, roots: Sequence[str]) -> bool:
 
 def _named(file: str, roots: Sequence[str]) -> str:
     """A file of the project by its path in it, others as they are."""
+    if file in roots:
+        return os.curdir
     for root in roots:
         if file.startswith(root + os.sep):
             return file[len(root) + 1 :]

@@ -1,8 +1,8 @@
-"""Files of the project that a node's function opens by itself, as parts of what its value is of.
+"""Files that a node's function opens by itself, as parts of what its value depends on.
 
 Which they are is known once it has run. Its record names them, and serves only while they are as
-they were. A name is a path in the project; ``folder/`` stands for the names of what is in a folder,
-``folder/*`` for all that is in it.
+they were. A name is a path in the project, or that of a file elsewhere; ``folder/`` stands for the
+names of what is in a folder, ``folder/*`` for all that is in it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import fsspec
@@ -34,6 +35,7 @@ _WRITTEN = "written"  # notes of files that a node has opened after a run had wr
 _MOST_NAMES = 50
 _LEAST_IN_FOLDER = 3  # of one folder, before all of it counts in their place
 _MOST_BYTES = 1 << 30
+_MOST_FILES = 20_000
 
 
 def token_of_file(project: Path, name: str) -> str:
@@ -63,7 +65,7 @@ def file_parts(project: Path, names: Iterable[str]) -> dict[str, str]:
     for name in names:
         try:
             parts[FILE_PART + name] = token_of_file(project, name)
-        except Unidentifiable:
+        except (Unidentifiable, OSError):
             parts[FILE_PART + name] = ""
     return parts
 
@@ -71,14 +73,14 @@ def file_parts(project: Path, names: Iterable[str]) -> dict[str, str]:
 def few_names(names: Sequence[str]) -> list[str] | None:
     """The same files, with whole folders in place of many that are in one.
 
-    ``None`` if that would be a folder in which everything of the project is.
+    ``None`` if that would be a folder that is in no other.
     """
     few = list(dict.fromkeys(names))
     while len(few) > _MOST_NAMES:
         folders = Counter(_folder(name) for name in few)
-        deepest = max(folder.count("/") for folder in folders)
-        crowded = {f for f, n in folders.items() if n >= _LEAST_IN_FOLDER and f.count("/") > 1}
-        crowded = crowded or {f for f in folders if f.count("/") == deepest > 1}
+        deepest = max(map(_depth, folders))
+        crowded = {f for f, n in folders.items() if n >= _LEAST_IN_FOLDER and _depth(f)}
+        crowded = crowded or {f for f in folders if _depth(f) == deepest > 0}
         if not crowded:
             return None
         kept = [n for n in few if not any(n.startswith(folder) for folder in crowded)]
@@ -92,17 +94,22 @@ def _folder(name: str) -> str:
     return f"{above}/" if above else ""
 
 
+def _depth(folder: str) -> int:
+    """How many folders a folder is in, the project's and the root not counted."""
+    return folder.strip("/").count("/")
+
+
 def is_small(project: Path, names: Iterable[str]) -> bool:
     """Whether all of it can be read each time that a process looks a record up."""
-    left = _MOST_BYTES
+    size, count = 0, 0
     for name in names:
         path = project / name.rstrip("*")
-        files = path.rglob("*") if name.endswith("*") else [path]
-        for file in files:
-            if file.is_file():
-                left -= file.stat().st_size
-            if left < 0:
-                return False
+        with suppress(OSError):  # what cannot be read has no token
+            for file in path.rglob("*") if name.endswith("*") else [path]:
+                size += file.stat().st_size if file.is_file() else 0
+                count += 1
+                if size > _MOST_BYTES or count > _MOST_FILES:
+                    return False
     return True
 
 

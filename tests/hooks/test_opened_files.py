@@ -1,4 +1,4 @@
-"""Files of the project that nodes open by themselves: a record serves while they are as they were."""
+"""Files that nodes open by themselves: a record serves while they are as they were."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kedro_eeipu.hooks import dataset
+from kedro_eeipu.hooks import dataset, found_by_itself
 from kedro_eeipu.hooks.opened_files import ChangedFiles, few_names, file_parts
 from kedro_eeipu.states import FILE_PART
 from kedro_eeipu.study.explain import History
@@ -86,6 +86,13 @@ def tuner_of_today(project: Any) -> Any:
     tuner = project.tuner()
     tuner.study.compare_with(tuner.project.state)
     return tuner
+
+
+def parts_of(project: Any, node: str) -> list[str]:
+    """Names of the parts of a node in the last trial that are files."""
+    last = project.tuner().study.trials()[-1]
+    (record,) = [n for n in last.nodes if n.name == node]
+    return [name for name in record.parts if name.startswith(FILE_PART)]
 
 
 def executed(project: Any) -> list[str]:
@@ -174,9 +181,7 @@ def test_many_files_count_as_their_folder(project: Any, warned: list[str]) -> No
     for i in range(80):
         (parts / f"{i}.txt").write_text("1")
     assert evaluate(project, 0, 0) == 80
-    tuner = project.tuner()
-    names = [p for n in tuner.study.trials()[0].nodes for p in n.parts if p.startswith(FILE_PART)]
-    assert names == [f"{FILE_PART}data/parts/*"]
+    assert parts_of(project, "load") == [f"{FILE_PART}data/parts/*"]
     (parts / "79.txt").write_text("2")
     assert evaluate(project, 0, 0) == 81
     assert warned == []
@@ -219,6 +224,42 @@ def test_file_that_the_node_makes_itself_is_its_own(project: Any, warned: list[s
     assert evaluate(project, 1, 2) == 10
     assert evaluate(project, 1, 2) == 10
     assert executed(project) == ["load", "score"]
+    assert warned == []
+
+
+def test_code_that_is_read_as_text_counts_and_code_that_is_imported_does_not(
+    project: Any, warned: list[str]
+) -> None:
+    write(
+        project,
+        "from . import more\nreturn more.x + p + len((DATA / 'rules.py').read_text())",
+    )
+    (project.source / "more.py").write_text("x = 0\n")
+    rules = project.path / "data" / "rules.py"
+    rules.write_text("# 1")
+    assert evaluate(project, 0, 0) == 3
+    assert parts_of(project, "load") == [f"{FILE_PART}data/rules.py"]
+    rules.write_text("# 12")
+    assert evaluate(project, 0, 0) == 4
+    assert warned == []
+
+
+def test_data_elsewhere_counts_and_what_is_temporary_does_not(
+    project: Any,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    warned: list[str],
+) -> None:
+    file = tmp_path_factory.mktemp("elsewhere") / "rate.txt"
+    file.write_text("10")
+    write(project, f"return p + number(Path({str(file)!r}))")
+    assert evaluate(project, 1, 2) == 13
+    assert parts_of(project, "load") == []
+    monkeypatch.setattr(found_by_itself, "_places_of_system", list)
+    assert evaluate(project, 2, 2) == 14
+    assert parts_of(project, "load") == [f"{FILE_PART}{file}"]
+    file.write_text("20")
+    assert evaluate(project, 2, 2) == 24
     assert warned == []
 
 

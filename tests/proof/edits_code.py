@@ -1627,7 +1627,6 @@ code(
     "XX",
     "XXXX",
     data__p="# XX\n",
-    documented="files that a function opens by itself",
 )
 code(
     "package data",
@@ -1636,7 +1635,6 @@ code(
     "XX",
     "XXXX",
     data__p="# XX\n",
-    documented="files that a function opens by itself",
 )
 code(
     "package data",

@@ -1524,7 +1524,6 @@ edit(
     "file without",
     project(READS, files=dict(TEMPLATE)),
     after={"data/template.txt": "abc"},
-    documented="files that a function opens by itself",
 )
 edit(
     "declared",
@@ -1560,7 +1559,6 @@ edit(
         files={"src/mini/p.sql": "ab"},
     ),
     after={"src/mini/p.sql": "abc"},
-    documented="files that a function opens by itself",
 )
 edit(
     "declared",
