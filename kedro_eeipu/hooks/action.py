@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -326,15 +327,19 @@ class NodeAction:
 
     def _find_files(self, identity: Identity) -> str:
         """Note the files that the function has opened by itself; what is not seen, in words."""
+        others = [peer for peer in self.peers.values() if peer is not self]
         opened = self.call.found.files(
             identity.project,
             (*identity.files, str(self.store.root)),
             outputs=identity.outputs,
             began=self._planned,
+            calls=[times for times in map(attrgetter("call.times"), others) if times],
             are_noted=lambda names: noted_files(self.store, names),
         )
-        note_files(self.store, self.node.name, opened.by_others)
-        self._state.files = opened.parts
+        note_files(self.store, self.node.name, opened.by_nodes)
+        if opened.changed:
+            self.bypass(f"{opened.changed[0]}, which it opens, was changed during the run")
+        self._state.files = dict(opened.parts)
         reached = {label.partition(":")[0] for label in identity.code.parts}
         return in_words(opened.unseen, self.call.found.modules(identity.project, reached))
 

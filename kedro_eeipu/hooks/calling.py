@@ -30,6 +30,7 @@ class NodeCall:
         seconds: What the latest call took.
         curve: What it reported, by step.
         found: The files that it opened and the modules that it imported by itself.
+        times: When it began and ended, in seconds since the epoch; ``None`` before.
     """
 
     def __init__(self, node: Node, meta: Mapping[str, Any], thresholds: Thresholds | None) -> None:
@@ -39,6 +40,7 @@ class NodeCall:
         self.seconds = 0.0
         self.curve: tuple[tuple[int, float], ...] = ()
         self.found = Findings()
+        self.times: tuple[float, float] | None = None
 
     def whole(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function, and let it run to its end."""
@@ -80,10 +82,11 @@ class NodeCall:
         return self._clock()
 
     def _call(self, listener: Listener, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        started = self.clock()
+        began, started = time.time(), self.clock()
         try:
             with listening(listener), findings() as self.found:
                 return self._node.func(*args, **kwargs)
         finally:
             self.seconds = self.clock() - started
+            self.times = (began, time.time())
             self.curve = listener.curve()

@@ -12,10 +12,11 @@ import stat
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, suppress
 from enum import Enum
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from kedro_eeipu.cache.files.status import version_of
@@ -44,7 +45,8 @@ class _Become(Enum):
     """What has become of a file since it was opened."""
 
     SAME = "nothing"
-    WRITTEN = "it was written after the run began"
+    WRITTEN = "another node has written it"
+    CHANGED = "somebody else has changed it"
     OTHER = "it is another, or may be"
 
 
@@ -53,13 +55,15 @@ class Opened(NamedTuple):
 
     Attributes:
         parts: Tokens of those that its record can depend on, by the name of the part.
-        unseen: The others, by name.
-        by_others: Of these, those that something else has written since the run began.
+        unseen: Others that are there, by name: what is in them does not count.
+        by_nodes: Of these, those that another node of the run has written.
+        changed: Those that somebody else has changed since the run began.
     """
 
-    parts: dict[str, str]
-    unseen: list[str]
-    by_others: list[str]
+    parts: Mapping[str, str] = MappingProxyType({})
+    unseen: Sequence[str] = ()
+    by_nodes: Sequence[str] = ()
+    changed: Sequence[str] = ()
 
 
 class Findings:
@@ -104,6 +108,7 @@ class Findings:
         *,
         outputs: Sequence[str] = (),
         began: float = 0.0,
+        calls: Sequence[tuple[float, float]] = (),
         are_noted: Callable[[Sequence[str]], Set[str]] = lambda names: frozenset(),
     ) -> Opened:
         """The files among what was opened that may be the user's data.
@@ -113,31 +118,30 @@ class Findings:
                 count, nor does what is temporary.
             known: Files and folders that the key sees.
             outputs: Files and folders in which nodes of the pipeline save theirs.
-            began: When the run began, in seconds since the epoch. What was written since may be the
-                work of another node, and another node's record does not write it.
-            are_noted: Which of these names nodes were once seen to open after such a change.
+            began: When the run began, in seconds since the epoch.
+            calls: When other nodes of the run began and ended. Where one is reused, it writes
+                nothing, and then a file is not what it would have written.
+            are_noted: Which of these names nodes were once seen to write.
         """
         named = self._named(project, known)
         if not named:
-            return Opened({}, [], [])
-        outputs = [os.path.realpath(place) for place in outputs if place]
+            return Opened()
+        places = [os.path.realpath(place) for place in outputs if place]
         noted = are_noted([*named.values()])
-        names, unseen, by_others = list[str](), list[str](), list[str]()
+        names: dict[_Become, list[str]] = {kind: [] for kind in _Become}
         for path, name in named.items():
-            become = self._become(path, not os.path.isabs(name), began)
-            if become is None:
-                continue
-            if become is _Become.WRITTEN:
-                by_others.append(name)
-            if become is _Become.SAME and name not in noted and not _is_within(path, outputs):
-                names.append(name)
-            else:
-                unseen.append(name)
-        few = few_names(names) if len(self.opened) < _MOST_FINDINGS else None
+            become = self._become(path, not os.path.isabs(name), began, calls)
+            if become is _Become.SAME and (name in noted or _is_within(path, places)):
+                become = _Become.OTHER
+            if become is not None:
+                names[become].append(name)
+        by_nodes, changed = names[_Become.WRITTEN], names[_Become.CHANGED]
+        unseen, same = [*names[_Become.OTHER], *by_nodes], names[_Become.SAME]
+        few = few_names(same) if len(self.opened) < _MOST_FINDINGS else None
         parts = file_parts(project, few) if few is not None and is_small(project, few) else {"": ""}
         if not all(parts.values()):
-            return Opened({}, [*unseen, *names], by_others)
-        return Opened(parts, unseen, by_others)
+            return Opened({}, [*unseen, *same], by_nodes, changed)
+        return Opened(parts, unseen, by_nodes, changed)
 
     def _named(self, project: Path, known: Sequence[str]) -> dict[str, str]:
         """The names of what was opened, by path, without what the key sees."""
@@ -151,16 +155,17 @@ class Findings:
             if not _is_within(path, places)
         }
 
-    def _become(self, path: str, is_inside: bool, began: float) -> _Become | None:
+    def _become(
+        self, path: str, is_inside: bool, began: float, calls: Sequence[tuple[float, float]]
+    ) -> _Become | None:
         """What has become of something since it was opened; ``None`` if it does not count."""
         now = _status(path)
-        if path in self.listed:
-            is_own = path in map(os.path.dirname, self._written)
-            if now is None or is_own:
-                return None
-            return _Become.WRITTEN if _changed(now) >= began - _CLOCK_SECONDS else _Become.SAME
         if path in self._databases:
             return None if now is None else _Become.OTHER
+        if path in self.listed:
+            if now is None or path in map(os.path.dirname, self._written):
+                return None
+            return _changed_since(now, began, calls) or _Become.SAME
         before = self.opened[path]
         if before is None and not is_inside:  # libraries look for files in many places
             return None
@@ -168,8 +173,10 @@ class Findings:
             return _Become.SAME if before is now else _Become.OTHER
         if not stat.S_ISREG(now.st_mode):
             return None
-        if _changed(now) >= began - _CLOCK_SECONDS:
-            return _Become.WRITTEN
+        if path in self._written:
+            return _Become.OTHER
+        if (change := _changed_since(now, began, calls)) is not None:
+            return change
         return _Become.SAME if version_of(now) == before else _Become.OTHER
 
     def modules(self, project: Path, reached: Set[str]) -> list[str]:
@@ -202,8 +209,14 @@ def _version(path: str) -> tuple[int, ...] | None:
     return None if status is None else version_of(status)
 
 
-def _changed(status: os.stat_result) -> float:
-    return max(status.st_mtime, status.st_ctime)
+def _changed_since(
+    now: os.stat_result, began: float, calls: Sequence[tuple[float, float]]
+) -> _Become | None:
+    changed = max(now.st_mtime, now.st_ctime)
+    if changed < began - _CLOCK_SECONDS:
+        return None
+    is_by_node = any(b - _CLOCK_SECONDS <= changed <= e + _CLOCK_SECONDS for b, e in calls)
+    return _Become.WRITTEN if is_by_node else _Become.CHANGED
 
 
 def warn_of_unseen(node: str, unseen: str) -> None:

@@ -206,6 +206,25 @@ def test_file_that_another_node_writes_is_told_in_later_processes_too(
     assert [text.partition(": after")[0] for text in warned] == [TELLS]
 
 
+def test_file_that_somebody_changes_during_the_run_leaves_no_record(
+    project: Any, warned: list[str]
+) -> None:
+    write(
+        project,
+        "import subprocess, sys\nfile = DATA / 'rate.txt'\nrate = number(file)\n"
+        'code = f\'open({str(file)!r}, "w").write("20")\'\n'
+        "subprocess.run([sys.executable, '-c', code], check=True)\nreturn p + rate",
+    )
+    rate = project.path / "data" / "rate.txt"
+    rate.write_text("10")
+    assert evaluate(project, 1, 2) == 13
+    node = project.tuner().study.trials()[0].nodes[0]
+    assert node.why_not == "data/rate.txt, which it opens, was changed during the run"
+    assert evaluate(project, 1, 2) == 23
+    assert executed(project) == ["load", "score", "load", "score"]
+    assert warned == []
+
+
 def test_file_of_an_intermediate_dataset_is_told(project: Any, warned: list[str]) -> None:
     """A trial saves it elsewhere, so what lies there is of an earlier run."""
     write(project, "return p", "return {'loss': number(DATA / 'x.json') * 10 + q}")
