@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from kedro_eeipu.curves import Thresholds
 from kedro_eeipu.errors import error_text
 from kedro_eeipu.hooks.calling import NodeCall
 from kedro_eeipu.hooks.dataset import MemoizedDataset
-from kedro_eeipu.hooks.found_by_itself import in_words, warn_of_unseen
+from kedro_eeipu.hooks.found_by_itself import Times, in_words, warn_of_unseen
 from kedro_eeipu.hooks.key import Identity, in_output_structure, key_parts, node_key
 from kedro_eeipu.hooks.node_state import StateOfNode
 from kedro_eeipu.hooks.opened_files import note_files, noted_files
@@ -332,8 +331,7 @@ class NodeAction:
             identity.project,
             (*identity.files, str(self.store.root)),
             outputs=identity.outputs,
-            began=self._planned,
-            calls=[times for times in map(attrgetter("call.times"), others) if times],
+            times=Times(self._planned, self.call.times[0], [peer.call.times for peer in others]),
             are_noted=lambda names: noted_files(self.store, names),
         )
         note_files(self.store, self.node.name, opened.by_nodes)

@@ -30,7 +30,7 @@ class NodeCall:
         seconds: What the latest call took.
         curve: What it reported, by step.
         found: The files that it opened and the modules that it imported by itself.
-        times: When it began and ended, in seconds since the epoch; ``None`` before.
+        times: When it began and ended, in seconds since the epoch; both 0 before.
     """
 
     def __init__(self, node: Node, meta: Mapping[str, Any], thresholds: Thresholds | None) -> None:
@@ -40,7 +40,7 @@ class NodeCall:
         self.seconds = 0.0
         self.curve: tuple[tuple[int, float], ...] = ()
         self.found = Findings()
-        self.times: tuple[float, float] | None = None
+        self.times = (0.0, 0.0)
 
     def whole(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function, and let it run to its end."""

@@ -1,4 +1,4 @@
-"""Listen to the files that this thread opens, deletes and renames, and the folders it lists.
+"""Listen to what this thread does to files and folders: opens, deletes, renames, makes, lists.
 
 Python tells an audit hook of each before it happens, and lets it be if the hook raises (PEP 578).
 """
@@ -37,10 +37,10 @@ _installed = threading.Lock()
 def listening(listener: Listener) -> Iterator[None]:
     """Call a listener with each event, path and flags of ``os.open``; renaming has that of the new.
 
-    The events are Python's: ``open``, ``os.remove``, ``os.rename``, ``sqlite3.connect`` and
-    ``os.listdir``, which stands for ``os.scandir``, too. What imports open and list is left out.
-    Who listens within another is called, too. What the listener raises is raised where the file
-    is opened.
+    The events are Python's: ``open``, ``os.remove``, ``os.rename``, ``os.mkdir``,
+    ``sqlite3.connect`` and ``os.listdir``, which stands for ``os.scandir``, too. What imports open
+    and list is left out. Who listens within another is called, too. What the listener raises is
+    raised where the file is opened.
     """
     if _installed.acquire(blocking=False):  # for good: audit hooks cannot be removed
         sys.addaudithook(_hook)
@@ -64,7 +64,7 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
         path, _, flags = arguments
         if str(path).endswith(_CODE) and _caller() in _READERS_OF_CODE:
             return
-    elif event in ("os.remove", "sqlite3.connect"):
+    elif event in ("os.remove", "os.mkdir", "sqlite3.connect"):
         path, flags = arguments[0], os.O_RDONLY
     elif event == "os.rename":
         path, flags = arguments[1], os.O_RDONLY

@@ -25,7 +25,7 @@ from kedro_eeipu.hooks.dataset import warn_once
 from kedro_eeipu.hooks.file_events import listening
 from kedro_eeipu.hooks.opened_files import few_names, file_parts, is_small
 
-__all__ = ["Findings", "Opened", "findings", "in_words", "warn_of_unseen"]
+__all__ = ["Findings", "Opened", "Times", "findings", "in_words", "warn_of_unseen"]
 
 _MOST_FINDINGS = 10_000
 _MOST_NAMED = 3
@@ -48,6 +48,31 @@ class _Become(Enum):
     WRITTEN = "another node has written it"
     CHANGED = "somebody else has changed it"
     OTHER = "it is another, or may be"
+
+
+class Times(NamedTuple):
+    """When a run and its calls began and ended, in seconds since the epoch.
+
+    Attributes:
+        run: When the run began.
+        call: When the call began that is looked at.
+        others: When those of other nodes began and ended. Where one is reused, it writes nothing,
+            and then a file is not what it would have written.
+    """
+
+    run: float
+    call: float
+    others: Sequence[tuple[float, float]] = ()
+
+    def change_of(self, now: os.stat_result) -> _Become:
+        """What has become of a file, by the time of its last change."""
+        changed = max(now.st_mtime, now.st_ctime) + _CLOCK_SECONDS
+        if changed < self.run:
+            return _Become.SAME
+        if any(b <= changed <= e + 2 * _CLOCK_SECONDS for b, e in self.others):
+            return _Become.WRITTEN
+        # Libraries write with code of their own, and read that again.
+        return _Become.OTHER if changed >= self.call else _Become.CHANGED
 
 
 class Opened(NamedTuple):
@@ -90,7 +115,7 @@ class Findings:
             self.listed[path] = None
         elif event == "sqlite3.connect":
             self._databases[path] = None
-        elif event == "os.rename" or (event == "open" and flags & _WRITES):
+        elif event in ("os.rename", "os.mkdir") or (event == "open" and flags & _WRITES):
             self._written.add(path)
             if self.opened.get(path, ()) is None:  # looked for, and then made
                 del self.opened[path]
@@ -107,8 +132,7 @@ class Findings:
         known: Sequence[str],
         *,
         outputs: Sequence[str] = (),
-        began: float = 0.0,
-        calls: Sequence[tuple[float, float]] = (),
+        times: Times | None = None,
         are_noted: Callable[[Sequence[str]], Set[str]] = lambda names: frozenset(),
     ) -> Opened:
         """The files among what was opened that may be the user's data.
@@ -118,9 +142,7 @@ class Findings:
                 count, nor does what is temporary.
             known: Files and folders that the key sees.
             outputs: Files and folders in which nodes of the pipeline save theirs.
-            began: When the run began, in seconds since the epoch.
-            calls: When other nodes of the run began and ended. Where one is reused, it writes
-                nothing, and then a file is not what it would have written.
+            times: When the run and its calls began and ended.
             are_noted: Which of these names nodes were once seen to write.
         """
         named = self._named(project, known)
@@ -130,8 +152,8 @@ class Findings:
         noted = are_noted([*named.values()])
         names: dict[_Become, list[str]] = {kind: [] for kind in _Become}
         for path, name in named.items():
-            become = self._become(path, not os.path.isabs(name), began, calls)
-            if become is _Become.SAME and (name in noted or _is_within(path, places)):
+            become = self._become(path, not os.path.isabs(name), times or Times(0.0, 0.0))
+            if become is not None and (name in noted or _is_within(path, places)):
                 become = _Become.OTHER
             if become is not None:
                 names[become].append(name)
@@ -155,17 +177,14 @@ class Findings:
             if not _is_within(path, places)
         }
 
-    def _become(
-        self, path: str, is_inside: bool, began: float, calls: Sequence[tuple[float, float]]
-    ) -> _Become | None:
+    def _become(self, path: str, is_inside: bool, times: Times) -> _Become | None:
         """What has become of something since it was opened; ``None`` if it does not count."""
         now = _status(path)
         if path in self._databases:
             return None if now is None else _Become.OTHER
         if path in self.listed:
-            if now is None or path in map(os.path.dirname, self._written):
-                return None
-            return _changed_since(now, began, calls) or _Become.SAME
+            is_own = any(written.startswith(path + os.sep) for written in self._written)
+            return None if now is None or is_own else times.change_of(now)
         before = self.opened[path]
         if before is None and not is_inside:  # libraries look for files in many places
             return None
@@ -175,9 +194,9 @@ class Findings:
             return None
         if path in self._written:
             return _Become.OTHER
-        if (change := _changed_since(now, began, calls)) is not None:
-            return change
-        return _Become.SAME if version_of(now) == before else _Become.OTHER
+        change = times.change_of(now)
+        is_another = change is not _Become.WRITTEN and version_of(now) != before
+        return _Become.CHANGED if is_another else change
 
     def modules(self, project: Path, reached: Set[str]) -> list[str]:
         """The modules of the project among what was imported by a name that is computed.
@@ -207,16 +226,6 @@ def _status(path: str) -> os.stat_result | None:
 def _version(path: str) -> tuple[int, ...] | None:
     status = _status(path)
     return None if status is None else version_of(status)
-
-
-def _changed_since(
-    now: os.stat_result, began: float, calls: Sequence[tuple[float, float]]
-) -> _Become | None:
-    changed = max(now.st_mtime, now.st_ctime)
-    if changed < began - _CLOCK_SECONDS:
-        return None
-    is_by_node = any(b - _CLOCK_SECONDS <= changed <= e + _CLOCK_SECONDS for b, e in calls)
-    return _Become.WRITTEN if is_by_node else _Become.CHANGED
 
 
 def warn_of_unseen(node: str, unseen: str) -> None:

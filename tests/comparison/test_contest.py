@@ -39,7 +39,7 @@ def test_every_sampler_starts_from_the_same_warmup_and_spends_its_budget(project
 
 
 def test_from_scratch_all_begin_with_the_defaults_and_pay_for_them(project: Any) -> None:
-    compared = comparison(project, samplers=ALL, from_scratch=True, budget=12.0)
+    compared = comparison(project, samplers=ALL, from_scratch=True, budget=4.0)
     runs = compared.run()
     contestants = compared.contestants()
     defaults = compared.project.space.defaults()
@@ -51,7 +51,7 @@ def test_from_scratch_all_begin_with_the_defaults_and_pay_for_them(project: Any)
     cold = price(contestants[0].trials()[0])
     for c, run in zip(contestants, runs, strict=True):
         assert run.finished
-        assert c.budget == pytest.approx(12 * cold)
+        assert c.budget == pytest.approx(4 * cold)
         assert sum(map(price, c.trials()[:-1])) <= c.budget
         assert run.curve[0] == pytest.approx((cold, run.warmup_best), abs=1e-3)
         assert run.candidates == len([t for t in c.trials()[:-1] if t.value is not None])

@@ -30,7 +30,7 @@ from kedro_eeipu.hooks.plan import Planner
 from kedro_eeipu.hooks.run import PlannedRun
 from kedro_eeipu.hooks.run_directory import RunDirectory
 
-WALKS = int(os.environ.get("EEIPU_WALKS", "60"))
+WALKS = int(os.environ.get("EEIPU_WALKS", "42"))
 MODULE = "law_project"
 PARAMETERS = ("a", "b", "c")
 RAW = ("raw_memory", "raw_file")

@@ -225,6 +225,22 @@ def test_file_that_somebody_changes_during_the_run_leaves_no_record(
     assert warned == []
 
 
+def test_what_a_library_writes_and_the_node_reads_again_is_told(
+    project: Any, warned: list[str]
+) -> None:
+    """As torch saves and loads a checkpoint: the file is written by code that is not Python's."""
+    write(
+        project,
+        "import subprocess, sys\nfile = DATA / 'best.txt'\n"
+        'code = f\'open({str(file)!r}, "w").write("7")\'\n'
+        "subprocess.run([sys.executable, '-c', code], check=True)\nreturn p + number(file)",
+    )
+    assert evaluate(project, 1, 2) == 10
+    assert evaluate(project, 1, 3) == 11
+    assert executed(project) == ["load", "score", "score"]
+    assert {text.partition(". Its key")[0] for text in warned} == {"load opens data/best.txt"}
+
+
 def test_file_of_an_intermediate_dataset_is_told(project: Any, warned: list[str]) -> None:
     """A trial saves it elsewhere, so what lies there is of an earlier run."""
     write(project, "return p", "return {'loss': number(DATA / 'x.json') * 10 + q}")

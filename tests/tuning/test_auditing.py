@@ -27,6 +27,7 @@ from kedro_eeipu.tuning.listener import Listener
 
 LOOKS_UP = """
 import colorsys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from .nodes_before import *  # noqa
@@ -37,7 +38,9 @@ LOOKUP = Path(__file__).parent / "lookup.txt"
 def left(cleaned, weight):
     ran("left")
     vars(colorsys)["passed_on"] = weight  # of a library, which nobody looks into
-    return [weight * x + float(LOOKUP.read_text()) for x in cleaned["rows"]]
+    with ThreadPoolExecutor() as pool:  # whose threads nobody listens to
+        found = float(pool.submit(LOOKUP.read_text).result())
+    return [weight * x + found for x in cleaned["rows"]]
 """
 
 PASSES_ON = """
