@@ -21,7 +21,8 @@ from kedro_eeipu.curves import Thresholds
 from kedro_eeipu.errors import error_text
 from kedro_eeipu.hooks.calling import NodeCall
 from kedro_eeipu.hooks.dataset import MemoizedDataset
-from kedro_eeipu.hooks.found_by_itself import Times, in_words, warn_of_unseen
+from kedro_eeipu.hooks.doubts import Doubts
+from kedro_eeipu.hooks.found_by_itself import Times, in_words, warn_of_files, warn_of_unseen
 from kedro_eeipu.hooks.key import Identity, in_output_structure, key_parts, node_key
 from kedro_eeipu.hooks.node_state import StateOfNode
 from kedro_eeipu.hooks.opened_files import note_files, noted_files
@@ -66,12 +67,15 @@ class NodeAction:
         store: The shared store.
         run: The directory of the run.
         peers: All actions of the run, by node; it may still be growing.
+        doubts: Where it is noted that nodes depend on each other.
         why_not: Why it is never cached.
         meta: What its record says about the run that made it.
         carried: What the nodes of the run leave in the process for each other.
         thresholds: What ends a call of its function early, ``None`` where nothing does.
         on_finished: Called with the datasets of its outputs once all of them are saved.
     """
+
+    unit: tuple[str, ...] = ()  # see `UnitAction`
 
     def __init__(
         self,
@@ -84,6 +88,7 @@ class NodeAction:
         run: RunDirectory,
         *,
         peers: Mapping[str, NodeAction],
+        doubts: Doubts,
         why_not: str | None = None,
         meta: Mapping[str, Any] | None = None,
         carried: CarriedState | None = None,
@@ -102,6 +107,7 @@ class NodeAction:
         self.why_not = why_not
         self.meta = dict(meta or {})
         self.peers = peers
+        self._doubts = doubts
         self._state = StateOfNode(node.name, carried, identity.project if identity else Path())
         self._on_finished = on_finished
         self._key: str | None = None
@@ -326,18 +332,34 @@ class NodeAction:
 
     def _find_files(self, identity: Identity) -> str:
         """Note the files that the function has opened by itself; what is not seen, in words."""
-        others = [peer for peer in self.peers.values() if peer is not self]
+        others = {name: peer for name, peer in self.peers.items() if peer is not self}
+        times = {name: peer.call.times for name, peer in others.items()}
         opened = self.call.found.files(
             identity.project,
             (*identity.files, str(self.store.root)),
             outputs=identity.outputs,
-            times=Times(self._planned, self.call.times[0], [peer.call.times for peer in others]),
+            times=Times(self._planned, self.call.times[0], times),
             are_noted=lambda names: noted_files(self.store, names),
         )
-        note_files(self.store, self.node.name, opened.by_nodes)
-        if opened.changed:
-            self.bypass(f"{opened.changed[0]}, which it opens, was changed during the run")
         self._state.files = dict(opened.parts)
+        note_files(self.store, self.node.name, opened.by_nodes)
+        writers = {name for names in opened.by_nodes.values() for name in names}
+        apart = sorted(name for name in writers if not self.unit or others[name].unit != self.unit)
+        if apart:
+            reason = f"it opens {min(opened.by_nodes)}, which {' and '.join(apart)} writes"
+            self.bypass(reason)
+            self._key = None  # as of a node that is never cached: its trial is right
+            self._doubts.share(reason, [self.node, *(others[name].node for name in apart)])
+            warn_of_files(
+                self.node.name,
+                reason,
+                "these nodes are reused together or not at all from now on. Pass the data on"
+                " through the catalog, and each is reused by itself",
+            )
+        if opened.changed:
+            reason = f"it opens {opened.changed[0]}, which was changed during the run"
+            self.bypass(reason)
+            warn_of_files(self.node.name, reason, "so its value may be of either content")
         reached = {label.partition(":")[0] for label in identity.code.parts}
         return in_words(opened.unseen, self.call.found.modules(identity.project, reached))
 

@@ -7,7 +7,7 @@ says about it: who names there what the node depends on has answered the doubt.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -67,8 +67,25 @@ class Doubts:
         """The doubt about a node, ``None`` where there is none."""
         if not self._noted:
             return None
-        token = function_token(node, self._settings)
-        stored = self._store.notes.get(DOUBTS, token) if token in self._noted else None
+        return self._noted_of(function_token(node, self._settings), self._noted)
+
+    def share(self, reason: str, nodes: Iterable[Node]) -> None:
+        """Note that nodes are reused together or not at all, for one depends on what others leave.
+
+        Those that are in a unit with one of them already are in it, too. Where one is in doubt for
+        another reason, all of them run in every trial.
+        """
+        functions = {function_token(node, self._settings) for node in nodes}
+        noted = self._store.notes.keys(DOUBTS)
+        earlier = [d for f in functions if (d := self._noted_of(f, noted)) is not None]
+        unit = functions.union(*(doubt.unit for doubt in earlier))
+        never = any(not doubt.unit for doubt in earlier)
+        doubt = Doubt(reason, never, () if never else tuple(sorted(unit)))
+        for function in unit:
+            self._store.notes.put(DOUBTS, function, doubt.to_json())
+
+    def _noted_of(self, function: str, noted: Collection[str]) -> Doubt | None:
+        stored = self._store.notes.get(DOUBTS, function) if function in noted else None
         return None if stored is None else Doubt.from_json(stored)
 
 

@@ -25,7 +25,7 @@ from kedro_eeipu.hooks.dataset import warn_once
 from kedro_eeipu.hooks.file_events import listening
 from kedro_eeipu.hooks.opened_files import few_names, file_parts, is_small
 
-__all__ = ["Findings", "Opened", "Times", "findings", "in_words", "warn_of_unseen"]
+__all__ = ["Findings", "Opened", "Times", "findings", "in_words", "warn_of_files", "warn_of_unseen"]
 
 _MOST_FINDINGS = 10_000
 _MOST_NAMED = 3
@@ -56,20 +56,25 @@ class Times(NamedTuple):
     Attributes:
         run: When the run began.
         call: When the call began that is looked at.
-        others: When those of other nodes began and ended. Where one is reused, it writes nothing,
-            and then a file is not what it would have written.
+        others: When those of other nodes began and ended, by name. Where one is reused, it writes
+            nothing, and then a file is not what it would have written.
     """
 
     run: float
     call: float
-    others: Sequence[tuple[float, float]] = ()
+    others: Mapping[str, tuple[float, float]] = MappingProxyType({})
+
+    def writers(self, now: os.stat_result) -> list[str]:
+        """Names of the other nodes during whose calls a file was last changed."""
+        changed = max(now.st_mtime, now.st_ctime) + _CLOCK_SECONDS
+        return [n for n, (b, e) in self.others.items() if b <= changed <= e + 2 * _CLOCK_SECONDS]
 
     def change_of(self, now: os.stat_result) -> _Become:
         """What has become of a file, by the time of its last change."""
         changed = max(now.st_mtime, now.st_ctime) + _CLOCK_SECONDS
         if changed < self.run:
             return _Become.SAME
-        if any(b <= changed <= e + 2 * _CLOCK_SECONDS for b, e in self.others):
+        if self.writers(now):
             return _Become.WRITTEN
         # Libraries write with code of their own, and read that again.
         return _Become.OTHER if changed >= self.call else _Become.CHANGED
@@ -81,13 +86,13 @@ class Opened(NamedTuple):
     Attributes:
         parts: Tokens of those that its record can depend on, by the name of the part.
         unseen: Others that are there, by name: what is in them does not count.
-        by_nodes: Of these, those that another node of the run has written.
+        by_nodes: Those that other nodes of the run have written, with the names of these nodes.
         changed: Those that somebody else has changed since the run began.
     """
 
     parts: Mapping[str, str] = MappingProxyType({})
     unseen: Sequence[str] = ()
-    by_nodes: Sequence[str] = ()
+    by_nodes: Mapping[str, Sequence[str]] = MappingProxyType({})
     changed: Sequence[str] = ()
 
 
@@ -150,15 +155,22 @@ class Findings:
             return Opened()
         places = [os.path.realpath(place) for place in outputs if place]
         noted = are_noted([*named.values()])
+        times = times or Times(0.0, 0.0)
+        by_nodes: dict[str, Sequence[str]] = {}
         names: dict[_Become, list[str]] = {kind: [] for kind in _Become}
         for path, name in named.items():
-            become = self._become(path, not os.path.isabs(name), times or Times(0.0, 0.0))
-            if become is not None and (name in noted or _is_within(path, places)):
+            become = self._become(path, not os.path.isabs(name), times)
+            if become is not None and _is_within(path, places):
                 become = _Become.OTHER
+            if become is _Become.SAME and name in noted:
+                become = _Become.OTHER
+            if become is _Become.WRITTEN and (now := _status(path)) is not None:
+                by_nodes[name] = times.writers(now)
             if become is not None:
                 names[become].append(name)
-        by_nodes, changed = names[_Become.WRITTEN], names[_Become.CHANGED]
-        unseen, same = [*names[_Become.OTHER], *by_nodes], names[_Become.SAME]
+        unseen, same, changed = (
+            names[kind] for kind in (_Become.OTHER, _Become.SAME, _Become.CHANGED)
+        )
         few = few_names(same) if len(self.opened) < _MOST_FINDINGS else None
         parts = file_parts(project, few) if few is not None and is_small(project, few) else {"": ""}
         if not all(parts.values()):
@@ -238,6 +250,11 @@ def warn_of_unseen(node: str, unseen: str) -> None:
             node,
             unseen,
         )
+
+
+def warn_of_files(node: str, reason: str, what_follows: str) -> None:
+    """Say which file a node has opened, and what follows from that."""
+    warn_once("%s: %s", node, f"{reason}; {what_follows}")
 
 
 def _is_data(name: str) -> bool:

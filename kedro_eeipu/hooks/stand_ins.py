@@ -159,6 +159,7 @@ class StandIns:
             self._store,
             self._run,
             peers=self.actions,
+            doubts=self._doubts,
             why_not=why_not,
             meta=self._meta,
             carried=self._carried,

@@ -24,7 +24,6 @@ class UnitAction(NodeAction):
         after: The node of the unit that runs before this one, ``None`` for the first.
     """
 
-    unit: tuple[str, ...] = ()
     after: UnitAction | None = None
 
     def __getstate__(self) -> dict[str, Any]:

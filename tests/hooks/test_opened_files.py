@@ -187,10 +187,7 @@ def test_many_files_count_as_their_folder(project: Any, warned: list[str]) -> No
     assert warned == []
 
 
-TELLS = "score opens data/weight.txt. Its key does not see that"
-
-
-def test_file_that_another_node_writes_is_told_in_later_processes_too(
+def test_nodes_that_pass_a_file_on_are_reused_together_or_not_at_all(
     project: Any, warned: list[str]
 ) -> None:
     write(
@@ -199,11 +196,39 @@ def test_file_that_another_node_writes_is_told_in_later_processes_too(
         "return {'loss': number(DATA / 'weight.txt') * 10 + q}",
     )
     assert evaluate(project, 1, 2) == 12
-    assert [text.partition(": after")[0] for text in warned] == [TELLS]
+    assert warned == [
+        "score: it opens data/weight.txt, which load writes; these nodes are reused together or not"
+        " at all from now on. Pass the data on through the catalog, and each is reused by itself"
+    ]
+    node = project.tuner().study.trials()[0].nodes[-1]
+    assert node.why_not == "it opens data/weight.txt, which load writes"
+    executed(project)
+    for p, q, value in ((2, 2, 22), (1, 3, 13), (2, 2, 22), (1, 3, 13), (2, 3, 23)):
+        assert evaluate(project, p, q) == value
+    assert executed(project) == 3 * ["load", "score"]
+    trials = tuner_of_today(project).study.current()
+    assert [t.value for t in trials] == [12, 22, 13, 22, 13, 23]
+    assert len(warned) == 1
+
+
+def test_file_that_a_node_once_wrote_is_told_to_later_readers(
+    project: Any, warned: list[str]
+) -> None:
+    """A node that comes to the pipeline later finds the file as the last trial has left it."""
+    write(
+        project,
+        "(DATA / 'weight.txt').write_text(str(p))\nreturn 0",
+        "return {'loss': number(DATA / 'weight.txt') * 10 + q}",
+    )
+    evaluate(project, 1, 2)
     warned.clear()
-    dataset._warned.clear()
-    assert evaluate(project, 1, 3) == 13  # the node that writes it is served now
-    assert [text.partition(": after")[0] for text in warned] == [TELLS]
+    nodes = project.source / "nodes.py"
+    nodes.write_text(nodes.read_text().replace("def score(", "def other("))
+    pipeline = project.source / "pipeline.py"
+    pipeline.write_text(pipeline.read_text().replace("nodes.score", "nodes.other"))
+    evaluate(project, 1, 2)
+    told = [text.partition(". Its key")[0] for text in warned]
+    assert told == ["score opens data/weight.txt"]
 
 
 def test_file_that_somebody_changes_during_the_run_leaves_no_record(
@@ -219,10 +244,11 @@ def test_file_that_somebody_changes_during_the_run_leaves_no_record(
     rate.write_text("10")
     assert evaluate(project, 1, 2) == 13
     node = project.tuner().study.trials()[0].nodes[0]
-    assert node.why_not == "data/rate.txt, which it opens, was changed during the run"
+    assert node.why_not == "it opens data/rate.txt, which was changed during the run"
     assert evaluate(project, 1, 2) == 23
     assert executed(project) == ["load", "score", "load", "score"]
-    assert warned == []
+    reason = "load: it opens data/rate.txt, which was changed during the run; "
+    assert [text.startswith(reason) for text in warned] == [True]
 
 
 def test_what_a_library_writes_and_the_node_reads_again_is_told(
