@@ -1,4 +1,4 @@
-"""Listen to what this thread does to files and folders: opens, deletes, renames, makes, lists.
+"""Listen to what is done to files and folders: opened, deleted, renamed, made, listed.
 
 Python tells an audit hook of each before it happens, and lets it be if the hook raises (PEP 578).
 """
@@ -30,26 +30,36 @@ class _Listening(threading.local):
 
 
 _here = _Listening()
+_everywhere: list[Listener] = []
 _installed = threading.Lock()
 
 
 @contextmanager
-def listening(listener: Listener) -> Iterator[None]:
+def listening(listener: Listener, *, everywhere: bool = False) -> Iterator[None]:
     """Call a listener with each event, path and flags of ``os.open``; renaming has that of the new.
 
     The events are Python's: ``open``, ``os.remove``, ``os.rename``, ``os.mkdir``,
     ``sqlite3.connect`` and ``os.listdir``, which stands for ``os.scandir``, too. What imports open
     and list is left out. Who listens within another is called, too. What the listener raises is
     raised where the file is opened.
+
+    Args:
+        listener: What is called.
+        everywhere: Whether it hears the threads, too, in which nobody listens, such as those that a
+            node starts.
     """
     if _installed.acquire(blocking=False):  # for good: audit hooks cannot be removed
         sys.addaudithook(_hook)
     outer = _here.listeners
     _here.listeners = (*outer, listener)
+    if everywhere:
+        _everywhere.append(listener)
     try:
         yield
     finally:
         _here.listeners = outer
+        if everywhere:
+            _everywhere.remove(listener)
 
 
 def _caller() -> str:
@@ -58,7 +68,8 @@ def _caller() -> str:
 
 
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
-    if not _here.listeners:
+    listeners = _here.listeners or tuple(_everywhere)
+    if not listeners:
         return
     if event == "open":
         path, _, flags = arguments
@@ -76,5 +87,5 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     else:
         return
     if isinstance(path, str | bytes | os.PathLike) and isinstance(flags, int):
-        for listener in _here.listeners:
+        for listener in listeners:
             listener(event, os.fsdecode(path), flags)

@@ -23,7 +23,13 @@ from kedro_eeipu.cache.files.status import version_of
 from kedro_eeipu.cache.identity.origin import loaded_modules, origin_of
 from kedro_eeipu.hooks.dataset import warn_once
 from kedro_eeipu.hooks.file_events import listening
-from kedro_eeipu.hooks.opened_files import few_names, file_parts, is_small
+from kedro_eeipu.hooks.opened_files import (
+    few_names,
+    file_parts,
+    is_small,
+    is_temporary,
+    is_within,
+)
 
 __all__ = ["Findings", "Opened", "Times", "findings", "in_words", "warn_of_files", "warn_of_unseen"]
 
@@ -48,6 +54,15 @@ class _Become(Enum):
     WRITTEN = "another node has written it"
     CHANGED = "somebody else has changed it"
     OTHER = "it is another, or may be"
+
+
+# What is in a database is not looked at; one that the node has changed is its own.
+_OF_DATABASE = {
+    _Become.SAME: _Become.OTHER,
+    _Become.WRITTEN: _Become.WRITTEN,
+    _Become.CHANGED: _Become.CHANGED,
+    _Become.OTHER: None,
+}
 
 
 class Times(NamedTuple):
@@ -144,7 +159,7 @@ class Findings:
 
         Args:
             project: Its folder. Outside of it, what belongs to the system or to libraries does not
-                count, nor does what is temporary.
+                count, and what is temporary only where another node has written it.
             known: Files and folders that the key sees.
             outputs: Files and folders in which nodes of the pipeline save theirs.
             times: When the run and its calls began and ended.
@@ -160,10 +175,12 @@ class Findings:
         names: dict[_Become, list[str]] = {kind: [] for kind in _Become}
         for path, name in named.items():
             become = self._become(path, not os.path.isabs(name), times)
-            if become is not None and _is_within(path, places):
+            if become is not None and is_within(path, places):
                 become = _Become.OTHER
             if become is _Become.SAME and name in noted:
                 become = _Become.OTHER
+            if become is not _Become.WRITTEN and is_temporary(name):
+                continue
             if become is _Become.WRITTEN and (now := _status(path)) is not None:
                 by_nodes[name] = times.writers(now)
             if become is not None:
@@ -186,14 +203,14 @@ class Findings:
         return {
             path: f"{name}/" if path in self.listed else name
             for path, name in named.items()
-            if not _is_within(path, places)
+            if not is_within(path, places)
         }
 
     def _become(self, path: str, is_inside: bool, times: Times) -> _Become | None:
         """What has become of something since it was opened; ``None`` if it does not count."""
         now = _status(path)
         if path in self._databases:
-            return None if now is None else _Become.OTHER
+            return None if now is None else _OF_DATABASE[times.change_of(now)]
         if path in self.listed:
             is_own = any(written.startswith(path + os.sep) for written in self._written)
             return None if now is None or is_own else times.change_of(now)
@@ -266,12 +283,12 @@ def _is_data(name: str) -> bool:
         return False
     if Path(name).suffix in _COMPILED:
         return False
-    return not os.path.isabs(name) or not _is_within(name, _places_of_system())
+    return not os.path.isabs(name) or not is_within(name, _places_of_system())
 
 
 @functools.cache
 def _places_of_system() -> list[str]:
-    own = (sys.prefix, sys.base_prefix, *sysconfig.get_paths().values(), tempfile.gettempdir())
+    own = (sys.prefix, sys.base_prefix, *sysconfig.get_paths().values())
     return [*_OF_SYSTEM, *(os.path.realpath(place) for place in own if place != os.sep)]
 
 
@@ -281,7 +298,7 @@ def _is_project(module: str, roots: Sequence[str]) -> bool:
         return False
     file = getattr(sys.modules.get(module), "__file__", None) or ""
     temporary = os.path.realpath(tempfile.gettempdir())
-    return _named(file, roots) != file or not _is_within(file, [temporary])
+    return _named(file, roots) != file or not is_within(file, [temporary])
 
 
 def _named(file: str, roots: Sequence[str]) -> str:
@@ -294,11 +311,6 @@ def _named(file: str, roots: Sequence[str]) -> str:
     return file
 
 
-def _is_within(file: str, places: Sequence[str]) -> bool:
-    real = os.path.realpath(file)
-    return any(real == place or real.startswith(place + os.sep) for place in places)
-
-
 def _listed(found: Sequence[str]) -> str:
     more = len(found) - _MOST_NAMED
     return ", ".join(found[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
@@ -306,7 +318,7 @@ def _listed(found: Sequence[str]) -> str:
 
 @contextmanager
 def findings() -> Iterator[Findings]:
-    """Collect what is found in this thread; what threads of its own find is not seen."""
+    """Collect what is found in this thread, and in those that it starts."""
     found, modules = Findings(), loaded_modules()
 
     def listener(event: str, path: str, flags: int) -> None:
@@ -314,7 +326,7 @@ def findings() -> Iterator[Findings]:
             found.notice(event, path, flags)
 
     try:
-        with listening(listener):
+        with listening(listener, everywhere=True):
             yield found
     finally:
         found.imported = [name for name in loaded_modules() if name not in modules]

@@ -8,6 +8,7 @@ names of what is in a folder, ``folder/*`` for all that is in it.
 from __future__ import annotations
 
 import os
+import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -25,6 +26,8 @@ __all__ = [
     "few_names",
     "file_parts",
     "is_small",
+    "is_temporary",
+    "is_within",
     "note_files",
     "noted_files",
     "token_of_file",
@@ -152,13 +155,26 @@ class ChangedFiles:
         return True
 
 
+def is_temporary(name: str) -> bool:
+    """Whether a file lies in the folder for temporary ones, and not in the project."""
+    return os.path.isabs(name) and is_within(name, [os.path.realpath(tempfile.gettempdir())])
+
+
+def is_within(file: str, places: Iterable[str]) -> bool:
+    """Whether a file is one of these places, which are real paths, or in one of them."""
+    real = os.path.realpath(file)
+    return any(real == place or real.startswith(place + os.sep) for place in places)
+
+
 def note_files(store: Store, node: str, names: Iterable[str]) -> None:
     """Note for all who share the store that runs write these files, and that a node opens them.
 
-    Later the node that writes one may be reused, and then the file is not what it would write.
+    Later the node that writes one may be reused, and then the file is not what it would write. What
+    is temporary has another name each time.
     """
     for name in names:
-        store.notes.put(_WRITTEN, combine(file=name), {"node": node})
+        if not is_temporary(name):
+            store.notes.put(_WRITTEN, combine(file=name), {"node": node})
 
 
 def noted_files(store: Store, names: Iterable[str]) -> frozenset[str]:

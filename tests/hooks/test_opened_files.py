@@ -174,6 +174,21 @@ def test_folder_that_is_listed(project: Any, warned: list[str]) -> None:
     assert warned == []
 
 
+def test_file_that_a_thread_of_the_node_opens(project: Any, warned: list[str]) -> None:
+    write(
+        project,
+        "from concurrent.futures import ThreadPoolExecutor\nwith ThreadPoolExecutor() as pool:\n"
+        "    rates = [*pool.map(number, [DATA / 'a.txt', DATA / 'b.txt'])]\nreturn p + sum(rates)",
+    )
+    for name in "ab":
+        (project.path / "data" / f"{name}.txt").write_text("1")
+    assert evaluate(project, 0, 0) == 2
+    assert parts_of(project, "load") == [f"{FILE_PART}data/{name}.txt" for name in "ab"]
+    (project.path / "data" / "b.txt").write_text("2")
+    assert evaluate(project, 0, 0) == 3
+    assert warned == []
+
+
 def test_many_files_count_as_their_folder(project: Any, warned: list[str]) -> None:
     write(project, "return p + sum(number(DATA / 'parts' / f'{i}.txt') for i in range(80))")
     parts = project.path / "data" / "parts"
@@ -209,6 +224,35 @@ def test_nodes_that_pass_a_file_on_are_reused_together_or_not_at_all(
     trials = tuner_of_today(project).study.current()
     assert [t.value for t in trials] == [12, 22, 13, 22, 13, 23]
     assert len(warned) == 1
+
+
+@pytest.mark.parametrize(
+    ("write_it", "read_it"),
+    [
+        (
+            "import sqlite3\ntable = sqlite3.connect(DATA / 'w.db')\n"
+            "with table:\n    table.execute('drop table if exists w')\n"
+            "    table.execute('create table w (w)')\n"
+            "    table.execute('insert into w values (?)', (p,))\ntable.close()\nreturn 0",
+            "import sqlite3; db = sqlite3.connect(DATA / 'w.db'); "
+            "w, = db.execute('select w from w').fetchone()",
+        ),
+        (
+            "import tempfile\nfolder = Path(tempfile.gettempdir()) / DATA.parent.name\n"
+            "folder.mkdir(exist_ok=True)\n(folder / 'w').write_text(str(p))\nreturn str(folder)",
+            "w = number(Path(x) / 'w')",
+        ),
+    ],
+    ids=["database", "temporary file"],
+)
+def test_whatever_kind_of_file_is_passed_on(
+    project: Any, warned: list[str], write_it: str, read_it: str
+) -> None:
+    write(project, write_it, f"{read_it}; return {{'loss': w * 10 + q}}")
+    points = [(1, 2, 12), (2, 2, 22), (1, 3, 13), (2, 2, 22), (1, 3, 13), (2, 3, 23)]
+    assert [evaluate(project, p, q) for p, q, _ in points] == [value for *_, value in points]
+    assert len(warned) == 1
+    assert "are reused together or not at all" in warned[0]
 
 
 def test_file_that_a_node_once_wrote_is_told_to_later_readers(
@@ -316,7 +360,7 @@ def test_data_elsewhere_counts_and_what_is_temporary_does_not(
     write(project, f"return p + number(Path({str(file)!r}))")
     assert evaluate(project, 1, 2) == 13
     assert parts_of(project, "load") == []
-    monkeypatch.setattr(found_by_itself, "_places_of_system", list)
+    monkeypatch.setattr(found_by_itself, "is_temporary", lambda name: False)
     assert evaluate(project, 2, 2) == 14
     assert parts_of(project, "load") == [f"{FILE_PART}{file}"]
     file.write_text("20")

@@ -586,19 +586,16 @@ way(
     "files",
     "file in the working directory",
     "from pathlib import Path\ndef a(p):\n    Path('left.txt').write_text(str(p))\n    return 0\ndef b(m, q):\n    return int(Path('left.txt').read_text()) * 10 + q\n",
-    documented=OWN_FILES,
 )
 way(
     "files",
     "temporary file under a fixed name",
     "import tempfile, os\nfrom pathlib import Path\nP = Path(tempfile.gettempdir()) / f'mini-{os.path.basename(os.getcwd())}'\ndef a(p):\n    P.write_text(str(p))\n    return 0\ndef b(m, q):\n    return int(P.read_text()) * 10 + q\n",
-    documented=OWN_FILES,
 )
 way(
     "files",
     "SQLite file",
     "import sqlite3\ndef a(p):\n    with sqlite3.connect('left.db') as c:\n        c.execute('create table if not exists t (w int)')\n        c.execute('delete from t')\n        c.execute('insert into t values (?)', (p,))\n    return 0\ndef b(m, q):\n    with sqlite3.connect('left.db') as c:\n        return c.execute('select w from t').fetchone()[0] * 10 + q\n",
-    documented=OWN_FILES,
 )
 way(
     "files",
@@ -609,6 +606,16 @@ way(
     "files",
     "TemporaryDirectory of the module",
     "import tempfile\nfrom pathlib import Path\nT = tempfile.TemporaryDirectory()\ndef a(p):\n    (Path(T.name) / 'w').write_text(str(p))\n    return 0\ndef b(m, q):\n    f = Path(T.name) / 'w'\n    return int(f.read_text()) * 10 + q if f.exists() else q\n",
+)
+way(
+    "files",
+    "file that another thread reads",
+    "from pathlib import Path\nfrom concurrent.futures import ThreadPoolExecutor\ndef a(p):\n    Path('left.txt').write_text(str(p))\n    return 0\ndef b(m, q):\n    with ThreadPoolExecutor() as pool:\n        return int(pool.submit(Path('left.txt').read_text).result()) * 10 + q\n",
+)
+way(
+    "files",
+    "file that another program reads",
+    "import subprocess\nfrom pathlib import Path\ndef a(p):\n    Path('left.txt').write_text(str(p))\n    return 0\ndef b(m, q):\n    return int(subprocess.check_output(['cat', 'left.txt'])) * 10 + q\n",
     documented=OWN_FILES,
 )
 

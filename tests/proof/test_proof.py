@@ -14,7 +14,7 @@ import pytest
 HERE = Path(__file__).parent
 STALE = "values that hold code / base64 text / trial"
 RIGHT = "declared / file with depends_on / trial"
-LEFT = "files / temporary file under a fixed name / behind"
+LEFT = "files / file that another program reads / behind"
 
 
 @pytest.fixture(scope="module")

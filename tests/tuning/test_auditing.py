@@ -27,7 +27,7 @@ from kedro_eeipu.tuning.listener import Listener
 
 LOOKS_UP = """
 import colorsys
-from concurrent.futures import ThreadPoolExecutor
+import subprocess
 from pathlib import Path
 
 from .nodes_before import *  # noqa
@@ -38,8 +38,7 @@ LOOKUP = Path(__file__).parent / "lookup.txt"
 def left(cleaned, weight):
     ran("left")
     vars(colorsys)["passed_on"] = weight  # of a library, which nobody looks into
-    with ThreadPoolExecutor() as pool:  # whose threads nobody listens to
-        found = float(pool.submit(LOOKUP.read_text).result())
+    found = float(subprocess.check_output(["cat", str(LOOKUP)]))  # nobody listens to that
     return [weight * x + found for x in cleaned["rows"]]
 """
 
