@@ -22,7 +22,7 @@ from kedro_eeipu.errors import error_text
 from kedro_eeipu.hooks.calling import NodeCall
 from kedro_eeipu.hooks.dataset import MemoizedDataset
 from kedro_eeipu.hooks.doubts import Doubts
-from kedro_eeipu.hooks.found_by_itself import Times, in_words, warn_of_files, warn_of_unseen
+from kedro_eeipu.hooks.found_by_itself import Call, Times, in_words, warn_of_files, warn_of_unseen
 from kedro_eeipu.hooks.key import Identity, in_output_structure, key_parts, node_key
 from kedro_eeipu.hooks.node_state import StateOfNode
 from kedro_eeipu.hooks.opened_files import note_files, noted_files
@@ -333,12 +333,14 @@ class NodeAction:
     def _find_files(self, identity: Identity) -> str:
         """Note the files that the function has opened by itself; what is not seen, in words."""
         others = {name: peer for name, peer in self.peers.items() if peer is not self}
-        times = {name: peer.call.times for name, peer in others.items()}
+        calls = {
+            name: Call(*peer.call.times, peer.call.found.written) for name, peer in others.items()
+        }
         opened = self.call.found.files(
             identity.project,
             (*identity.files, str(self.store.root)),
             outputs=identity.outputs,
-            times=Times(self._planned, self.call.times[0], times),
+            times=Times(self._planned, self.call.times[0], calls),
             are_noted=lambda names: noted_files(self.store, names),
         )
         self._state.files = dict(opened.parts)

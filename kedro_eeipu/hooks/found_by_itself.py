@@ -31,7 +31,16 @@ from kedro_eeipu.hooks.opened_files import (
     is_within,
 )
 
-__all__ = ["Findings", "Opened", "Times", "findings", "in_words", "warn_of_files", "warn_of_unseen"]
+__all__ = [
+    "Call",
+    "Findings",
+    "Opened",
+    "Times",
+    "findings",
+    "in_words",
+    "warn_of_files",
+    "warn_of_unseen",
+]
 
 _MOST_FINDINGS = 10_000
 _MOST_NAMED = 3
@@ -65,34 +74,51 @@ _OF_DATABASE = {
 }
 
 
+class Call(NamedTuple):
+    """A call of a node's function.
+
+    Attributes:
+        began: When, in seconds since the epoch; 0 before.
+        ended: The same.
+        written: The files that it was seen to write.
+    """
+
+    began: float
+    ended: float
+    written: Set[str] = frozenset()
+
+
 class Times(NamedTuple):
     """When a run and its calls began and ended, in seconds since the epoch.
 
     Attributes:
         run: When the run began.
         call: When the call began that is looked at.
-        others: When those of other nodes began and ended, by name. Where one is reused, it writes
-            nothing, and then a file is not what it would have written.
+        others: The calls of other nodes, by name. Where one is reused, it writes nothing, and then
+            a file is not what it would have written.
     """
 
     run: float
     call: float
-    others: Mapping[str, tuple[float, float]] = MappingProxyType({})
+    others: Mapping[str, Call] = MappingProxyType({})
 
-    def writers(self, now: os.stat_result) -> list[str]:
-        """Names of the other nodes during whose calls a file was last changed."""
-        changed = max(now.st_mtime, now.st_ctime) + _CLOCK_SECONDS
-        return [n for n, (b, e) in self.others.items() if b <= changed <= e + 2 * _CLOCK_SECONDS]
+    def writers(self, path: str, now: os.stat_result) -> list[str]:
+        """Names of the other nodes that have written a file, or during whose calls it changed."""
+        changed = _changed(now)
+        return [
+            name
+            for name, (began, ended, written) in self.others.items()
+            if path in written or began <= changed <= ended + 2 * _CLOCK_SECONDS
+        ]
 
-    def change_of(self, now: os.stat_result) -> _Become:
-        """What has become of a file, by the time of its last change."""
-        changed = max(now.st_mtime, now.st_ctime) + _CLOCK_SECONDS
-        if changed < self.run:
-            return _Become.SAME
-        if self.writers(now):
+    def change_of(self, path: str, now: os.stat_result) -> _Become:
+        """What has become of a file, by who has written it and the time of its last change."""
+        if self.writers(path, now):
             return _Become.WRITTEN
+        if _changed(now) < self.run:
+            return _Become.SAME
         # Libraries write with code of their own, and read that again.
-        return _Become.OTHER if changed >= self.call else _Become.CHANGED
+        return _Become.OTHER if _changed(now) >= self.call else _Become.CHANGED
 
 
 class Opened(NamedTuple):
@@ -118,6 +144,7 @@ class Findings:
         opened: files that were opened for reading and had not been written before, with what tells
             whether they have changed since; ``None`` for one that was not there.
         listed: folders of which the content was listed.
+        written: files and folders that were made, or opened for writing.
         imported: modules that were imported meanwhile, in their order.
     """
 
@@ -126,7 +153,7 @@ class Findings:
         self.listed: dict[str, None] = {}
         self.imported: list[str] = []
         self._databases: dict[str, None] = {}
-        self._written: set[str] = set()
+        self.written: set[str] = set()
 
     def notice(self, event: str, path: str, flags: int) -> None:
         """Something is about to be done to a file or a folder."""
@@ -136,14 +163,14 @@ class Findings:
         elif event == "sqlite3.connect":
             self._databases[path] = None
         elif event in ("os.rename", "os.mkdir") or (event == "open" and flags & _WRITES):
-            self._written.add(path)
+            self.written.add(path)
             if self.opened.get(path, ()) is None:  # looked for, and then made
                 del self.opened[path]
         elif event == "open" and not self._is_settled(path):
             self.opened[path] = _version(path)
 
     def _is_settled(self, path: str) -> bool:
-        is_known = path in self.opened or path in self._written
+        is_known = path in self.opened or path in self.written
         return is_known or len(self.opened) >= _MOST_FINDINGS
 
     def files(
@@ -182,7 +209,7 @@ class Findings:
             if become is not _Become.WRITTEN and is_temporary(name):
                 continue
             if become is _Become.WRITTEN and (now := _status(path)) is not None:
-                by_nodes[name] = times.writers(now)
+                by_nodes[name] = times.writers(path, now)
             if become is not None:
                 names[become].append(name)
         unseen, same, changed = (
@@ -210,10 +237,10 @@ class Findings:
         """What has become of something since it was opened; ``None`` if it does not count."""
         now = _status(path)
         if path in self._databases:
-            return None if now is None else _OF_DATABASE[times.change_of(now)]
+            return None if now is None else _OF_DATABASE[times.change_of(path, now)]
         if path in self.listed:
-            is_own = any(written.startswith(path + os.sep) for written in self._written)
-            return None if now is None or is_own else times.change_of(now)
+            is_own = any(written.startswith(path + os.sep) for written in self.written)
+            return None if now is None or is_own else times.change_of(path, now)
         before = self.opened[path]
         if before is None and not is_inside:  # libraries look for files in many places
             return None
@@ -221,9 +248,9 @@ class Findings:
             return _Become.SAME if before is now else _Become.OTHER
         if not stat.S_ISREG(now.st_mode):
             return None
-        if path in self._written:
+        if path in self.written:
             return _Become.OTHER
-        change = times.change_of(now)
+        change = times.change_of(path, now)
         is_another = change is not _Become.WRITTEN and version_of(now) != before
         return _Become.CHANGED if is_another else change
 
@@ -243,6 +270,11 @@ def in_words(files: Sequence[str], modules: Sequence[str]) -> str:
     found = [f"opens {_listed(files)}"] if files else []
     found += [f"imports {_listed(modules)} by a name that it computes"] if modules else []
     return " and ".join(found)
+
+
+def _changed(now: os.stat_result) -> float:
+    """When a file was last changed, in seconds since the epoch; rather too late."""
+    return max(now.st_mtime, now.st_ctime) + _CLOCK_SECONDS
 
 
 def _status(path: str) -> os.stat_result | None:

@@ -381,6 +381,20 @@ def test_plain_runs_see_it_too(project: Any) -> None:
     assert executed(project) == ["load", "score", "load", "score"]
 
 
+def test_a_seen_write_counts_whatever_the_clocks_say(tmp_path: Path) -> None:
+    """As where a filesystem has its own clock, or tells whole seconds."""
+    file = tmp_path / "a.txt"
+    file.write_text("1")
+    now = file.stat()
+    call = found_by_itself.Call(now.st_mtime + 60, now.st_mtime + 70, {str(file)})
+    times = found_by_itself.Times(now.st_mtime + 50, now.st_mtime + 80, {"writer": call})
+    assert times.writers(str(file), now) == ["writer"]
+    assert (
+        times._replace(others={"writer": call._replace(written=set())}).writers(str(file), now)
+        == []
+    )
+
+
 NAMES = st.lists(
     st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=4).map("/".join), max_size=300
 )
