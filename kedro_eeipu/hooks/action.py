@@ -22,7 +22,7 @@ from kedro_eeipu.errors import error_text
 from kedro_eeipu.hooks.calling import NodeCall
 from kedro_eeipu.hooks.dataset import MemoizedDataset
 from kedro_eeipu.hooks.doubts import Doubts
-from kedro_eeipu.hooks.found_by_itself import Call, Times, in_words, warn_of_files, warn_of_unseen
+from kedro_eeipu.hooks.found_by_itself import Call, Opened, Times, in_words, warn_of_unseen
 from kedro_eeipu.hooks.key import Identity, in_output_structure, key_parts, node_key
 from kedro_eeipu.hooks.node_state import StateOfNode
 from kedro_eeipu.hooks.opened_files import note_files, noted_files
@@ -39,6 +39,7 @@ from kedro_eeipu.hooks.recording import node_event, put_record, record_meta
 from kedro_eeipu.hooks.run_directory import Output, RunDirectory
 from kedro_eeipu.hooks.shared_state import names, reached
 from kedro_eeipu.hooks.sharing import (
+    bypass_what_shares_files,
     bypass_what_shares_inputs,
     bypass_what_shares_state,
     bypass_what_was_changed,
@@ -149,8 +150,8 @@ class NodeAction:
         return parts and {**parts, **self._state.parts()}
 
     def bypass(self, reason: str) -> None:
-        """Neither look up nor record this node in this run."""
-        self.identity, self.why_not = None, reason
+        """Neither look up nor record this node in this run: it has no key."""
+        self.identity, self.why_not, self._key = None, reason, None
 
     def serve(self, record: Record, *, recall: bool = False) -> None:
         """Serve the node from its record: nothing of it is executed or loaded.
@@ -327,15 +328,16 @@ class NodeAction:
         bypass_what_shares_state(self, self.peers.values(), before)
         bypass_what_shares_inputs(self, self.peers.values())
         if self.identity is not None:
-            self._unseen = self._find_files(self.identity)
+            opened, identity = self._files_opened(self.identity), self.identity
+            imported = self.call.found.modules(identity.project, identity.code.parts)
+            self._unseen = in_words(opened.unseen, imported)
+            bypass_what_shares_files(self, self.peers, opened, self._doubts)
             warn_of_unseen(self.node.name, self._unseen)
 
-    def _find_files(self, identity: Identity) -> str:
-        """Note the files that the function has opened by itself; what is not seen, in words."""
-        others = {name: peer for name, peer in self.peers.items() if peer is not self}
-        calls = {
-            name: Call(*peer.call.times, peer.call.found.written) for name, peer in others.items()
-        }
+    def _files_opened(self, identity: Identity) -> Opened:
+        """The files that the function has opened by itself; they are part of its state."""
+        others = {name: peer.call for name, peer in self.peers.items() if peer is not self}
+        calls = {name: Call(*call.times, call.found.written) for name, call in others.items()}
         opened = self.call.found.files(
             identity.project,
             (*identity.files, str(self.store.root)),
@@ -345,25 +347,7 @@ class NodeAction:
         )
         self._state.files = dict(opened.parts)
         note_files(self.store, self.node.name, opened.by_nodes)
-        writers = {name for names in opened.by_nodes.values() for name in names}
-        apart = sorted(name for name in writers if not self.unit or others[name].unit != self.unit)
-        if apart:
-            reason = f"it opens {min(opened.by_nodes)}, which {' and '.join(apart)} writes"
-            self.bypass(reason)
-            self._key = None  # as of a node that is never cached: its trial is right
-            self._doubts.share(reason, [self.node, *(others[name].node for name in apart)])
-            warn_of_files(
-                self.node.name,
-                reason,
-                "these nodes are reused together or not at all from now on. Pass the data on"
-                " through the catalog, and each is reused by itself",
-            )
-        if opened.changed:
-            reason = f"it opens {opened.changed[0]}, which was changed during the run"
-            self.bypass(reason)
-            warn_of_files(self.node.name, reason, "so its value may be of either content")
-        reached = {label.partition(":")[0] for label in identity.code.parts}
-        return in_words(opened.unseen, self.call.found.modules(identity.project, reached))
+        return opened
 
     @property
     def is_decided(self) -> bool:

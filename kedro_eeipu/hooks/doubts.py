@@ -69,19 +69,34 @@ class Doubts:
             return None
         return self._noted_of(function_token(node, self._settings), self._noted)
 
-    def share(self, reason: str, nodes: Iterable[Node]) -> None:
+    def note(self, doubt: Doubt, node: Node) -> None:
+        """Note a doubt about one node."""
+        self._put(doubt, [function_token(node, self._settings)])
+
+    def share(self, reason: str, nodes: Iterable[Node], *, helps: bool = True) -> bool:
         """Note that nodes are reused together or not at all, for one depends on what others leave.
 
         Those that are in a unit with one of them already are in it, too. Where one is in doubt for
         another reason, all of them run in every trial.
+
+        Args:
+            reason: In words.
+            nodes: The nodes.
+            helps: Whether it is enough to reuse them together, if that was done already.
+
+        Returns:
+            Whether that is so from now on; otherwise they run in every trial.
         """
         functions = {function_token(node, self._settings) for node in nodes}
         noted = self._store.notes.keys(DOUBTS)
         earlier = [d for f in functions if (d := self._noted_of(f, noted)) is not None]
         unit = functions.union(*(doubt.unit for doubt in earlier))
-        never = any(not doubt.unit for doubt in earlier)
-        doubt = Doubt(reason, never, () if never else tuple(sorted(unit)))
-        for function in unit:
+        together = all(doubt.unit and (helps or set(doubt.unit) != unit) for doubt in earlier)
+        self._put(Doubt(reason, not together, tuple(sorted(unit)) if together else ()), unit)
+        return together
+
+    def _put(self, doubt: Doubt, functions: Iterable[str]) -> None:
+        for function in functions:
             self._store.notes.put(DOUBTS, function, doubt.to_json())
 
     def _noted_of(self, function: str, noted: Collection[str]) -> Doubt | None:

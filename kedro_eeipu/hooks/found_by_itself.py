@@ -12,7 +12,7 @@ import stat
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, suppress
 from enum import Enum
 from pathlib import Path
@@ -254,13 +254,14 @@ class Findings:
         is_another = change is not _Become.WRITTEN and version_of(now) != before
         return _Become.CHANGED if is_another else change
 
-    def modules(self, project: Path, reached: Set[str]) -> list[str]:
+    def modules(self, project: Path, parts: Iterable[str]) -> list[str]:
         """The modules of the project among what was imported by a name that is computed.
 
         Args:
             project: The folder of the project.
-            reached: Modules that the key sees; another process may import them late.
+            parts: What the key sees, ``"module:qualname"``; another process may import it late.
         """
+        reached = {part.partition(":")[0] for part in parts}
         roots = (str(project), os.path.realpath(project))
         return [m for m in self.imported if m not in reached and _is_project(m, roots)]
 

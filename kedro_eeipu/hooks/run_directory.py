@@ -165,6 +165,10 @@ class RunDirectory:
             temporary.write_text(json.dumps(entry))
             os.replace(temporary, target)
         except FileNotFoundError:  # somebody has deleted the directory: what it held is lost
+            if not self._shared:
+                # Who took this run for a lost one has read it; nobody would delete a new one.
+                self._removed = True
+                return
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
             temporary.write_text(json.dumps(entry))
             os.replace(temporary, target)

@@ -9,11 +9,18 @@ from kedro.pipeline.node import Node
 
 from kedro_eeipu.cache.identity.code import CodeIdentity
 from kedro_eeipu.hooks.dataset import MemoizedDataset, warn_once
+from kedro_eeipu.hooks.doubts import Doubts
+from kedro_eeipu.hooks.found_by_itself import Opened, warn_of_files
 from kedro_eeipu.hooks.key import Identity
 from kedro_eeipu.hooks.recipes import code_with_sources
 from kedro_eeipu.hooks.shared_state import changed, is_noted, note, reached
 
-__all__ = ["bypass_what_shares_inputs", "bypass_what_shares_state", "bypass_what_was_changed"]
+__all__ = [
+    "bypass_what_shares_files",
+    "bypass_what_shares_inputs",
+    "bypass_what_shares_state",
+    "bypass_what_was_changed",
+]
 
 
 class Action(Protocol):
@@ -22,6 +29,7 @@ class Action(Protocol):
     node: Node
     identity: Identity | None
     inputs: Mapping[str, Any]
+    unit: tuple[str, ...]
 
     @property
     def is_decided(self) -> bool:
@@ -93,3 +101,34 @@ def bypass_what_shares_inputs(action: Action, peers: Iterable[Action]) -> None:
             continue
         if any(name in other.inputs for other in peers if other is not action):
             action.bypass(f"it changes its input '{name}' in place, and other nodes see that")
+
+
+def bypass_what_shares_files(
+    action: Action, peers: Mapping[str, Action], opened: Opened, doubts: Doubts
+) -> None:
+    """Do not record a node that has opened what the run has changed.
+
+    If other nodes have written it, all of them are noted as a unit for the runs to come.
+
+    Args:
+        action: The node.
+        peers: All nodes of the run, by name.
+        opened: The files that it has opened.
+        doubts: Where the unit is noted.
+    """
+    writers = {name for names in opened.by_nodes.values() for name in names}
+    apart = sorted(n for n in writers if not action.unit or peers[n].unit != action.unit)
+    if apart:
+        reason = f"it opens {min(opened.by_nodes)}, which {' and '.join(apart)} writes"
+        action.bypass(reason)
+        doubts.share(reason, [action.node, *(peers[name].node for name in apart)])
+        warn_of_files(
+            action.node.name,
+            reason,
+            "these nodes are reused together or not at all from now on. Pass the data on through"
+            " the catalog, and each is reused by itself",
+        )
+    if opened.changed:
+        reason = f"it opens {opened.changed[0]}, which was changed during the run"
+        action.bypass(reason)
+        warn_of_files(action.node.name, reason, "so its value may be of either content")

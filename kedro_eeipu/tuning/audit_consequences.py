@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from kedro_eeipu.cache.store.notes import DOUBTS, VARYING, VERIFIED, WORLDS
-from kedro_eeipu.hooks.doubts import Doubt, function_token
+from kedro.pipeline.node import Node
+
+from kedro_eeipu.cache.store.notes import VARYING, VERIFIED, WORLDS
+from kedro_eeipu.hooks.doubts import Doubt, Doubts, function_token
 from kedro_eeipu.hooks.world import World, short
 from kedro_eeipu.project.project import Project
 from kedro_eeipu.study.records import NodeRecord, TrialRecord
@@ -41,7 +43,7 @@ class Consequences:
     def is_settled(self, node: NodeRecord) -> bool:
         """Whether a node varies, or its record was verified in today's world."""
         # By itself, a node of a unit says nothing.
-        doubt = self._doubt_of(self._function(node.name))
+        doubt = self._doubts().of(self._node(node.name))
         if self.varies(node) or (doubt and doubt.unit):
             return True
         note = None if node.key is None else self._notes.get(VERIFIED, node.key)
@@ -95,7 +97,8 @@ class Consequences:
         never = not self.is_inferred(node) or "world" in node.parts
         reason = "an audit found that it depends on something that its key does not contain"
         edits = self._edits(finding.key)
-        self._doubt(Doubt(reason, never), self._function(finding.node))
+        self._doubts().note(Doubt(reason, never), self._node(finding.node))
+        self._changed()
         since = f" Changed since it was recorded: {', '.join(edits)}." if edits else ""
         if never:
             from_now_on = (
@@ -119,31 +122,23 @@ class Consequences:
     def _passed_on(self, finding: Finding) -> str:
         others = ", ".join(finding.others)
         reason = f"an audit found that {finding.node} depends on what {others} leaves behind"
-        functions = {self._function(name) for name in (*finding.others, finding.node)}
-        earlier = [doubt for function in functions if (doubt := self._doubt_of(function))]
-        unit = functions.union(*(doubt.unit for doubt in earlier))
-        # Where one is a unit already, or depends on the world, too, a unit is not enough.
-        never = any(set(doubt.unit) == unit or not doubt.unit for doubt in earlier)
-        self._doubt(Doubt(reason, never, () if never else tuple(sorted(unit))), *unit)
-        from_now_on = "run in every trial" if never else "are reused together or not at all"
+        nodes = [self._node(name) for name in (*finding.others, finding.node)]
+        together = self._doubts().share(reason, nodes, helps=False)
+        self._changed()
+        from_now_on = "are reused together or not at all" if together else "run in every trial"
         return (
             f"node {finding.node} depends on what {others} leaves in the process besides its "
             f"outputs. They {from_now_on} from now on, and trials that reused them no longer count."
         )
 
-    def _doubt_of(self, function: str) -> Doubt | None:
-        listed = function in self._notes.keys(DOUBTS)
-        stored = self._notes.get(DOUBTS, function) if listed else None
-        return None if stored is None else Doubt.from_json(stored)
+    def _doubts(self) -> Doubts:
+        return Doubts(self._project.store, self._project.settings.cache)
 
-    def _doubt(self, doubt: Doubt, *functions: str) -> None:
-        for function in functions:
-            self._notes.put(DOUBTS, function, doubt.to_json())
-        self._changed()
+    def _node(self, name: str) -> Node:
+        return next(n for n in self._project.pipeline.nodes if n.name == name)
 
     def _function(self, name: str) -> str:
-        node = next(n for n in self._project.pipeline.nodes if n.name == name)
-        return function_token(node, self._project.settings.cache)
+        return function_token(self._node(name), self._project.settings.cache)
 
 
 def _varying(trial: TrialRecord, finding: Finding) -> str:

@@ -16,6 +16,8 @@ import pytest
 import yaml
 
 from kedro_eeipu.errors import ConfigurationError, ObjectiveError, StudyStopped
+from kedro_eeipu.hooks.run_directory import RunDirectory
+from kedro_eeipu.states import NodeState
 from kedro_eeipu.study.limits import Limits
 from kedro_eeipu.study.opening import open_study
 from kedro_eeipu.tuning.options import kedro_runner
@@ -276,7 +278,7 @@ def test_values_of_the_project_are_tried_once(project: Any) -> None:
 
 
 @pytest.mark.parametrize("runner", ["SequentialRunner", "ParallelRunner"])
-def test_deleted_run_directory_is_made_again(project: Any, runner: str) -> None:
+def test_deleted_run_directory_fails_no_trial_and_is_not_left(project: Any, runner: str) -> None:
     edit(
         project,
         '    ran("right")\n',
@@ -286,6 +288,20 @@ def test_deleted_run_directory_is_made_again(project: Any, runner: str) -> None:
     tuner = project.tuner(runner=kedro_runner(runner))
     trial = tuner.evaluate(DEFAULTS)
     assert (trial.state, trial.value, trial.error) == ("complete", 23.0, None)
+    assert list((project.path / ".eeipu" / "runs").glob("*")) == []
+
+
+def test_run_that_was_given_up_leaves_no_directory(tmp_path: Path) -> None:
+    """A worker that has lost its scheduler may finish a node after the trial is recorded."""
+    run = RunDirectory(tmp_path / "run")
+    run.put_node("fit", {"status": NodeState.RAN})
+    assert (tmp_path / "run").is_dir()
+    RunDirectory(tmp_path / "run").remove()
+    run.put_node("fit", {"status": NodeState.RAN, "seconds": 1.0})
+    run.put_node("score", {"status": NodeState.RAN})
+    assert not (tmp_path / "run").exists()
+    assert run.nodes()["fit"]["seconds"] == 1.0
+    assert set(run.nodes()) == {"fit", "score"}
 
 
 def test_nan_objective_fails_the_trial(project: Any) -> None:
