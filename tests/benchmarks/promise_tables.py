@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
 from promise_lines import RESULTS, document, file_of, optimizers, read
 
-from kedro_eeipu.comparison import as_json
+from kedro_eeipu.comparison import Run, as_json
 from kedro_eeipu.comparison.document import run_from_json
-from kedro_eeipu.comparison.results import RATIOS
+from kedro_eeipu.comparison.results import RATIOS, ratios
 from kedro_eeipu.comparison.table import (
     AGAINST,
     TESTED,
@@ -31,7 +32,12 @@ HEADINGS = {
     "scratch": "From scratch, without a common warm-up",
     "new-peers": "SMAC3 and Ax",
 }
+SHARES = {"a quarter": 0.25, "half": 0.5, "three quarters": 0.75, "all of it": 1.0}
 GOALS = {"candidates": 2.03, "improvement": 2.08}
+OVER_THE_BUDGET = (
+    "Times the improvement of the mean of the peers, and in brackets of the peer that comes closest"
+    " or is ahead, after a share of the budget:"
+)
 # With fewer seeds the tables stay as they were before.
 _LEAST_NEW = 5
 
@@ -64,6 +70,7 @@ def section(setting: str, optimizer: str | None, results: Path) -> str:
         version = f" Optimizer {result['optimizer']}." if "optimizer" in result else ""
         parts += [f"### {pipeline}", f"{about}.{version}", markdown_tables(result)]
     parts += [f"### {', '.join(found)} together", together(found), best_peers(found)]
+    parts += [OVER_THE_BUDGET, over_the_budget(found)]
     return "\n\n".join(parts)
 
 
@@ -131,3 +138,32 @@ def best_peers(found: dict[str, dict[str, Any]]) -> str:
         best = list(result["against"]).index(result["best_peer"])
         lines.append(f"| {pipeline} | " + " | ".join(against_rows(result)[best]) + " |")
     return "\n".join(lines)
+
+
+def over_the_budget(found: dict[str, dict[str, Any]]) -> str:
+    """Improvement of EEIPU against that of the peers, after a share of the budget."""
+    lines = [f"| | {' | '.join(SHARES)} |", "| --- |" + " ---: |" * len(SHARES)]
+    for pipeline, result in found.items():
+        runs = [run_from_json(r) for r in result["runs"]]
+        cells = [
+            _times_the_improvement([_until(r, share) for r in runs]) for share in SHARES.values()
+        ]
+        lines.append(f"| {pipeline} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _until(run: Run, share: float) -> Run:
+    """A run as it was after a share of its budget."""
+    values = [value for seconds, value in run.curve if seconds <= share * run.budget_seconds]
+    if not values or run.warmup_best is None:
+        return replace(run, improvement=0.0)
+    return replace(run, improvement=abs(values[-1] - run.warmup_best))
+
+
+def _times_the_improvement(runs: list[Run]) -> str:
+    times = {name: r["improvement"] for name, r in ratios(runs).items() if r["improvement"]}
+    mean_of_peers = times.pop("mean of peers", None)
+    if mean_of_peers is None:
+        return "-"
+    peer = min(times, key=lambda name: times[name])
+    return f"{mean_of_peers:.2f} × ({peer.removesuffix(', no cache')} {times[peer]:.2f} ×)"

@@ -127,3 +127,14 @@ def test_only_missing_seeds_are_measured_each_in_a_process(
 def test_every_setting_has_a_heading() -> None:
     assert set(promise.SETTINGS) <= set(tables.HEADINGS)
     assert tuple(promise.PIPELINES) == tables.PIPELINES
+
+
+def test_ratios_after_shares_of_the_budget() -> None:
+    """Of five seconds: eeipu has 1.0 after 2.1 s, the peer 0.5 after 4 s."""
+    found = {"ml": lines.document([entry(100), entry(101)], "aaa")}
+    *_, row = tables.over_the_budget(found).splitlines()
+    assert row == "| ml | - | - | - | 2.00 × (gp 2.00 ×) |"
+    later = replace(PEER, curve=((0.0, 3.0), (3.0, 2.8), (4.0, 2.5)))
+    both = lines.line(100, ABOUT, [OURS, later])
+    *_, row = tables.over_the_budget({"ml": lines.document([both], "aaa")}).splitlines()
+    assert row == "| ml | - | - | 5.00 × (gp 5.00 ×) | 2.00 × (gp 2.00 ×) |"
