@@ -20,6 +20,8 @@
 
 PYTHON ?= python3
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# One more than there are cores: tests wait for processes and browsers.
+TEST_PROCESSES = $(shell $(PYTHON) -c "import os; print(1 + (os.cpu_count() or 1))")
 REQUIREMENTS = pyproject.toml constraints.txt demo_project/requirements.txt
 
 export DO_NOT_TRACK = 1
@@ -36,7 +38,7 @@ demo-vision demo-language: demo-%: .venv/.installed
 	cd demo_project && ../.venv/bin/kedro eeipu tune --pipeline $*
 
 test: .venv-test/.installed
-	.venv-test/bin/python -m pytest -n auto $(PYTEST_ARGS)
+	.venv-test/bin/python -m pytest -n $(TEST_PROCESSES) --dist worksteal $(PYTEST_ARGS)
 
 prove: .venv-test/.installed
 	mkdir -p build

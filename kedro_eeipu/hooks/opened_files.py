@@ -35,6 +35,7 @@ __all__ = [
 
 _WRITTEN = "written"  # notes of files that a node has opened after a run had written them
 
+_ALL = "/*"
 _MOST_NAMES = 50
 _LEAST_IN_FOLDER = 3  # of one folder, before all of it counts in their place
 _MOST_BYTES = 1 << 30
@@ -47,7 +48,7 @@ def token_of_file(project: Path, name: str) -> str:
     Raises:
         Unidentifiable: It cannot be read.
     """
-    path = project / name.rstrip("*")
+    path = _path(project, name)
     if not path.exists():
         return combine(absent=name)
     if name.endswith("/"):
@@ -56,6 +57,10 @@ def token_of_file(project: Path, name: str) -> str:
         except OSError as error:
             raise Unidentifiable(f"{name} cannot be read: {type(error).__name__}") from error
     return combine(content=content_token(fsspec.filesystem("file"), str(path)))
+
+
+def _path(project: Path, name: str) -> Path:
+    return project / (name.removesuffix("*") if name.endswith(_ALL) else name)
 
 
 def _counts(name: str) -> bool:
@@ -93,7 +98,8 @@ def few_names(names: Sequence[str]) -> list[str] | None:
 
 def _folder(name: str) -> str:
     """The folder that a file or folder is in, with a slash; empty for the project's own."""
-    above, _, _ = name.removesuffix("*").rstrip("/").rpartition("/")
+    folder = name.removesuffix(_ALL).removesuffix("/")
+    above, _, _ = folder.rpartition("/")
     return f"{above}/" if above else ""
 
 
@@ -106,9 +112,9 @@ def is_small(project: Path, names: Iterable[str]) -> bool:
     """Whether all of it can be read each time that a process looks a record up."""
     size, count = 0, 0
     for name in names:
-        path = project / name.rstrip("*")
+        path = _path(project, name)
         with suppress(OSError):  # what cannot be read has no token
-            for file in path.rglob("*") if name.endswith("*") else [path]:
+            for file in path.rglob("*") if name.endswith(_ALL) else [path]:
                 size += file.stat().st_size if file.is_file() else 0
                 count += 1
                 if size > _MOST_BYTES or count > _MOST_FILES:

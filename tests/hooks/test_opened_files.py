@@ -428,3 +428,14 @@ def test_changed_files_are_read_again_for_a_trial_that_knows_more(tmp_path: Path
     third = {n: t[:12] for n, t in file_parts(tmp_path, ["a.txt"]).items()}
     assert changed("node", third) == []
     assert changed("node", second) == ["a.txt"]
+
+
+def test_name_of_a_file_may_end_in_a_star(tmp_path: Path) -> None:
+    file = tmp_path / "a*"
+    tokens = []
+    for text in ("1", "22"):
+        file.write_text(text)
+        tokens.append(file_parts(tmp_path, ["a*"]))
+    assert tokens[0] != tokens[1]
+    (tmp_path / "a").write_text("another file")
+    assert file_parts(tmp_path, ["a*"]) == tokens[1]
