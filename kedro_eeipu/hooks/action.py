@@ -325,9 +325,11 @@ class NodeAction:
         if changes and len(self.peers) != 1:  # there are none in a process of its own
             self.bypass(f"it changes {changes}, which nodes after it see")
             self._state.warn_of_what_stays()
-        bypass_what_shares_state(self, self.peers.values(), before)
+        after = code_with_sources(reached(self.node), self.inputs, now=True)
+        bypass_what_shares_state(self, self.peers.values(), before, after)
         bypass_what_shares_inputs(self, self.peers.values())
-        if self.identity is not None:
+        if self.identity is not None and after is not None:
+            self.call.found.inherit(after.keepers)
             opened, identity = self._files_opened(self.identity), self.identity
             imported = self.call.found.modules(identity.project, identity.code.parts)
             self._unseen = in_words(opened.unseen, imported)

@@ -12,14 +12,17 @@ import stat
 import sys
 import sysconfig
 import tempfile
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, suppress
 from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
 
 from kedro_eeipu.cache.files.status import version_of
+from kedro_eeipu.cache.identity.kept_results import place_of
 from kedro_eeipu.cache.identity.origin import loaded_modules, origin_of
 from kedro_eeipu.hooks.dataset import warn_once
 from kedro_eeipu.hooks.file_events import listening
@@ -47,12 +50,20 @@ _MOST_NAMED = 3
 _WRITES = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 _COMPILED = frozenset({".pyc", ".so", ".pyd", ".dylib", ".dll"})
 _INSTALLED = frozenset({"site-packages", "dist-packages", "__pycache__", "mlruns"})
+_OF_TOOLS = frozenset(
+    {
+        *(".git", ".hg", ".svn", ".venv", ".tox", ".nox", ".eeipu", ".viz"),
+        *(".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis", ".ipynb_checkpoints"),
+        *(".idea", ".vscode", ".cache", ".telemetry", ".ipython", ".jupyter", ".DS_Store"),
+    }
+)
 # What is here belongs to the system or to Python, not to anybody's data.
 _OF_SYSTEM = (
     *("/proc", "/sys", "/dev", "/run", "/etc", "/usr", "/bin", "/sbin", "/lib", "/lib64", "/boot"),
     *("/var/cache", "/var/lib", "/var/log", "/var/run", "/nix", "/snap"),
     *("/System", "/Library", "/Applications"),
 )
+_LISTED = (-1,)  # in place of a file's version
 _CLOCK_SECONDS = 0.02  # by which the clock of a filesystem may be behind
 
 
@@ -145,6 +156,7 @@ class Findings:
             whether they have changed since; ``None`` for one that was not there.
         listed: folders of which the content was listed.
         written: files and folders that were made, or opened for writing.
+        within: what was opened or listed while a function of the user's ran, by its place.
         imported: modules that were imported meanwhile, in their order.
     """
 
@@ -154,20 +166,43 @@ class Findings:
         self.imported: list[str] = []
         self._databases: dict[str, None] = {}
         self.written: set[str] = set()
+        self.within: dict[tuple[str, int], set[str]] = {}
 
     def notice(self, event: str, path: str, flags: int) -> None:
         """Something is about to be done to a file or a folder."""
-        path = os.path.abspath(path)
+        path = os.path.abspath(_of_uri(path) if event == "sqlite3.connect" else path)
         if event == "os.listdir":
             self.listed[path] = None
         elif event == "sqlite3.connect":
             self._databases[path] = None
         elif event in ("os.rename", "os.mkdir") or (event == "open" and flags & _WRITES):
+            if event == "open" and _keeps(flags) and not self._is_settled(path):
+                self.opened[path] = _version(path)
             self.written.add(path)
             if self.opened.get(path, ()) is None:  # looked for, and then made
                 del self.opened[path]
         elif event == "open" and not self._is_settled(path):
             self.opened[path] = _version(path)
+        if path in self.opened or path in self.listed:
+            for place in _places_on_stack():
+                self.within.setdefault(place, set()).add(path)
+
+    def inherit(self, keepers: Iterable[tuple[str, int]]) -> None:
+        """Add what earlier calls of this process have opened for results that are kept.
+
+        Args:
+            keepers: The places of the functions of which something keeps results; see
+                `CodeIdentity`.
+        """
+        for place, paths in self.within.items():
+            earlier = _opened_within.setdefault(place, {})
+            earlier.update({path: self.opened.get(path, _LISTED) for path in paths})
+        for place in keepers:
+            for path, version in _opened_within.get(place, {}).items():
+                if version == _LISTED:
+                    self.listed.setdefault(path)
+                elif path not in self.written:
+                    self.opened.setdefault(path, version)
 
     def _is_settled(self, path: str) -> bool:
         is_known = path in self.opened or path in self.written
@@ -239,8 +274,10 @@ class Findings:
         if path in self._databases:
             return None if now is None else _OF_DATABASE[times.change_of(path, now)]
         if path in self.listed:
-            is_own = any(written.startswith(path + os.sep) for written in self.written)
-            return None if now is None or is_own else times.change_of(path, now)
+            if now is None:
+                return None
+            is_own = any(os.path.dirname(written) == path for written in self.written)
+            return _Become.OTHER if is_own else times.change_of(path, now)
         before = self.opened[path]
         if before is None and not is_inside:  # libraries look for files in many places
             return None
@@ -248,7 +285,7 @@ class Findings:
             return _Become.SAME if before is now else _Become.OTHER
         if not stat.S_ISREG(now.st_mode):
             return None
-        if path in self.written:
+        if path in self.written and version_of(now) != before:
             return _Become.OTHER
         change = times.change_of(path, now)
         is_another = change is not _Become.WRITTEN and version_of(now) != before
@@ -264,6 +301,36 @@ class Findings:
         reached = {part.partition(":")[0] for part in parts}
         roots = (str(project), os.path.realpath(project))
         return [m for m in self.imported if m not in reached and _is_project(m, roots)]
+
+
+# By the place of a function of the user's, what was opened while it ran; as `Findings.opened`.
+_opened_within: dict[tuple[str, int], dict[str, tuple[int, ...] | None]] = {}
+
+
+def _places_on_stack() -> Iterator[tuple[str, int]]:
+    """The places of the user's functions that are running in this thread."""
+    frame = sys._getframe(2)
+    while frame is not None:
+        if _is_user_code(frame.f_code.co_filename):
+            yield place_of(frame.f_code)
+        frame = frame.f_back  # type: ignore[assignment]
+
+
+@functools.cache
+def _is_user_code(file: str) -> bool:
+    if file.startswith("<frozen ") or not _INSTALLED.isdisjoint(Path(file).parts):
+        return False
+    return not is_within(file, _places_of_system())
+
+
+def _of_uri(database: str) -> str:
+    """The file that SQLite opens by a URI."""
+    return unquote(urlsplit(database).path) if database.startswith("file:") else database
+
+
+def _keeps(flags: int) -> bool:
+    """Whether a file that is opened to write it may be read as it was."""
+    return bool(flags & os.O_RDWR) and not flags & (os.O_TRUNC | os.O_EXCL)
 
 
 def in_words(files: Sequence[str], modules: Sequence[str]) -> str:
@@ -308,11 +375,15 @@ def warn_of_files(node: str, reason: str, what_follows: str) -> None:
 
 
 def _is_data(name: str) -> bool:
-    """Whether a file may be somebody's data; hidden folders are those of tools."""
+    """Whether a file may be somebody's data; outside of the project, no hidden one is."""
     parts = Path(name).parts
-    if not name.isprintable():  # such as what is no text
+    if any(unicodedata.category(c) in ("Cc", "Cs") for c in name):  # such as what is no text
         return False
-    if any(part.startswith(".") or part in _INSTALLED for part in parts):
+    if not _INSTALLED.isdisjoint(parts):
+        return False
+    if os.path.isabs(name) and any(part.startswith(".") for part in parts):
+        return False
+    if not _OF_TOOLS.isdisjoint(parts):
         return False
     if Path(name).suffix in _COMPILED:
         return False

@@ -140,6 +140,7 @@ def code_with_sources(
     if not makers:
         return own
     parts, lazy, caches = dict(own.parts), set(own.lazy), dict(own.caches)
+    keepers = set(own.keepers)
     for name, maker in makers.items():
         code = reached(maker.node) if now else maker.identity and maker.identity.code
         if code is None:
@@ -148,4 +149,7 @@ def code_with_sources(
         parts.update({f"{label} ({name})": digest for label, digest in code.parts.items()})
         lazy |= code.lazy
         caches.update(code.caches)
-    return replace(own, parts=parts, lazy=frozenset(lazy), caches=caches)
+        keepers |= code.keepers
+    return replace(
+        own, parts=parts, lazy=frozenset(lazy), caches=caches, keepers=frozenset(keepers)
+    )

@@ -13,7 +13,7 @@ from kedro_eeipu.hooks.doubts import Doubts
 from kedro_eeipu.hooks.found_by_itself import Opened, warn_of_files
 from kedro_eeipu.hooks.key import Identity
 from kedro_eeipu.hooks.recipes import code_with_sources
-from kedro_eeipu.hooks.shared_state import changed, is_noted, note, reached
+from kedro_eeipu.hooks.shared_state import changed, is_noted, note
 
 __all__ = [
     "bypass_what_shares_files",
@@ -56,7 +56,10 @@ def bypass_what_was_changed(action: Action, now: CodeIdentity | None) -> None:
 
 
 def bypass_what_shares_state(
-    action: Action, peers: Iterable[Action], before: CodeIdentity | None
+    action: Action,
+    peers: Iterable[Action],
+    before: CodeIdentity | None,
+    after: CodeIdentity | None,
 ) -> None:
     """Record neither a node that has run nor those that reach something which it has changed.
 
@@ -68,8 +71,9 @@ def bypass_what_shares_state(
         action: The node.
         peers: All nodes of the run.
         before: What the node reached before it ran.
+        after: What it reaches now.
     """
-    changes = changed(before, code_with_sources(reached(action.node), action.inputs, now=True))
+    changes = changed(before, after)
     if not changes:
         return
     note(changes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -439,3 +440,109 @@ def test_name_of_a_file_may_end_in_a_star(tmp_path: Path) -> None:
     assert tokens[0] != tokens[1]
     (tmp_path / "a").write_text("another file")
     assert file_parts(tmp_path, ["a*"]) == tokens[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "load"),
+    [
+        (".env", "return p + number(DATA / '.env')"),
+        ("Screen 3.00\u202fPM.txt", "return p + number(DATA / 'Screen 3.00\u202fPM.txt')"),
+        (
+            "rate.txt",
+            "with open(DATA / 'rate.txt', 'a+') as file:\n    file.seek(0)\n"
+            "    return p + int(file.read())",
+        ),
+        (
+            "rate.txt",
+            "import os\nfile = os.open(DATA / 'rate.txt', os.O_RDWR | os.O_CREAT)\n"
+            "content = os.read(file, 9)\nos.close(file)\nreturn p + int(content)",
+        ),
+    ],
+    ids=["hidden", "a space of no line", "to append", "to make it"],
+)
+def test_whatever_it_is_called_and_however_it_is_read(
+    project: Any, warned: list[str], name: str, load: str
+) -> None:
+    write(project, load)
+    file = project.path / "data" / name
+    values = []
+    for text in ("10", "20", "10"):
+        file.write_text(text)
+        values.append(evaluate(project, 1, 2))
+    assert values == [13, 23, 13]
+    assert executed(project).count("load") == 2
+    assert warned == []
+
+
+def test_file_that_is_read_once_in_a_process_counts_for_all_later_trials(
+    project: Any, warned: list[str]
+) -> None:
+    write(project, "return p + memo()", "return {'loss': x + q + holder.rate}")
+    nodes = project.source / "nodes.py"
+    nodes.write_text(
+        nodes.read_text() + "\nimport functools\n\n@functools.lru_cache\ndef memo():\n"
+        "    return number(DATA / 'rate.txt')\n\nclass Holder:\n"
+        "    @functools.cached_property\n    def rate(self):\n"
+        "        return number(DATA / 'other.txt')\n\nholder = Holder()\n"
+    )
+    rate, other = (project.path / "data" / name for name in ("rate.txt", "other.txt"))
+    rate.write_text("10")
+    other.write_text("100")
+    tuner = project.tuner()  # another would import the code anew
+    trials = [tuner.evaluate({"first.p": p, "second.q": p}) for p in (1, 2)]
+    assert [t.value for t in trials] == [112, 114]
+    for trial in trials:
+        opened = {n.name: [p for p in n.parts if p.startswith(FILE_PART)] for n in trial.nodes}
+        assert opened["load"] == [f"{FILE_PART}data/rate.txt"]
+        assert opened["score"] == [f"{FILE_PART}data/other.txt"]
+    assert warned == []
+    rate.write_text("20")
+    executed(project)
+    assert tuner.evaluate({"first.p": 2, "second.q": 2}).value == 114, "of the former content"
+    assert executed(project) == ["load"]
+    assert "load: it opens data/rate.txt, which was changed during the run" in warned[0]
+    assert evaluate(project, 2, 2) == 124
+    assert executed(project) == ["load", "score"]
+
+
+def test_folder_in_which_the_node_writes_itself(project: Any, warned: list[str]) -> None:
+    write(
+        project,
+        "(DATA / 'out' / 'n.txt').write_text(str(p))\n"
+        "return p + len(list((DATA / 'in').glob('*.txt'))) + len(list(DATA.glob('*.csv')))",
+    )
+    for name in ("in", "out"):
+        (project.path / "data" / name).mkdir()
+    assert evaluate(project, 1, 2) == 3
+    (project.path / "data" / "in" / "1.txt").touch()
+    assert evaluate(project, 1, 2) == 4
+    (project.path / "data" / "2.csv").touch()
+    assert evaluate(project, 1, 2) == 5
+    assert warned == []
+    write(project, "(DATA / 'n.txt').write_text(str(p))\nreturn p + len(list(DATA.glob('*.csv')))")
+    assert evaluate(project, 1, 2) == 4
+    assert warned[0].startswith("load opens data/. Its key does not see that")
+
+
+def test_node_that_opens_other_files_than_before_is_reused_again(project: Any) -> None:
+    write(project, "return p + sum(number(f) for f in DATA.glob('*.txt'))")
+    for number in range(3):
+        (project.path / "data" / f"{number}.txt").write_text("10")
+        assert evaluate(project, 1, 2) == 13 + 10 * number
+        executed(project)
+        assert evaluate(project, 1, 3) == 14 + 10 * number
+        assert executed(project) == ["score"]
+
+
+def test_database_that_is_named_by_a_uri_is_told(project: Any, warned: list[str]) -> None:
+    file = project.path / "data" / "rates.db"
+    write(
+        project,
+        "import sqlite3\n"
+        "db = sqlite3.connect(f'file:{DATA}/rates.db?mode=ro', uri=True)\n"
+        "return p + db.execute('select rate from rates').fetchone()[0]",
+    )
+    with sqlite3.connect(file) as db:
+        db.execute("create table rates as select 10 as rate")
+    assert evaluate(project, 1, 2) == 13
+    assert "opens data/rates.db" in warned[0]

@@ -29,7 +29,7 @@ from kedro_eeipu.cache.identity.canonical import (
 )
 from kedro_eeipu.cache.identity.classes import ClassWriter
 from kedro_eeipu.cache.identity.declarations import own_doc, source
-from kedro_eeipu.cache.identity.kept_results import is_mutable, kept_values
+from kedro_eeipu.cache.identity.kept_results import is_mutable, keepers, kept_values, place_of
 from kedro_eeipu.cache.identity.objects import Unit
 from kedro_eeipu.cache.identity.origin import PYTHON, is_compiled, origin_of
 from kedro_eeipu.cache.identity.reflection import READERS, SIGNS
@@ -61,6 +61,8 @@ class CodeIdentity:
             since it is computed from the rest, but one node may change what another one uses.
         variables: names of environment variables that it may read; no part of `digest`, for the
             same reason.
+        keepers: where the functions and properties are of which something keeps results now, by
+            `place_of`; no part of `digest`. Their next call may only return what is kept.
     """
 
     digest: str
@@ -68,6 +70,7 @@ class CodeIdentity:
     lazy: frozenset[str] = frozenset()
     caches: Mapping[str, str] = field(default_factory=dict)
     variables: frozenset[str] = frozenset()
+    keepers: frozenset[tuple[str, int]] = frozenset()
 
 
 def code_identity(func: Callable[..., Any] | type, *, with_caches: bool = False) -> CodeIdentity:
@@ -169,7 +172,11 @@ class _Walk(ClassWriter):
         lazy = frozenset(variable for variable, lazy in self._lazy.items() if lazy)
         caches = self._caches() if with_caches else {}
         variables = frozenset(self._words if self._reads("environment") else ())
-        return CodeIdentity(state.hexdigest(), self._parts(), lazy, caches, variables)
+        kept = self._keepers() if with_caches else frozenset()
+        return CodeIdentity(state.hexdigest(), self._parts(), lazy, caches, variables, kept)
+
+    def _keepers(self) -> frozenset[tuple[str, int]]:
+        return frozenset(place_of(code) for unit in self.units for code in keepers(unit.obj))
 
     def _caches(self) -> dict[str, str]:
         caches: dict[str, list[Any]] = {}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import gc
+import inspect
 import types
 from typing import Any
 
 from kedro_eeipu.cache.identity.instances import own_state
 from kedro_eeipu.cache.identity.objects import PLAIN
 
-__all__ = ["is_mutable", "kept_values"]
+__all__ = ["is_mutable", "keepers", "kept_values", "place_of"]
 
 
 def kept_values(obj: Any) -> list[Any]:
@@ -32,6 +33,27 @@ def kept_values(obj: Any) -> list[Any]:
     if not isinstance(own, dict) or isinstance(obj, type | types.ModuleType | types.FunctionType):
         return []
     return [v for name, v in own.items() if name not in own_state(obj)]
+
+
+def keepers(obj: Any) -> list[types.CodeType]:
+    """The code of functions and properties of which an object keeps results."""
+    if type(obj) is functools._lru_cache_wrapper:
+        code = getattr(inspect.unwrap(obj), "__code__", None)
+        return [code] if obj.cache_info().currsize and isinstance(code, types.CodeType) else []
+    own = getattr(obj, "__dict__", {})
+    if not isinstance(own, dict) or isinstance(obj, type | types.ModuleType | types.FunctionType):
+        return []
+    found = (inspect.getattr_static(type(obj), name, None) for name in own)
+    return [
+        p.func.__code__
+        for p in found
+        if isinstance(p, functools.cached_property) and hasattr(p.func, "__code__")
+    ]
+
+
+def place_of(code: types.CodeType) -> tuple[str, int]:
+    """Where code is: its file and first line."""
+    return code.co_filename, code.co_firstlineno
 
 
 def _is_table(table: dict[Any, Any], function: Any, is_limited: bool) -> bool:

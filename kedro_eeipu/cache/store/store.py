@@ -248,7 +248,8 @@ class Store:
     def put(self, key: str, outputs: Sequence[Blob], meta: dict[str, Any]) -> Record:
         """Commit the record of a key and return it; if there is a whole one, that one is returned.
 
-        A record whose blobs are gone is replaced. Otherwise, if a computation gives different
+        A record whose blobs are gone is replaced, and so is one without outputs, which only says by
+        what the record is found. Otherwise, if a computation gives different
         results each time, its new blobs would never be found.
 
         Raises:
@@ -268,7 +269,9 @@ class Store:
             if self._files.create(path, data):
                 return record
             earlier = self.get(key)  # if it is invalid, this moves it out of the way
-            gone = earlier is not None and not all(map(self.has, earlier.outputs))
+            gone = earlier is not None and not (
+                earlier.outputs and all(map(self.has, earlier.outputs))
+            )
             if earlier is not None and not (gone and all(map(self.has, outputs))):
                 return earlier
             self._files.replace(path, data)
