@@ -63,6 +63,7 @@ _OF_SYSTEM = (
     *("/var/cache", "/var/lib", "/var/log", "/var/run", "/nix", "/snap"),
     *("/System", "/Library", "/Applications"),
 )
+_PYTHON = [os.path.realpath(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")]
 _LISTED = (-1,)  # in place of a file's version
 _CLOCK_SECONDS = 0.02  # by which the clock of a filesystem may be behind
 
@@ -318,9 +319,10 @@ def _places_on_stack() -> Iterator[tuple[str, int]]:
 
 @functools.cache
 def _is_user_code(file: str) -> bool:
+    """Whether code is neither Python's nor of a library; a project may be below `/usr`, too."""
     if file.startswith("<frozen ") or not _INSTALLED.isdisjoint(Path(file).parts):
         return False
-    return not is_within(file, _places_of_system())
+    return not is_within(file, _PYTHON)
 
 
 def _of_uri(database: str) -> str:

@@ -505,6 +505,13 @@ def test_file_that_is_read_once_in_a_process_counts_for_all_later_trials(
     assert executed(project) == ["load", "score"]
 
 
+@pytest.mark.parametrize("file", ["/usr/src/app/nodes.py", "/dev/shm/nodes.py", "<string>"])
+def test_code_of_a_project_may_be_anywhere(file: str) -> None:
+    assert found_by_itself._is_user_code(file)
+    assert not found_by_itself._is_user_code(json.__file__)
+    assert not found_by_itself._is_user_code(pytest.__file__)
+
+
 def test_folder_in_which_the_node_writes_itself(project: Any, warned: list[str]) -> None:
     write(
         project,
