@@ -206,6 +206,7 @@ class EEIPURunner:
     def recover(self) -> None:
         """Record as interrupted what a process that ended left running; its costs are kept."""
         self._recovered = time.monotonic()
+        self.project.store.release_ended()
         for orphan in self.study.orphans():
             self._record_interrupted(orphan.number, orphan.run_id, "interrupted: its process ended")
 

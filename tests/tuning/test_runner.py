@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
+from kedro_eeipu import processes
 from kedro_eeipu.errors import ConfigurationError, ObjectiveError, StudyStopped
 from kedro_eeipu.hooks.run_directory import RunDirectory
 from kedro_eeipu.states import NodeState
@@ -561,3 +563,17 @@ def test_working_directory_does_not_matter(project: Any, tmp_path: Path) -> None
         assert project.tuner().evaluate(DEFAULTS).value == 23.0
     finally:
         os.chdir(before)
+
+
+def test_lease_of_a_process_that_has_ended_is_given_up(project: Any) -> None:
+    """It was killed after it had recorded a node: nobody asks for that key's lease again."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    tuner = project.tuner(limits=Limits(trials=1))
+    leases = project.path / ".eeipu" / "cache" / "leases"
+    leases.mkdir(parents=True, exist_ok=True)
+    for name, pid in (("a", ended.pid), ("b", os.getpid())):
+        holder = {"token": "t", "beat": 0, "machine": processes.machine(), "pid": pid}
+        (leases / (name * 64)).write_text(json.dumps(holder))
+    tuner.run()
+    assert [lease.name for lease in leases.iterdir()] == ["b" * 64]

@@ -334,6 +334,11 @@ class Store:
             problems.append(Problem("", in_words(error)))
         return problems
 
+    def release_ended(self) -> None:
+        """Delete the leases of processes of this machine that ended without giving them up."""
+        with contextlib.suppress(Exception):  # a lease is a courtesy
+            upkeep.sweep_ended(self._files)
+
     def gc(self, max_size: int | None, grace_seconds: float = 3600) -> GcResult:
         """Delete what nobody needs, then drop blobs until all together take ``max_size`` bytes.
 

@@ -17,7 +17,7 @@ from kedro_eeipu.cache.store.folders import Folders
 from kedro_eeipu.cache.store.lease import holder_ended
 from kedro_eeipu.cache.store.record import InvalidRecord, Record, decode
 
-__all__ = ["GcResult", "Problem", "collect", "problems", "statistics"]
+__all__ = ["GcResult", "Problem", "collect", "problems", "statistics", "sweep_ended"]
 
 
 _ABANDONED_SECONDS = 3600.0  # far beyond any heartbeat
@@ -137,7 +137,7 @@ def collect(
     oldest = files.now() - grace_seconds
     swept = _sweep(files, (layout.TEMPORARY, layout.QUARANTINE), oldest)
     swept += _sweep(files, (layout.LEASES,), min(oldest, files.now() - _ABANDONED_SECONDS))
-    swept += _sweep_ended(files)
+    swept += sweep_ended(files)
     swept += folders.sweep(oldest)
     blobs = {layout.digest_of(entry) or "": entry for entry in files.list(layout.BLOBS)}
     blobs.pop("", None)
@@ -219,7 +219,7 @@ def clear(files: Files, folders: Folders) -> str:
     return trouble
 
 
-def _sweep_ended(files: Files) -> int:
+def sweep_ended(files: Files) -> int:
     """Delete the leases of processes of this machine that have ended."""
     swept = 0
     for entry in list(files.list(layout.LEASES)):
